@@ -1,0 +1,1 @@
+"""What the notebooks import: one module per subject. The lab lives in `helpers.lab`, reached by HTTP."""

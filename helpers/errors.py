@@ -1,0 +1,5 @@
+"""The errors a student may meet. Each message says what went wrong, where, and what to do now."""
+
+
+class WorkbookError(Exception):
+    """A mistake or a fault that has a plain explanation; notebooks show it without a traceback."""

@@ -1,0 +1,42 @@
+"""Where things lie: the cache and the lab's state (per user), the student's files, the course's data.
+
+Knows only folders; creates those that are written to, readable by their owner alone.
+"""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _private(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def home() -> Path:
+    """The course's own folder: `WORKBOOK_HOME`, or the usual place for a user's application data."""
+    default = platformdirs.user_data_dir("fine-tuning-workbook", appauthor=False)
+    return _private(Path(os.environ.get("WORKBOOK_HOME") or default).expanduser().resolve())
+
+
+def cache() -> Path:
+    """What can be fetched again: converted weights, the review corpus."""
+    return _private(home() / "cache")
+
+
+def work() -> Path:
+    """The student's own files: `WORKBOOK_WORK`, or `work/` beside the notebooks' folder."""
+    folder = Path(os.environ.get("WORKBOOK_WORK") or ROOT / "work").expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def data(name: str) -> Path:
+    """A committed file or folder in `data/`. Raises FileNotFoundError when there is none."""
+    path = ROOT / "data" / name
+    if not path.exists():
+        raise FileNotFoundError(f"data/{name} is missing: fetch the course again.")
+    return path
