@@ -1,0 +1,67 @@
+"""Small boxes of text for notebooks: HTML where a front end shows it, plain text everywhere else.
+
+Knows how a box looks in light and dark themes; knows nothing of what is said in it.
+"""
+
+import html
+import sys
+
+# A tone is the colour of the bar on the left and the sign before the text. The signs carry the
+# meaning for those who don't see the colours; text and background are the front end's own, so
+# that both themes keep their contrast.
+TONES = {
+    "right": ("#2a9d6f", "✔"),
+    "wrong": ("#d1605e", "✘"),
+    "open": ("#8a8a8a", "○"),
+    "note": ("#4c8bc4", "ℹ"),
+    "warning": ("#c98a1b", "⚠"),
+    "error": ("#d1605e", "✘"),
+}
+
+
+def in_notebook() -> bool:
+    """Whether a kernel runs this code, so that HTML has somewhere to go."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
+    """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
+    colour, sign = TONES[tone]
+    folded = (
+        f'<details style="margin-top:.4em"><summary style="cursor:pointer">{html.escape(more_title)}'
+        f"</summary>{_lines(more)}</details>"
+        if more
+        else ""
+    )
+    return (
+        f'<div style="border-left:4px solid {colour};padding:.4em .8em;margin:.3em 0;'
+        f'max-width:50em;line-height:1.45">{sign} {_lines(text)}{folded}</div>'
+    )
+
+
+def box_text(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
+    """The same for a terminal."""
+    return f"{TONES[tone][1]} {text}" + (f"\n  {more_title}: {more}" if more else "")
+
+
+def box(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> None:
+    """Show a box in the notebook, or print it."""
+    show(box_html(text, tone, more, more_title), box_text(text, tone, more, more_title))
+
+
+def show(as_html: str, as_text: str) -> None:
+    """Show `as_html` in a notebook; print `as_text` where there is none."""
+    if in_notebook():
+        from IPython.display import display
+
+        display({"text/html": as_html, "text/plain": as_text}, raw=True)
+    else:
+        print(as_text)
+
+
+def _lines(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")
