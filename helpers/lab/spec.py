@@ -1,0 +1,211 @@
+"""OpenAI's interface: requests are checked against its OpenAPI document, faults named as it does.
+
+`openai-api.json` is OpenAI's own document (MIT), cut to the endpoints that the lab has;
+`openai-api-overlay.json` adds what that document leaves out and says why. Knows nothing of models,
+files or sockets.
+"""
+
+import copy
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# jsonschema builds a grammar for one string format (IRI) on import: 0.7 s that the lab never uses.
+_had = "rfc3987_syntax" in sys.modules
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+import jsonschema  # noqa: E402
+from jsonschema import Draft202012Validator  # noqa: E402
+
+if not _had:
+    del sys.modules["rfc3987_syntax"]
+
+_FOLDER = Path(__file__).resolve().parent
+_PYTHON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+
+
+class ApiError(Exception):
+    """A refusal in OpenAI's shape: HTTP status and the four keys of the body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        param: str | None = None,
+        kind: str = "invalid_request_error",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.code, self.param = status, message, code, param
+        self.kind, self.headers = kind, headers
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that is sent."""
+        keys = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": keys}
+
+
+def check(name: str, request: Any) -> None:
+    """Raise ApiError (400) unless `request` fits the schema `name`; unknown parameters included."""
+    if not isinstance(request, dict):
+        raise ApiError(400, "The body of the request must be a JSON object.", "invalid_type")
+    if unknown := sorted(request.keys() - _parameters(name)):
+        raise ApiError(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", unknown[0])
+    error = next(_validator(name).iter_errors(request), None)
+    if error is not None:
+        raise _api_error(error)
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole OpenAPI document, overlay applied."""
+    whole = json.loads((_FOLDER / "openai-api.json").read_text(encoding="utf-8"))
+    for change in json.loads((_FOLDER / "openai-api-overlay.json").read_text(encoding="utf-8")):
+        place = whole
+        for key in change["at"]:
+            place = place[key]
+        place.extend(change["add"])
+    return whole
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The schema `name` with all it refers to, for any validator."""
+    components = copy.deepcopy(document()["components"])
+    return {"$ref": f"#/components/schemas/{name}", "components": components}
+
+
+@functools.cache
+def _validator(name: str) -> Draft202012Validator:
+    chosen = {"oneOf": _chosen_branch, "anyOf": _chosen_branch}
+    return jsonschema.validators.extend(Draft202012Validator, chosen)(schema(name))
+
+
+@functools.cache
+def _parameters(name: str) -> frozenset[str]:
+    whole = _resolve({"$ref": f"#/components/schemas/{name}"})
+    names = set(whole.get("properties", {}))
+    for part in whole.get("allOf", []):
+        names |= _parameters(part["$ref"].rsplit("/", 1)[1]) if "$ref" in part else set(
+            part.get("properties", {})
+        )
+    return frozenset(names)
+
+
+def _resolve(branch: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in branch:
+        branch = document()["components"]["schemas"][branch["$ref"].rsplit("/", 1)[1]]
+    return branch
+
+
+def _chosen_branch(
+    validator: Any, branches: list[dict], instance: Any, schema: dict
+) -> Iterator[jsonschema.ValidationError]:
+    """oneOf and anyOf by the branch that is meant: its errors say more than "matches none"."""
+    fitting = [b for b in branches if _may_be(_resolve(b), instance)]
+    if not fitting:
+        wanted = [t for b in branches for t in _types(_resolve(b))]
+        yield jsonschema.ValidationError("", validator="type", validator_value=wanted,
+                                         instance=instance)  # fmt: skip
+        return
+    if len(fitting) > 1 and isinstance(instance, dict):
+        for key in ("role", "type"):
+            by_value = {v: b for b in fitting for v in _enum(_resolve(b), key)}
+            if by_value:
+                if key not in instance:
+                    yield jsonschema.ValidationError(f"'{key}'", validator="required",
+                                                     instance=instance)  # fmt: skip
+                elif not isinstance(instance[key], str) or instance[key] not in by_value:
+                    yield jsonschema.ValidationError("", validator="enum", path=[key],
+                        validator_value=list(by_value), instance=instance[key])  # fmt: skip
+                else:
+                    yield from validator.descend(instance, by_value[instance[key]])
+                return
+    found = [list(validator.descend(instance, branch)) for branch in fitting]
+    if all(found):
+        yield from found[0]
+
+
+def _enum(branch: dict, key: str) -> list[str]:
+    return branch.get("properties", {}).get(key, {}).get("enum", [])
+
+
+def _types(branch: dict) -> list[str]:
+    kinds = branch.get("type", [])
+    if not kinds:
+        kinds = [t for b in branch.get("oneOf", []) + branch.get("anyOf", []) for t in _types(b)]
+    return [kinds] if isinstance(kinds, str) else list(kinds)
+
+
+def _may_be(branch: dict, instance: Any) -> bool:
+    kinds = _types(branch)
+    return not kinds or any(Draft202012Validator({"type": k}).is_valid(instance) for k in kinds)
+
+
+def _api_error(error: jsonschema.ValidationError) -> ApiError:
+    """OpenAI's sentence, code and parameter name for what jsonschema found."""
+    param = _param(error.absolute_path)
+    value, bound = error.instance, error.validator_value
+    number = "integer" if "integer" in _types(error.schema) else "decimal"
+    match error.validator:
+        case "required":
+            missing = error.message.split("'")[1]
+            param = f"{param}.{missing}" if param else missing
+            return ApiError(400, f"Missing required parameter: '{param}'.",
+                            "missing_required_parameter", param)  # fmt: skip
+        case "type":
+            wanted = [bound] if isinstance(bound, str) else bound
+            names = " or ".join(dict.fromkeys(_article(kind) for kind in wanted))
+            message = f"Invalid type for '{param}': expected {names}, but got {_kind(value)} instead."
+            return ApiError(400, message, "invalid_type", param)
+        case "enum" | "const":
+            allowed = ", ".join(f"'{v}'" for v in (bound if isinstance(bound, list) else [bound]))
+            shown = f"'{value[:80]}'" if isinstance(value, str) else _kind(value)
+            message = f"Invalid value: {shown}. Supported values are: {allowed}."
+            return ApiError(400, message, "invalid_value", param)
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            low = "inimum" in error.validator
+            sign = (">" if low else "<") + ("" if error.validator.startswith("ex") else "=")
+            side, end = ("below", "min") if low else ("above", "max")
+            message = (f"Invalid '{param}': {number} {side} {end}imum value. "
+                       f"Expected a value {sign} {bound}, but got {value} instead.")  # fmt: skip
+            return ApiError(400, message, f"{number}_{side}_{end}_value", param)
+        case "minLength" | "maxLength" | "minItems" | "maxItems":
+            low = error.validator.startswith("min")
+            thing = "string" if isinstance(value, str) else "array"
+            if thing == "array" and not value:
+                message = (f"Invalid '{param}': empty array. Expected an array with minimum "
+                           f"length {bound}, but got an empty array instead.")  # fmt: skip
+                return ApiError(400, message, "empty_array", param)
+            message = (f"Invalid '{param}': {thing} too {'short' if low else 'long'}. Expected "
+                       f"{'a' if thing == 'string' else 'an'} {thing} with "
+                       f"{'minimum' if low else 'maximum'} length {bound}, "
+                       f"but got length {len(value)} instead.")  # fmt: skip
+            code = f"{thing}_{'below_min' if low else 'above_max'}_length"
+            return ApiError(400, message, code, param)
+        case _:
+            return ApiError(400, f"Invalid value for '{param}'.", "invalid_value", param)
+
+
+def _param(path: Any) -> str | None:
+    """`messages[0].content` for the path ("messages", 0, "content")."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return text or None
+
+
+def _article(kind: str) -> str:
+    words = {"integer": "an integer", "array": "an array", "object": "an object",
+             "number": "a decimal", "null": "null"}  # fmt: skip
+    return words.get(kind, f"a {kind}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "an integer" if isinstance(value, int) else "a decimal"
+    return next(_article(k) for k, t in _PYTHON_TYPES.items() if isinstance(value, t))
