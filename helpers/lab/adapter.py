@@ -1,0 +1,76 @@
+"""Low-rank adapters (LoRA, Hu et al. 2021): what training changes of a model, and how it is kept.
+
+A matrix W (out, in) is used as W + B A with A (rank, in) and B (out, rank); W stays frozen.
+Knows nothing of data, losses or serving.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from helpers.lab.model import LINEARS, Dense, Llama
+
+RANK = 16
+SCALE = 2.0  # alpha / rank, with alpha = 32
+
+Adapter = dict[str, Tensor]  # "14.qkv.a" -> (rank, in), "14.qkv.b" -> (out, rank); float32
+
+
+class Tuned:
+    """A frozen matrix and its adapter: (N, in) -> (N, out). The adapter is trained in float32."""
+
+    def __init__(self, weight: Tensor, a: Tensor, b: Tensor) -> None:
+        self.weight, self.a, self.b = weight, a, b
+
+    def __call__(self, x: Tensor) -> Tensor:
+        low = F.linear(x, (self.a * SCALE).to(x.dtype))
+        return torch.addmm(F.linear(x, self.weight), low, self.b.to(x.dtype).T)
+
+
+def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
+    """A new adapter for all four matrices of `layers`. B is zero: training starts from the base."""
+    adapter = {}
+    for i in layers:
+        for name in LINEARS:
+            out, width = getattr(model.blocks[i], name).weight.shape
+            bound = width**-0.5  # Kaiming-uniform, as the LoRA authors' code initialises A
+            a = torch.empty(RANK, width).uniform_(-bound, bound, generator=generator)
+            adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"] = a, torch.zeros(out, RANK)
+    return adapter
+
+
+def attach(model: Llama, adapter: Adapter) -> None:
+    """Replace the matrices of `model` that the adapter names by `Tuned` ones."""
+    for i, name in _places(adapter):
+        weight = getattr(model.blocks[i], name).weight
+        pair = adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"]
+        setattr(model.blocks[i], name, Tuned(weight, *pair))
+
+
+def merge(model: Llama, adapter: Adapter) -> set[int]:
+    """Add the adapter into the matrices of `model`; the layers that changed."""
+    for i, name in _places(adapter):
+        weight = getattr(model.blocks[i], name).weight
+        change = adapter[f"{i}.{name}.b"] @ adapter[f"{i}.{name}.a"] * SCALE
+        setattr(model.blocks[i], name, Dense((weight.float() + change).to(weight.dtype)))
+    return {i for i, _ in _places(adapter)}
+
+
+def save(folder: Path, adapter: Adapter, about: dict) -> None:
+    """Write the adapter and what is worth knowing about it into a folder."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in adapter.items()}
+    save_file(tensors, folder / "adapter.safetensors")
+    (folder / "adapter.json").write_text(json.dumps({"rank": RANK, "scale": SCALE} | about))
+
+
+def load(folder: Path) -> Adapter:
+    """Read an adapter that `save` wrote."""
+    return load_file(Path(folder) / "adapter.safetensors")
+
+
+def _places(adapter: Adapter) -> list[tuple[int, str]]:
+    return [(int(i), name) for i, name, ab in (key.split(".") for key in adapter) if ab == "a"]

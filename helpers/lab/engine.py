@@ -1,0 +1,491 @@
+"""Answers many requests at once: every step runs one packed row of tokens through the model.
+
+A step carries the next token of each answer being written and chunks of the prompts being read
+(continuous batching). Prompts that begin alike are read once. The engine knows token ids and
+models; it knows nothing of HTTP, chat messages or jobs.
+
+Shapes: S slots (answers in progress), T positions, L layers, K key/value heads, D head width.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from helpers.lab import adapter as adapters
+from helpers.lab.model import LINEARS, Dense, Llama, Packed, pick_dtype
+from helpers.lab.tokenizer import Tokenizer
+
+SLOTS = 32  # answers written at the same time
+CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
+CACHED_TOKENS = 8192  # prompt tokens remembered per model (about 23 KB each)
+TOTAL_TOKENS = 32768  # bound on slots times the longest sequence
+WORTH_SHARING = 32  # a shared beginning shorter than this is not worth waiting for
+MODELS = 3  # tuned models kept in memory beside the base
+
+
+@dataclass
+class Request:
+    """What to continue, and how. `adapter` is a tuned model's folder; None is the base."""
+
+    prompt: list[int]
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_logprobs: int | None = None
+    grammar: str | None = None  # an llguidance grammar that the answer must follow
+    adapter: Path | None = None
+    on_text: Callable[[str], None] | None = None  # called from the engine's thread
+
+
+@dataclass
+class TokenLogprob:
+    """A chosen token, its natural-log probability, and the likeliest alternatives."""
+
+    text: str
+    logprob: float
+    top: list[tuple[str, float]]
+
+
+@dataclass
+class Completion:
+    """An answer. `cached_tokens`: how much of the prompt had been read before."""
+
+    text: str
+    tokens: list[int]
+    finish_reason: Literal["stop", "length"]
+    logprobs: list[TokenLogprob] | None
+    cached_tokens: int = 0
+
+
+class Engine:
+    """The base model and its tuned variants, answering from one background thread."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        fastest, self._gflops = pick_dtype()
+        self.folder, self.dtype = Path(folder), dtype or fastest
+        self.tokenizer = Tokenizer(folder)
+        self._packs = Packed.works(self.dtype)
+        base = Llama.load(self.folder, self.dtype)
+        self._pack(base, range(base.config.layers))
+        base.head = self._packed(base.head)
+        self.context = base.config.context
+        self._grammars = _Grammars(self.folder, self.tokenizer)
+        self._batches: dict[Path | None, _Batch] = {None: _Batch(base, self.tokenizer)}
+        self._inbox: queue.SimpleQueue[_Sequence | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> Future[Completion]:
+        """Queue a request from any thread. `cancel()` on the result stops the work on it."""
+        sequence = _Sequence(request)
+        self._inbox.put(sequence)
+        return sequence.future
+
+    def close(self) -> None:
+        """Stop the thread; unfinished requests are cancelled."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def info(self) -> dict[str, str | float]:
+        """The number format chosen at start and the matrix-multiply speed that decided it."""
+        return {"dtype": str(self.dtype).removeprefix("torch."), "gflops": round(self._gflops)}
+
+    def _run(self) -> None:
+        while True:
+            busy = any(batch.busy for batch in self._batches.values())
+            try:
+                while True:
+                    sequence = self._inbox.get(block=not busy)
+                    if sequence is None:
+                        for batch in self._batches.values():
+                            batch.drop_all()
+                        return
+                    self._place(sequence)
+                    busy = True
+            except queue.Empty:
+                pass
+            for batch in list(self._batches.values()):
+                if batch.busy:
+                    with torch.inference_mode():
+                        batch.step()
+
+    def _place(self, sequence: "_Sequence") -> None:
+        """Hand a new request to the batch of its model, loading the model when needed."""
+        request = sequence.request
+        try:
+            if request.grammar is not None:
+                sequence.matcher = self._grammars.matcher(request.grammar)
+            if request.adapter not in self._batches:
+                self._forget_idle()
+                self._batches[request.adapter] = _Batch(self._tuned(request.adapter), self.tokenizer)
+            batch = self._batches.pop(request.adapter)
+            self._batches[request.adapter] = batch  # last in the dict: most recently used
+            batch.waiting.append(sequence)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this request
+            sequence.future.set_exception(error)
+
+    def _forget_idle(self) -> None:
+        idle = [key for key, batch in self._batches.items() if key is not None and not batch.busy]
+        for key in idle[: max(0, len(self._batches) - MODELS)]:
+            del self._batches[key]
+
+    def _tuned(self, folder: Path) -> Llama:
+        """The base with an adapter merged in; layers it does not touch are shared."""
+        base = self._batches[None].model
+        fresh = Llama.load(self.folder, self.dtype)
+        changed = adapters.merge(fresh, adapters.load(folder))
+        self._pack(fresh, changed)
+        blocks = [fresh.blocks[i] if i in changed else b for i, b in enumerate(base.blocks)]
+        return Llama(base.config, base.embedding, blocks, base.norm, base.head)
+
+    def _pack(self, model: Llama, layers: range | set[int]) -> None:
+        for i in layers:
+            for name in LINEARS:
+                setattr(model.blocks[i], name, self._packed(getattr(model.blocks[i], name)))
+
+    def _packed(self, linear: Dense) -> Dense | Packed:
+        return Packed(linear.weight) if self._packs else linear
+
+
+class _Grammars:
+    """Compiles llguidance grammars for this tokenizer; loaded at the first use."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+        self._folder, self._tokenizer, self._compiled = folder, tokenizer, None
+
+    def matcher(self, grammar: str):
+        import llguidance
+
+        if self._compiled is None:
+            text = (self._folder / "tokenizer.json").read_text(encoding="utf-8")
+            self._compiled = llguidance.LLTokenizer(text, eos_token=self._tokenizer.end)
+        matcher = llguidance.LLMatcher(self._compiled, grammar)
+        if matcher.is_error():
+            raise ValueError(f"This schema cannot be enforced: {matcher.get_error()}")
+        return matcher
+
+
+@dataclass(eq=False)
+class _Sequence:
+    """One answer in progress: its tokens, of which the first `done` are in the cache."""
+
+    request: Request
+    future: Future = field(default_factory=Future)
+    matcher: object = None
+    tokens: list[int] = field(default_factory=list)
+    done: int = 0
+    cached: int = 0
+    sent: int = 0  # characters already handed to on_text
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tokens = list(self.request.prompt)
+        self.random = np.random.default_rng(self.request.seed)
+
+    @property
+    def generated(self) -> list[int]:
+        return self.tokens[len(self.request.prompt) :]
+
+
+class _Prefixes:
+    """Keys and values of prompts read lately, to be reused by prompts that begin alike."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[np.ndarray, Tensor, Tensor]] = []  # tokens, (L, K, T, D) twice
+
+    def longest(self, tokens: np.ndarray) -> tuple[int, Tensor | None, Tensor | None]:
+        """The longest remembered beginning of `tokens`, at most all but its last token."""
+        best, found = 0, None
+        for entry in self._entries:
+            length = min(_common(tokens, entry[0]), len(tokens) - 1)
+            if length > best:
+                best, found = length, entry
+        if found is None:
+            return 0, None, None
+        self._entries.sort(key=lambda entry: entry is found)  # stable: the used one goes last
+        return best, found[1], found[2]
+
+    def remember(self, tokens: np.ndarray, k: Tensor, v: Tensor) -> None:
+        if len(tokens) > CACHED_TOKENS:
+            return
+        self._entries.append((tokens, k.clone(), v.clone()))
+        while sum(len(entry[0]) for entry in self._entries) > CACHED_TOKENS:
+            self._entries.pop(0)
+
+
+class _Batch:
+    """The sequences of one model, with their keys and values in slots of one cache."""
+
+    def __init__(self, model: Llama, tokenizer: Tokenizer) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.waiting: list[_Sequence] = []
+        self.active: list[_Sequence] = []  # the index is the slot
+        self._prefixes = _Prefixes()
+        self._k = self._v = self._new_cache(0, 0)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.waiting or self.active)
+
+    def drop_all(self) -> None:
+        for sequence in self.waiting + self.active:
+            sequence.future.cancel()
+
+    def step(self) -> None:
+        """Admit what fits, run one packed row, sample a token for each sequence that is ready."""
+        self._retire([s for s in self.active if s.future.cancelled()])
+        self._admit()
+        if not self.active:
+            return
+        try:
+            ready, logits = self._forward()
+            finished = [s for s, row in zip(ready, logits, strict=True) if self._extend(s, row)]
+        except Exception as error:  # noqa: BLE001 - reported to every caller; the engine lives on
+            for sequence in self.active:
+                _deliver(sequence, error)
+            finished = list(self.active)
+        self._retire(finished)
+
+    def _admit(self) -> None:
+        later: list[_Sequence] = []
+        arriving: list[np.ndarray] = []
+        for sequence in self.waiting:
+            if not sequence.future.cancelled() and not self._take(sequence, arriving):
+                later.append(sequence)
+        self.waiting = later
+
+    def _take(self, sequence: _Sequence, arriving: list[np.ndarray]) -> bool:
+        """Give the sequence a slot, unless there is none or a neighbour is reading its beginning."""
+        tokens = np.array(sequence.tokens)
+        longest = max([len(tokens)] + [len(s.tokens) for s in self.active])
+        slot = len(self.active)
+        if slot and (slot >= SLOTS or (slot + 1) * longest > TOTAL_TOKENS):
+            return False
+        known, k, v = self._prefixes.longest(tokens)
+        reading = arriving + [np.array(s.tokens) for s in self.active if s.done < len(s.request.prompt)]
+        if any(_common(tokens, other) >= known + WORTH_SHARING for other in reading):
+            return False
+        self._reserve(slot + 1, len(tokens) + 1)
+        if known:
+            self._k[:, slot, :, :known] = k[:, :, :known]
+            self._v[:, slot, :, :known] = v[:, :, :known]
+        sequence.done = sequence.cached = known
+        self.active.append(sequence)
+        arriving.append(tokens)
+        return True
+
+    def _forward(self) -> tuple[list[_Sequence], Tensor]:
+        """One packed row through the model. Sequences read to their end, and their logits (n, V)."""
+        chunks = self._chunks()
+        writing = [slot for slot, n in enumerate(chunks) if n == 1]
+        reading = [slot for slot, n in enumerate(chunks) if n > 1]
+        order = writing + reading
+        pieces = [self.active[s].tokens[self.active[s].done :][: chunks[s]] for s in order]
+        starts = [self.active[s].done for s in order]
+        self._reserve(len(self.active), max(a + len(p) for a, p in zip(starts, pieces)))
+        positions = np.concatenate([np.arange(a, a + len(p)) for a, p in zip(starts, pieces)])
+        x = self.model.embed(torch.tensor(np.concatenate(pieces)))
+        angles = self.model.angles(torch.from_numpy(positions))
+        attend = _Attention(self._k, self._v, writing, starts[: len(writing)],
+                            [(s, self.active[s].done, chunks[s]) for s in reading])  # fmt: skip
+        for layer in range(self.model.config.layers):
+            x = self.model.block(layer, x, angles, attend)
+        ends = np.cumsum([len(p) for p in pieces]) - 1
+        ready, rows = [], []
+        for slot, end in zip(order, ends):
+            sequence = self.active[slot]
+            sequence.done += chunks[slot]
+            if sequence.done == len(sequence.tokens):
+                ready.append(sequence)
+                rows.append(int(end))
+            if sequence.done == len(sequence.request.prompt):
+                self._prefixes.remember(np.array(sequence.request.prompt),
+                                        self._k[:, slot, :, : sequence.done],
+                                        self._v[:, slot, :, : sequence.done])  # fmt: skip
+        return ready, self.model.logits(x[rows]) if rows else x.new_empty((0, 0))
+
+    def _chunks(self) -> list[int]:
+        """How many tokens of each slot go into this step."""
+        room, chunks = CHUNK, []
+        for sequence in self.active:
+            pending = len(sequence.tokens) - sequence.done
+            chunks.append(1 if pending == 1 else min(pending, room))
+            room -= chunks[-1] if pending > 1 else 0
+        return chunks
+
+    def _extend(self, sequence: _Sequence, logits: Tensor) -> bool:
+        """Sample the next token (V,); True when the answer is finished."""
+        request = sequence.request
+        token, logprob = _sample(sequence, logits)
+        if request.top_logprobs is not None and token not in self.tokenizer.stops:
+            sequence.logprobs.append(self._named(token, logprob, request.top_logprobs))
+        sequence.tokens.append(token)
+        if sequence.matcher is not None:
+            sequence.matcher.consume_token(token)
+        ended = token in self.tokenizer.stops
+        full = (len(sequence.generated) >= request.max_tokens
+                or len(sequence.tokens) >= self.model.config.context)  # fmt: skip
+        constrained = sequence.matcher is not None and sequence.matcher.is_stopped()
+        if not (ended or full or constrained or request.stop or request.on_text):
+            return False
+        text = self.tokenizer.decode(sequence.generated)
+        cut = min((at for s in request.stop if (at := text.find(s)) >= 0), default=None)
+        finished = ended or full or constrained or cut is not None
+        text = text if cut is None else text[:cut]
+        if request.on_text:
+            self._stream(sequence, text, finished)
+        if finished:
+            reason = "stop" if ended or constrained or cut is not None else "length"
+            logprobs = None if request.top_logprobs is None else sequence.logprobs
+            _deliver(sequence, Completion(text, sequence.generated, reason, logprobs,
+                                          sequence.cached))  # fmt: skip
+        return finished
+
+    def _stream(self, sequence: _Sequence, text: str, finished: bool) -> None:
+        """Hand on what is certain: no half character, nothing that may become a stop string."""
+        certain = len(text)
+        if not finished:
+            text = text.rstrip("\ufffd")
+            held = max((len(stop) - 1 for stop in sequence.request.stop), default=0)
+            certain = max(sequence.sent, len(text) - held)
+        if certain > sequence.sent:
+            sequence.request.on_text(text[sequence.sent : certain])
+            sequence.sent = certain
+
+    def _named(self, token: int, logprobs: Tensor, top: int) -> TokenLogprob:
+        values, ids = logprobs.topk(top) if top else (logprobs[:0], logprobs[:0])
+        pairs = [(self.tokenizer.piece(int(i)), float(p)) for p, i in zip(values, ids)]
+        return TokenLogprob(self.tokenizer.piece(token), float(logprobs[token]), pairs)
+
+    def _retire(self, finished: list[_Sequence]) -> None:
+        """Free slots; the last sequence moves into the hole, so that slots stay contiguous."""
+        for sequence in finished:
+            slot, last = self.active.index(sequence), len(self.active) - 1
+            if slot != last:
+                done = self.active[last].done
+                self._k[:, slot, :, :done] = self._k[:, last, :, :done]
+                self._v[:, slot, :, :done] = self._v[:, last, :, :done]
+                self.active[slot] = self.active[last]
+            self.active.pop()
+        if not self.busy and self._k.shape[1] * self._k.shape[3] > TOTAL_TOKENS // 4:
+            self._k = self._v = self._new_cache(0, 0)
+
+    def _reserve(self, slots: int, length: int) -> None:
+        """Make room for so many slots of so many positions, doubling what there is."""
+        have_slots, have_length = self._k.shape[1], self._k.shape[3]
+        if slots <= have_slots and length <= have_length:
+            return
+        slots = max(have_slots, min(SLOTS, 2 * slots) if slots > have_slots else slots)
+        length = max(have_length, -(-length * 5 // 4 // 64) * 64 if length > have_length else length)
+        used, longest = len(self.active), max([s.done for s in self.active], default=0)
+        old_k, old_v = self._k, self._v
+        self._k, self._v = self._new_cache(slots, length), self._new_cache(slots, length)
+        self._k[:, :used, :, :longest] = old_k[:, :used, :, :longest]
+        self._v[:, :used, :, :longest] = old_v[:, :used, :, :longest]
+
+    def _new_cache(self, slots: int, length: int) -> Tensor:
+        c = self.model.config
+        shape = (c.layers, slots, c.kv_heads, length, c.head_width)
+        return torch.zeros(shape, dtype=self.model.dtype)
+
+
+class _Attention:
+    """Attention over the cache: one batched call for the answers, one call for each prompt chunk."""
+
+    def __init__(self, k: Tensor, v: Tensor, writing: list[int], positions: list[int],
+                 reading: list[tuple[int, int, int]]) -> None:  # fmt: skip
+        self._k, self._v, self._reading = k, v, reading
+        self._slots, self._at = torch.tensor(writing), torch.tensor(positions)
+        self._count = len(writing)
+        contiguous = writing == list(range(self._count))
+        self._pick = slice(0, self._count) if contiguous else self._slots
+        if writing:
+            self._length = max(positions) + 1
+            visible = torch.arange(self._length)[None] <= self._at[:, None]
+            self._mask = visible[:, None, None]  # (n, 1, 1, T)
+        self._masks = [_causal(start, n) for _, start, n in reading]
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        cache_k, cache_v, n = self._k[layer], self._v[layer], self._count
+        mixed = torch.empty_like(q)
+        if n:
+            cache_k[self._slots, :, self._at] = k[:n]
+            cache_v[self._slots, :, self._at] = v[:n]
+            # The query heads that share a key head stand where several queries would.
+            grouped = q[:n].view(n, k.shape[1], -1, q.shape[-1])
+            mixed[:n] = F.scaled_dot_product_attention(
+                grouped, cache_k[self._pick, :, : self._length],
+                cache_v[self._pick, :, : self._length], self._mask).reshape(n, *q.shape[1:])  # fmt: skip
+        for (slot, start, size), mask in zip(self._reading, self._masks):
+            here, end = slice(n, n + size), start + size
+            cache_k[slot, :, start:end] = k[here].transpose(0, 1)
+            cache_v[slot, :, start:end] = v[here].transpose(0, 1)
+            mixed[here] = F.scaled_dot_product_attention(
+                q[here].transpose(0, 1)[None], cache_k[slot, None, :, :end],
+                cache_v[slot, None, :, :end], mask, is_causal=mask is None,
+                enable_gqa=True)[0].transpose(0, 1)  # fmt: skip
+            n += size
+        return mixed
+
+
+def _causal(start: int, n: int) -> Tensor | None:
+    """Which of start + n positions each of the last n may see; None where plain causal will do."""
+    if start == 0:
+        return None
+    return torch.arange(start + n)[None] <= torch.arange(start, start + n)[:, None]
+
+
+def _common(a: np.ndarray, b: np.ndarray) -> int:
+    """How many tokens two sequences share at their beginning."""
+    n = min(len(a), len(b))
+    differ = np.flatnonzero(a[:n] != b[:n])
+    return int(differ[0]) if len(differ) else n
+
+
+def _sample(sequence: _Sequence, logits: Tensor) -> tuple[int, Tensor | None]:
+    """The next token of a row of logits (V,), and the log-probabilities where they are wanted."""
+    request = sequence.request
+    wants = request.top_logprobs is not None
+    logprobs = logits.log_softmax(-1) if wants else None
+    if sequence.matcher is not None:
+        logits = _allowed(sequence.matcher, logits)
+    if request.temperature < 1e-4 or request.top_p < 1e-4:
+        return int(logits.argmax()), logprobs
+    probabilities, ids = (logits / request.temperature).softmax(-1).sort(descending=True)
+    kept = probabilities.cumsum(-1) - probabilities < request.top_p
+    kept[0] = True
+    weights = (probabilities * kept).double().numpy()
+    point = sequence.random.random() * weights.sum()
+    index = int(np.searchsorted(weights.cumsum(), point, side="right"))
+    return int(ids[min(index, int(kept.sum()) - 1)]), logprobs
+
+
+def _allowed(matcher, logits: Tensor) -> Tensor:
+    """Logits with every token that the grammar forbids at minus infinity."""
+    import llguidance.numpy as masks
+
+    mask = masks.allocate_token_bitmask(1, logits.shape[-1])
+    masks.fill_next_token_bitmask(matcher, mask, 0)
+    row = logits.numpy().copy()[None]
+    masks.apply_token_bitmask_inplace(row, mask)
+    return torch.from_numpy(row[0])
+
+
+def _deliver(sequence: _Sequence, result: Completion | Exception) -> None:
+    """Give the caller the result, unless the caller has gone."""
+    if sequence.future.set_running_or_notify_cancel():
+        if isinstance(result, Exception):
+            sequence.future.set_exception(result)
+        else:
+            sequence.future.set_result(result)
