@@ -1,0 +1,211 @@
+"""What a training job costs before it runs, what a request costs, and when tuning pays.
+
+Pure arithmetic over `helpers.models`; knows no files, no tokens' texts, and asks nobody.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from helpers import models
+from helpers.errors import WorkbookError
+from helpers.models import Model
+
+HOURS_PER_MONTH = 24 * 365 / 12  # 730
+BATCH_FACTOR = 0.5  # OpenAI's Batch API: half price
+
+
+def _model(model: str | Model) -> Model:
+    return model if isinstance(model, Model) else models.get(model)
+
+
+def default_epochs(n_examples: int) -> int:
+    """The number of epochs OpenAI chooses for a file of `n_examples`.
+
+    The rule of OpenAI's cookbook: three, more for small files (at least 100 examples seen in
+    all, at most 25 epochs), fewer for large ones (at most 25,000 examples seen).
+    https://cookbook.openai.com/examples/chat_finetuning_data_prep
+    Raises WorkbookError for a file without examples.
+    """
+    if n_examples < 1:
+        raise WorkbookError("A training file needs examples: there are none to count epochs for.")
+    if 3 * n_examples < 100:
+        return min(25, 100 // n_examples)
+    if 3 * n_examples > 25_000:
+        return max(1, 25_000 // n_examples)
+    return 3
+
+
+def billed_tokens(token_counts: Iterable[int], n_epochs: int, limit: int | None = None) -> int:
+    """Training tokens on the bill: epochs × Σ min(limit, tokens of the example).
+
+    `limit` is the model's `max_example_tokens`; the end of a longer example is cut off,
+    not trained and not billed. None: no limit is known.
+    """
+    _positive("n_epochs", n_epochs)
+    return n_epochs * sum(count if limit is None else min(count, limit) for count in token_counts)
+
+
+def training_cost(
+    tokens: int,
+    n_epochs: int,
+    model: str | Model,
+    as_of: date | None = None,
+    free_tokens: int = 0,
+) -> float:
+    """USD for a job: tokens of the file (one epoch) × epochs × the training price.
+
+    `free_tokens` are taken off the billed tokens first (a promotion). `as_of` as in
+    `Model.price`. Raises NoPrice where training is not sold by the token.
+    """
+    _positive("n_epochs", n_epochs)
+    billed = max(0, tokens * n_epochs - free_tokens)
+    return billed * _model(model).price("training", as_of) / 1e6
+
+
+def request_cost(
+    model: str | Model,
+    prompt_tokens: int,
+    completion_tokens: int,
+    cached_tokens: int = 0,
+    batch: bool = False,
+    as_of: date | None = None,
+) -> float:
+    """USD for one request. An `ft:` id, or `Model.as_tuned()`, costs the tuned model's price.
+
+    `cached_tokens` of the prompt cost the cached price, or the full one where the vendor sells
+    no cached input. `batch`: half of everything. Raises WorkbookError when more tokens are
+    cached than sent.
+    """
+    if not 0 <= cached_tokens <= prompt_tokens:
+        raise WorkbookError(
+            f"{cached_tokens} cached tokens in a prompt of {prompt_tokens}: only a part of the "
+            "prompt can come from the cache."
+        )
+    found = _model(model)
+    full = found.price("input", as_of)
+    try:
+        cached = found.price("cached_input", as_of)
+    except models.NoPrice:
+        cached = full
+    usd = (
+        (prompt_tokens - cached_tokens) * full
+        + cached_tokens * cached
+        + completion_tokens * found.price("output", as_of)
+    ) / 1e6
+    return usd * BATCH_FACTOR if batch else usd
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training file costs on one model. Tokens are training tokens, money is USD."""
+
+    model: Model
+    examples: int
+    n_epochs: int
+    tokens: int  # of one epoch, before cutting
+    cut: int  # examples longer than the model's limit
+    billed: int
+    usd: float
+
+
+def estimate(
+    token_counts: Iterable[int],
+    model: str | Model,
+    n_epochs: int | None = None,
+    as_of: date | None = None,
+) -> Estimate:
+    """The bill of a training file, from the tokens of each of its examples.
+
+    `n_epochs=None` takes `default_epochs`.
+    """
+    counts = list(token_counts)
+    found = _model(model)
+    epochs = default_epochs(len(counts)) if n_epochs is None else n_epochs
+    limit = found.max_example_tokens
+    billed = billed_tokens(counts, epochs, limit)
+    return Estimate(
+        model=found,
+        examples=len(counts),
+        n_epochs=epochs,
+        tokens=sum(counts),
+        cut=sum(limit is not None and count > limit for count in counts),
+        billed=billed,
+        usd=billed * found.price("training", as_of) / 1e6,
+    )
+
+
+def monthly_cost(request_usd: float, requests: float, hosting_per_hour: float = 0.0) -> float:
+    """USD a month at that many requests a month, with the deployment up all 730 hours."""
+    return request_usd * requests + hosting_per_hour * HOURS_PER_MONTH
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """When a tuned model pays off against a long prompt. Money in USD."""
+
+    saving_per_request: float  # below zero: the tuned request is the dearer one
+    training: float
+    hosting_per_month: float
+
+    @property
+    def requests(self) -> float:
+        """Requests in all until the training is paid, hosting aside; infinite when never."""
+        return self._per_saving(self.training)
+
+    @property
+    def requests_per_month(self) -> float:
+        """Requests a month that pay the hosting alone; below them tuning only loses money."""
+        return self._per_saving(self.hosting_per_month)
+
+    def months(self, requests_per_month: float) -> float:
+        """Months until training and hosting are paid back; infinite when never."""
+        gain = self.saving_per_request * requests_per_month - self.hosting_per_month
+        return self.training / gain if gain > 0 else math.inf
+
+    def hosting_share(self, requests_per_month: float, tuned_request_usd: float) -> float:
+        """The part (0 to 1) of the tuned model's monthly bill that is hosting."""
+        total = self.hosting_per_month + tuned_request_usd * requests_per_month
+        return self.hosting_per_month / total if total else 0.0
+
+    def _per_saving(self, usd: float) -> float:
+        if usd == 0:
+            return 0.0
+        return usd / self.saving_per_request if self.saving_per_request > 0 else math.inf
+
+
+def break_even(
+    prompt_request_usd: float,
+    tuned_request_usd: float,
+    training_usd: float,
+    hosting_per_hour: float = 0.0,
+) -> BreakEven:
+    """Compare a request with a long prompt to the base with a short one to the tuned model.
+
+    Both request prices from `request_cost`, so that the tuned model's higher price a token is
+    counted. `hosting_per_hour` is `Model.hosting_per_hour`.
+    """
+    return BreakEven(
+        saving_per_request=prompt_request_usd - tuned_request_usd,
+        training=training_usd,
+        hosting_per_month=hosting_per_hour * HOURS_PER_MONTH,
+    )
+
+
+def usd(amount: float) -> str:
+    """Dollars as people write them: $1,234.50, $0.02, and for less $0.0038 (two digits)."""
+    if math.isinf(amount):
+        return "never"
+    size = abs(amount)
+    sign = "-" if amount < 0 else ""
+    if size == 0 or size >= 0.1:
+        return f"{sign}${size:,.2f}"
+    digits = 1 - math.floor(math.log10(size))
+    text = f"{size:.{digits}f}".rstrip("0")
+    return f"{sign}${text}" if len(text) > 3 else f"{sign}${size:.2f}"
+
+
+def _positive(name: str, value: int) -> None:
+    if value < 1:
+        raise WorkbookError(f"{name} is {value}: it must be at least 1.")

@@ -1,0 +1,119 @@
+"""The arithmetic of cost: every figure of the source documents, and the rules behind a bill."""
+
+import math
+from datetime import date
+
+import pytest
+from helpers import costs, models
+from helpers.errors import WorkbookError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_the_learning_log_figure_of_two_dollars_forty():
+    assert costs.training_cost(100_000, 3, "gpt-3.5-turbo-0613", date(2023, 8, 22)) == pytest.approx(2.40)
+    assert costs.training_cost(100_000, 3, "gpt-3.5-turbo-0125", date(2024, 3, 24)) == pytest.approx(2.40)
+    assert costs.training_cost(100_000, 3, "gpt-4o-mini") == pytest.approx(0.90)
+    assert costs.training_cost(100_000, 3, "gpt-4.1") == pytest.approx(7.50)
+
+
+def test_using_a_tuned_model_cost_four_times_its_training():
+    for model in models.legacy():
+        use = costs.request_cost(model.as_tuned(), 1000, 0)
+        assert use == pytest.approx(4 * costs.training_cost(1000, 1, model))
+
+
+def test_the_news_article_figures_for_a_million_tokens():
+    assert costs.training_cost(1_000_000, 1, "gpt-4o") == 25
+    tuned = models.get("gpt-4o").as_tuned()
+    assert costs.request_cost(tuned, 1_000_000, 0) == 3.75
+    assert costs.request_cost(tuned, 0, 1_000_000) == 15
+
+
+def test_the_free_million():
+    day = date(2024, 9, 1)
+    free = models.get("gpt-4o").free_training_tokens(day)
+    assert costs.training_cost(300_000, 3, "gpt-4o", day, free_tokens=free) == 0
+    assert costs.training_cost(400_000, 3, "gpt-4o", day, free_tokens=free) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    "examples, epochs",
+    [(1, 25), (4, 25), (5, 20), (10, 10), (33, 3), (34, 3), (50, 3), (8333, 3), (8334, 2), (12500, 2),
+     (12501, 1), (25000, 1), (100_000, 1)],
+)
+def test_the_epoch_rule(examples, epochs):
+    assert costs.default_epochs(examples) == epochs
+
+
+def test_no_examples_no_epochs():
+    with pytest.raises(WorkbookError, match="none"):
+        costs.default_epochs(0)
+
+
+@given(st.integers(1, 10**7))
+def test_epochs_stay_within_bounds(examples):
+    assert 1 <= costs.default_epochs(examples) <= 25
+
+
+def test_billed_tokens_are_cut_at_the_limit():
+    assert costs.billed_tokens([100, 5000], 2) == 10_200
+    assert costs.billed_tokens([100, 5000], 2, limit=4096) == 2 * (100 + 4096)
+    with pytest.raises(WorkbookError, match="n_epochs is 0"):
+        costs.billed_tokens([1], 0)
+
+
+def test_an_estimate_from_a_file():
+    found = costs.estimate([50] * 9 + [5000], "gpt-3.5-turbo-0613", as_of=date(2023, 9, 1))
+    assert (found.examples, found.n_epochs, found.cut) == (10, 10, 1)
+    assert found.billed == 10 * (9 * 50 + 4096)
+    assert found.usd == pytest.approx(found.billed * 8 / 1e6)
+    assert costs.estimate([50] * 10, models.lab()).usd == 0
+
+
+def test_cached_and_batched_requests():
+    model = models.get("gpt-4.1")
+    plain = costs.request_cost(model, 1000, 10)
+    assert plain == pytest.approx((1000 * 2 + 10 * 8) / 1e6)
+    assert costs.request_cost(model, 1000, 10, cached_tokens=900) == pytest.approx(
+        (100 * 2 + 900 * 0.5 + 10 * 8) / 1e6
+    )
+    assert costs.request_cost(model, 1000, 10, batch=True) == plain / 2
+    old = models.get("gpt-3.5-turbo")  # sold no cached input
+    assert costs.request_cost(old, 1000, 0, cached_tokens=900) == costs.request_cost(old, 1000, 0)
+    with pytest.raises(WorkbookError, match="only a part"):
+        costs.request_cost(model, 10, 0, cached_tokens=11)
+
+
+def test_break_even_without_hosting():
+    found = costs.break_even(0.003, 0.001, training_usd=10)
+    assert found.requests == pytest.approx(5000)
+    assert found.requests_per_month == 0
+    assert found.months(1000) == pytest.approx(5)
+
+
+def test_break_even_with_hosting():
+    found = costs.break_even(0.003, 0.001, training_usd=10, hosting_per_hour=1.70)
+    assert found.hosting_per_month == pytest.approx(1241)
+    assert found.requests_per_month == pytest.approx(1241 / 0.002)
+    assert math.isinf(found.months(found.requests_per_month))
+    months = found.months(1_000_000)
+    spent_prompt = costs.monthly_cost(0.003, 1_000_000) * months
+    spent_tuned = 10 + costs.monthly_cost(0.001, 1_000_000, 1.70) * months
+    assert spent_prompt == pytest.approx(spent_tuned)
+    assert found.hosting_share(1_000_000, 0.001) == pytest.approx(1241 / 2241)
+
+
+def test_a_dearer_tuned_request_never_pays():
+    found = costs.break_even(0.001, 0.003, training_usd=1, hosting_per_hour=1)
+    assert math.isinf(found.requests) and math.isinf(found.requests_per_month)
+    assert math.isinf(found.months(10**9))
+
+
+@pytest.mark.parametrize(
+    "amount, text",
+    [(2.4, "$2.40"), (1234.5, "$1,234.50"), (0, "$0.00"), (0.02, "$0.02"), (0.0038, "$0.0038"),
+     (0.000412, "$0.00041"), (0.9, "$0.90"), (-3, "-$3.00"), (math.inf, "never")],
+)
+def test_money_reads_well(amount, text):
+    assert costs.usd(amount) == text

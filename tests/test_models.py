@@ -1,0 +1,216 @@
+"""The registry: every figure has a source and a date, dates act, names resolve."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from helpers import models, paths
+
+REGISTRY = json.loads(paths.data("models.json").read_text(encoding="utf-8"))
+
+
+def facts(value, path=""):
+    """Every dictionary below `value` that states a figure, with its place."""
+    if isinstance(value, dict):
+        if any(key in value for key in ("value", "usd", "methods", "text")) or "from" in value:
+            yield path, value
+        for key, item in value.items():
+            yield from facts(item, f"{path}/{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from facts(item, f"{path}/{number}")
+
+
+FACTS = list(facts({k: REGISTRY[k] for k in ("models", "notices", "encodings_by_prefix")}))
+
+
+def problems(fact):
+    """What is wrong with one figure of the registry."""
+    found = []
+    if fact.get("source") not in REGISTRY["sources"]:
+        found.append("no known source")
+    if fact.get("confidence") not in ("A", "B", "C"):
+        found.append("no confidence")
+    try:
+        date.fromisoformat(fact.get("checked", ""))
+    except ValueError:
+        found.append("no date checked")
+    if "usd" in fact and fact.get("unit") not in ("1M tokens", "1K tokens", "hour"):
+        found.append("no unit")
+    return found
+
+
+def test_every_figure_has_source_date_unit_and_confidence():
+    assert len(FACTS) > 150
+    assert {path: problems(fact) for path, fact in FACTS if problems(fact)} == {}
+
+
+@pytest.mark.parametrize("missing", ["source", "checked", "confidence", "unit"])
+def test_a_row_without_one_of_them_is_refused(missing):
+    row = dict(REGISTRY["models"][0]["prices"][0])
+    assert problems(row) == []
+    del row[missing]
+    assert problems(row)
+
+
+def overlaps(rows):
+    """Pairs of price rows of one kind that hold on the same day."""
+    found = []
+    for kind in {kind for row in rows for kind in row["kinds"]}:
+        mine = sorted((r["from"], r["until"]) for r in rows if kind in r["kinds"])
+        for (start, end), (following, _) in zip(mine, mine[1:], strict=False):
+            assert end is None or start < end, f"{kind}: {start} to {end}"
+            if end is None or following < end:
+                found.append((kind, start, following))
+    return found
+
+
+def test_no_two_prices_hold_on_the_same_day():
+    for model in REGISTRY["models"]:
+        assert overlaps(model["prices"]) == [], model["id"]
+    twice = [{"kinds": ["input"], "from": "2024-01-01", "until": "2024-06-01"},
+             {"kinds": ["input"], "from": "2024-05-01", "until": None}]
+    assert overlaps(twice)
+
+
+def test_every_source_has_title_and_address():
+    for key, source in REGISTRY["sources"].items():
+        assert source["title"] and source["url"].startswith("https://"), key
+
+
+def test_every_name_is_unique():
+    names = [n for m in REGISTRY["models"] for n in [m["id"], *m["aliases"]]]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "name, use, training, tuned_use",  # USD per 1K tokens, as the first source document has them
+    [
+        ("ada", 0.0004, 0.0004, 0.0016),
+        ("babbage", 0.0005, 0.0006, 0.0024),
+        ("curie", 0.0020, 0.0030, 0.0120),
+        ("davinci", 0.0200, 0.0300, 0.1200),
+    ],
+)
+def test_the_first_document_price_tables(name, use, training, tuned_use):
+    day = date(2023, 3, 1)
+    model = models.get(name)
+    assert model.price("input", day) == model.price("output", day) == pytest.approx(use * 1000)
+    assert model.price("training", day) == pytest.approx(training * 1000)
+    assert model.as_tuned().price("input", day) == pytest.approx(tuned_use * 1000)
+    assert model.as_tuned().price("output", day) == 4 * model.price("training", day)
+
+
+def test_the_news_article_prices_of_gpt_4o():
+    day = date(2024, 10, 1)
+    tuned = models.get("ft:gpt-4o-2024-08-06:school::abc123")
+    assert tuned.price("training", day) == 25
+    assert (tuned.price("input", day), tuned.price("output", day)) == (3.75, 15)
+    assert models.get("gpt-4o").price("input", day) == 2.5  # the base is cheaper
+
+
+def test_a_price_changes_with_the_day():
+    davinci = models.get("davinci")
+    assert davinci.price("input", date(2022, 8, 31)) == 60
+    assert davinci.price("input", date(2022, 9, 1)) == 20
+    tuned = models.get("gpt-3.5-turbo-0613").as_tuned()
+    assert [tuned.price("input", date(2023, 11, d)) for d in (5, 6)] == [12, 3]
+
+
+def test_without_a_day_the_last_price_is_given_for_ever():
+    assert models.get("davinci").price("input") == 20
+    with pytest.raises(models.NoPrice, match="2022-07-03 to 2022-09-01"):
+        models.get("davinci").price("input", date(2026, 1, 1))
+
+
+def test_an_hourly_price_is_not_taken_for_a_token_price():
+    with pytest.raises(models.NoPrice, match="per hour"):
+        models.get("o4-mini").price("training")
+
+
+def test_unverified_prices_are_refused_and_hosting_is_known():
+    azure = models.get("azure/gpt-4.1")
+    assert azure.hosting_per_hour == 1.70
+    with pytest.raises(models.NoPrice, match="not verified"):
+        azure.price("training")
+    assert models.get("gpt-4.1").hosting_per_hour == 0
+
+
+def test_the_lab_is_free_on_any_day():
+    lab = models.lab()
+    assert lab.price("training", date(2040, 1, 1)) == 0
+    assert models.get(f"ft:{lab.id}:me::1").price("output") == 0
+
+
+@pytest.mark.parametrize(
+    "name, base",
+    [
+        ("ft:gpt-4.1-2025-04-14:school:stars:Ab1", "gpt-4.1-2025-04-14"),
+        ("ft:gpt-4o-mini-2024-07-18:x::y:ckpt-step-88", "gpt-4o-mini-2024-07-18"),
+        ("davinci:ft-school-2023-02-03-04-05-06", "davinci"),
+        ("gpt-4.1-2025-04-14.ft-0a1b2c3d", "azure/gpt-4.1-2025-04-14"),
+        ("ft:smollm2-135m-instruct:course:stars:1", "smollm2-135m-instruct"),
+    ],
+)
+def test_names_of_tuned_models_lead_to_their_base(name, base):
+    model = models.get(name)
+    assert (model.base_id, model.id, model.tuned) == (base, name, True)
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(models.UnknownModel, match="gpt-4o-mini"):
+        models.get("gpt4o-mini")
+
+
+def test_a_model_that_is_gone_is_refused_with_alternatives():
+    with pytest.raises(models.ModelGone, match="shut down on 2024-01-04.*the lab"):
+        models.get("davinci", as_of=date(2024, 1, 4))
+    assert models.get("davinci", as_of=date(2024, 1, 3)).id == "davinci"
+
+
+def test_choosing_warns_ninety_days_ahead(capsys):
+    close = models.get("gpt-4o").tunable_until
+    models.choose("gpt-4o", close - timedelta(days=91), existing_customer=True)
+    assert str(close) not in capsys.readouterr().out
+    models.choose("gpt-4o", close - timedelta(days=90), existing_customer=True)
+    assert f"from {close}, in 90 days" in capsys.readouterr().out
+
+
+def test_newcomers_and_old_customers_are_told_apart():
+    day = date(2026, 11, 21)
+    assert not models.get("gpt-4o").is_tunable(day)
+    assert models.get("gpt-4o").is_tunable(day, existing_customer=True)
+    assert not models.get("azure/gpt-4o").is_tunable(day)
+    with pytest.raises(models.ModelGone, match="new customers"):
+        models.choose("gpt-4o", day)
+    assert models.lab() in models.tunable(day)
+    assert models.tunable(date(2030, 1, 1))[-1] == models.lab()
+
+
+def test_the_source_documents_models_were_tunable_in_their_time():
+    assert [m.id for m in models.legacy()] == ["ada", "babbage", "curie", "davinci"]
+    then, today = date(2023, 9, 1), date(2026, 11, 21)
+    tunable = {m.id for m in models.tunable(then)}
+    assert {"gpt-3.5-turbo-0613", "babbage-002", "davinci-002"} <= tunable
+    for model in models.legacy():
+        assert model.id in tunable and not model.is_tunable(today, existing_customer=True)
+
+
+def test_the_free_million():
+    gpt_4o = models.get("gpt-4o")
+    assert gpt_4o.free_training_tokens(date(2024, 9, 23)) == 1_000_000
+    assert gpt_4o.free_training_tokens(date(2024, 10, 31)) == 1_000_000  # extended
+    assert gpt_4o.free_training_tokens(date(2024, 11, 1)) == 0
+    assert gpt_4o.free_training_tokens(date(2024, 8, 19)) == 0
+
+
+def test_limits():
+    limits = {m.id: m.max_example_tokens for m in models.seeds()}
+    assert limits["gpt-3.5-turbo-0613"] == 4096
+    assert limits["gpt-3.5-turbo-0125"] == 16385
+    assert models.lab().context_window == 8192
+    assert models.get("gpt-4.1").max_example_tokens is None  # not verified
+
+
+def test_sources_can_be_read():
+    assert any("1 September 2022" in source for source in models.get("ada").sources)

@@ -1,0 +1,146 @@
+"""Counting tokens: offline, with the right vocabulary, and for any text."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from helpers import models, paths, tokens
+from helpers.errors import WorkbookError
+from hypothesis import given
+from hypothesis import strategies as st
+
+TEXT = "Reseña: ¡Qué libro tan bueno! It's “great”. 10/10 — não é?"
+MARV = [
+    {"role": "system", "content": "Marv is a factual chatbot that is also sarcastic."},
+    {"role": "user", "content": "What's the capital of France?"},
+    {"role": "assistant", "content": "Paris, as if everyone doesn't know that already."},
+]
+HOSTED = ["davinci", "text-davinci-003", "gpt-3.5-turbo", "gpt-4o"]
+
+
+@pytest.mark.parametrize(
+    "model, encoding",
+    [
+        ("davinci", "r50k_base"),
+        ("davinci:ft-school-2023-01-01", "r50k_base"),
+        ("text-davinci-003", "p50k_base"),
+        ("gpt-3.5-turbo-0613", "cl100k_base"),
+        ("ft:babbage-002:a::b", "cl100k_base"),
+        ("gpt-4-0613", "cl100k_base"),
+        ("gpt-4o-mini", "o200k_base"),
+        ("gpt-4.1", "o200k_base"),
+        ("ft:gpt-4.1-mini-2025-04-14:a::b", "o200k_base"),
+        ("gpt-6-luna", "o200k_base"),
+        ("azure/gpt-4.1", "o200k_base"),
+        ("smollm2-135m-instruct", "smollm2"),
+    ],
+)
+def test_each_model_has_its_encoding(model, encoding):
+    assert tokens.encoding_for(model) == encoding
+
+
+def test_where_our_table_is_right_and_tiktokens_is_not():
+    import tiktoken
+
+    assert tiktoken.encoding_name_for_model("ft:gpt-4.1-2025-04-14:a::b") == "cl100k_base"
+    assert tokens.encoding_for("ft:gpt-4.1-2025-04-14:a::b") == "o200k_base"
+
+
+def test_every_model_of_the_registry_has_an_encoding_or_says_why_not():
+    for name in models.names():
+        if models.get(name).encoding is None:
+            with pytest.raises(WorkbookError, match="no public vocabulary"):
+                tokens.count("hello", name)
+        else:
+            assert models.get(name).encoding in tokens.names()
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(models.UnknownModel):
+        tokens.count("hello", "no-such-model")
+
+
+@pytest.mark.parametrize("model", HOSTED)
+def test_counts_without_any_network(model, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("went to the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    tokens.vocabulary.cache_clear()
+    assert tokens.count(TEXT, model) > 10
+    assert "".join(tokens.pieces("plain words", model)) == "plain words"
+
+
+def test_a_damaged_vocabulary_is_reported_and_left_alone(tmp_path, monkeypatch):
+    for name, _ in tokens._FILES.values():
+        (tmp_path / name).write_bytes(b"damaged")
+    monkeypatch.setattr(tokens, "_FOLDER", tmp_path)
+    tokens.vocabulary.cache_clear()
+    with pytest.raises(WorkbookError, match="missing or was changed"):
+        tokens.count("hello", "gpt-4o")
+    assert all(file.read_bytes() == b"damaged" for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", HOSTED)
+def test_special_tokens_in_a_text_are_ordinary_characters(model):
+    assert tokens.count("<|endoftext|>", model) > 1
+    assert tokens.count_chat([{"role": "user", "content": "<|im_start|> <|endofprompt|>"}], model) > 7
+
+
+@given(st.text(max_size=60))
+def test_any_text_survives_the_round_trip(text):
+    words = tokens.vocabulary("o200k_base")
+    assert words.decode(words.encode(text)) == text
+
+
+def test_a_chat_counts_its_messages_names_and_the_conversation():
+    values = sum(tokens.count(m["role"], "gpt-4o") + tokens.count(m["content"], "gpt-4o") for m in MARV)
+    assert tokens.count_chat(MARV, "gpt-4o") == values + 3 * 3 + 3
+    named = [{**MARV[0], "name": "Marv"}, *MARV[1:]]
+    extra = tokens.count("Marv", "gpt-4o") + 1
+    assert tokens.count_chat(named, "gpt-4o") == tokens.count_chat(MARV, "gpt-4o") + extra
+    assert tokens.count_chat([], "gpt-4o") == 3
+
+
+def test_values_that_are_no_text_do_not_crash():
+    odd = [{"role": "assistant", "content": None, "weight": 0},
+           {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert tokens.count_chat(odd, "gpt-4o") > 6
+
+
+def test_both_file_formats():
+    assert tokens.count_example({"messages": MARV}, "gpt-4o") == tokens.count_chat(MARV, "gpt-4o")
+    pair = {"prompt": "Reseña: buena ->", "completion": " 5 estrellas"}
+    assert tokens.count_example(pair, "davinci") == tokens.count("Reseña: buena -> 5 estrellas", "davinci")
+
+
+def test_the_lab_without_its_vocabulary_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path))
+    tokens.vocabulary.cache_clear()
+    with pytest.raises(WorkbookError, match="Start the lab once"):
+        tokens.count("hello", models.lab().id)
+
+
+def test_the_labs_vocabulary_is_read_from_its_cache(tmp_path, monkeypatch):
+    tokenizers = pytest.importorskip("tokenizers")
+    monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path))
+    folder = paths.cache() / "smollm2-135m-instruct"
+    folder.mkdir()
+    model = tokenizers.models.WordLevel({"good": 0, "book": 1, "?": 2}, unk_token="?")
+    small = tokenizers.Tokenizer(model)
+    small.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    small.save(str(folder / "tokenizer.json"))
+    tokens.vocabulary.cache_clear()
+    assert tokens.encode("good book", models.lab().id) == [0, 1]
+    tokens.vocabulary.cache_clear()
+
+
+def test_importing_is_fast_and_points_tiktoken_at_our_files():
+    code = ("import sys, os\nfrom helpers import tokens\n"
+            "assert 'tiktoken' not in sys.modules and 'tokenizers' not in sys.modules\n"
+            "print(os.environ['TIKTOKEN_CACHE_DIR'])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, text=True,
+                          capture_output=True, env={**os.environ, "TIKTOKEN_CACHE_DIR": "elsewhere"})
+    assert done.stdout.strip() == str(paths.data("tiktoken")), done.stderr
