@@ -1,0 +1,93 @@
+"""What all tests share: a home of their own, and one lab that the notebooks start and this file stops.
+
+The tests never touch the student's own folder but for the cache of weights and reviews, which is
+only ever filled with files whose hash is known.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from helpers import paths
+
+ROOT = Path(__file__).resolve().parent.parent
+PRIVATE = ("WORKBOOK_HOME", "WORKBOOK_WORK", "WORKBOOK_BACKEND")
+KEYS = (
+    "OPENAI_API_KEY",
+    "AZURE_OPENAI_ENDPOINT",
+    "AZURE_OPENAI_API_KEY",
+    "WORKBOOK_BASE_URL",
+    "WORKBOOK_API_KEY",
+    "WORKBOOK_MODEL",
+)
+_folder = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session, and every kernel and server started in it, folders of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="workbook-tests-"))
+    config.stash[_folder] = folder
+    home = folder / "home"
+    home.mkdir()
+    borrow_cache(paths.home() / "cache", home / "cache")
+    os.environ["WORKBOOK_HOME"] = str(home)
+    os.environ["WORKBOOK_WORK"] = str(folder / "work")
+    os.environ["WORKBOOK_BACKEND"] = "lab"
+    for name in KEYS:  # the course must run without any, also where a student has some
+        os.environ.pop(name, None)
+
+
+def borrow_cache(existing: Path, new: Path) -> None:
+    """Use the weights that are there already, so that tests need not fetch them again."""
+    if not existing.is_dir():
+        return
+    try:
+        new.symlink_to(existing, target_is_directory=True)
+    except OSError:  # Windows, without the right to make links
+        shutil.copytree(existing, new)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the lab that a notebook's set-up cell has started, and remove the session's folders."""
+    folder = config.stash.get(_folder, None)
+    if folder is None:
+        return
+    if (folder / "home" / "lab" / "server.json").exists():
+        subprocess.run(
+            [sys.executable, "-m", "helpers.lab", "stop"], cwd=ROOT, capture_output=True, timeout=60
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Progress goes to stderr, which depends on the moment: nbval is not to compare it."""
+    for item in items:
+        if hasattr(item.parent, "skip_compare") and "stderr" not in item.parent.skip_compare:
+            item.parent.skip_compare += ("stderr",)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh WORKBOOK_HOME and WORKBOOK_WORK for one test; the value is the home."""
+    monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path / "work"))
+    return paths.home()
+
+
+@pytest.fixture
+def tool():
+    """`tool("chromium")` → its path. Where it is missing: skip, but on CI fail."""
+
+    def find(*names: str) -> str:
+        for name in names:
+            if found := shutil.which(name):
+                return found
+        message = f"{' or '.join(names)} is not installed"
+        return pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+
+    return find
