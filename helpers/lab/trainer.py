@@ -17,6 +17,7 @@ import math
 import os
 import shutil
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -378,9 +379,17 @@ def _lower_priority() -> None:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
 
 
+def _end_with_stdin() -> None:
+    """End at once when the server at the other end of standard input is gone, however it went."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def main() -> int:
     """Train the job in the folder named on the command line; failures go into its diary."""
     folder = Path(sys.argv[1])
+    if "--until-stdin-closes" in sys.argv[2:]:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     _lower_priority()
     try:
         train(folder)
