@@ -140,7 +140,7 @@ def _choice() -> dict[str, str]:
 def _connect_lab() -> Backend:
     from openai import OpenAI
 
-    server = _running_lab() or _start_lab()
+    server = running_lab() or _start_lab()
     # A proxy that the machine uses for the internet must not stand between it and itself.
     hosts = os.environ.get("NO_PROXY", "")
     if "127.0.0.1" not in hosts:
@@ -156,7 +156,7 @@ def _lab_folder() -> Path:
     return paths.home() / "lab"
 
 
-def _running_lab() -> dict | None:
+def running_lab() -> dict | None:
     """What server.json says, if a lab answers where it says; None for a stale or missing file."""
     try:
         server = json.loads((_lab_folder() / "server.json").read_text(encoding="utf-8"))
@@ -192,13 +192,13 @@ def _start_lab() -> dict:
     with _progress_line() as progress:
         while time.monotonic() - started < START_SECONDS:
             time.sleep(0.1)
-            if server := _running_lab():
+            if server := running_lab():
                 return server
             last = _last_line(log, before)
             if process.poll() is not None:
                 # Another kernel may have started the lab at the same moment; theirs serves us too.
                 time.sleep(1)
-                if server := _running_lab():
+                if server := running_lab():
                     return server
                 raise WorkbookError(f"The lab did not start. It said: {last or 'nothing'}")
             if time.monotonic() - started > 2:

@@ -7,6 +7,7 @@ checked, each quoted in its own language. Tests none of them; the notebooks do.
 import functools
 import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def load() -> dict[int, Claim]:
 def show(verdicts: Mapping[int, tuple[str, str]]) -> None:
     """Show a table of verdicts: `{30: ("refuted", "the evidence, with its numbers")}`.
 
+    Evidence is plain text; `[title](https://…)` in it becomes a link.
     Raises WorkbookError for a claim or a verdict that doesn't exist.
     """
     for number, (verdict, _) in verdicts.items():
@@ -80,9 +82,13 @@ def _as_html(verdicts: Mapping[int, tuple[str, str]]) -> str:
             f'<small lang="{claim.language}">“{html.escape(claim.quotation)}”</small></td>'
             f'<td {cell}><span style="border-bottom:3px solid {VERDICTS[verdict]}">'
             f"<b>{verdict}</b></span></td>"
-            f"<td {cell}>{html.escape(evidence)}</td></tr>"
+            f"<td {cell}>{_linked(html.escape(evidence))}</td></tr>"
         )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _linked(text: str) -> str:
+    return re.sub(r"\[([^\]]+)\]\((https://[^\s)]+)\)", r'<a href="\2">\1</a>', text)
 
 
 def _as_text(verdicts: Mapping[int, tuple[str, str]]) -> str:

@@ -54,6 +54,12 @@ def test_the_table_shows_quotation_verdict_and_evidence(capsys: pytest.CaptureFi
     assert 'lang="es"' in table and "palabras" in table and "a &lt; b" in table
 
 
+def test_links_in_the_evidence_are_links_and_other_markup_is_text() -> None:
+    table = claims._as_html({1: ("sourced", "[<b>x</b>](https://example.org/a?b=1) (y)")})
+    assert '<a href="https://example.org/a?b=1">&lt;b&gt;x&lt;/b&gt;</a> (y)' in table
+    assert "<a" not in claims._as_html({1: ("sourced", "[x](javascript:alert(1))")})
+
+
 @pytest.mark.parametrize("verdicts", [{45: ("holds", "")}, {1: ("probably", "")}])
 def test_unknown_claims_and_verdicts_are_refused(verdicts: dict) -> None:
     with pytest.raises(WorkbookError):

@@ -1,0 +1,149 @@
+"""Is this machine ready for the course? Each finding comes with what to do about it.
+
+Knows what the course needs of Python, packages, disk, memory and processor; changes nothing.
+"""
+
+import html
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from helpers import display, paths
+
+PYTHON = (3, 11)
+# Weights as fetched, converted, and a dozen tuned models: see README, "What it needs".
+DISK_GB = 2.0
+MEMORY_GB = 4.0
+# Below this the training jobs still work, but a minute becomes five.
+SLOW_GFLOPS = 20.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was found, whether it will do, and otherwise the fix."""
+
+    subject: str
+    found: str
+    fine: bool = True
+    fix: str = ""
+
+
+def check() -> None:
+    """Show every finding as a table, and one sentence that sums them up."""
+    findings = look()
+    rows = "".join(
+        f'<tr><td style="text-align:left">{"✔" if finding.fine else "✘"} {finding.subject}</td>'
+        f'<td style="text-align:left">{html.escape(finding.found)}</td>'
+        f'<td style="text-align:left;white-space:normal">{html.escape(finding.fix)}</td></tr>'
+        for finding in findings
+    )
+    head = "".join(
+        f'<th scope="col" style="text-align:left">{title}</th>'
+        for title in ("Looked at", "Found", "What to do")
+    )
+    lines = [
+        f"{'✔' if f.fine else '✘'} {f.subject}: {f.found}" + (f" → {f.fix}" if f.fix else "")
+        for f in findings
+    ]
+    display.show(
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>", "\n".join(lines)
+    )
+    amiss = [finding.subject for finding in findings if not finding.fine]
+    if amiss:
+        display.box(f"Mend these first: {', '.join(amiss)}.", "warning")
+    else:
+        display.box("This machine is ready for the course.", "right")
+
+
+def look() -> list[Finding]:
+    """All findings, in the order in which a student would mend them."""
+    looks: list[Callable[[], Finding]] = [python, packages, disk, memory, lab, processor]
+    return [look_at() for look_at in looks]
+
+
+def python() -> Finding:
+    """The interpreter's version."""
+    version = platform.python_version()
+    if sys.version_info >= PYTHON:
+        return Finding("Python", version)
+    needed = ".".join(map(str, PYTHON))
+    return Finding("Python", version, False, f"Install Python {needed} or newer; make a new .venv.")
+
+
+def packages() -> Finding:
+    """Every package of requirements-colab.txt (the lower bounds), in the version it needs."""
+    from packaging.requirements import Requirement
+
+    text = (paths.ROOT / "requirements-colab.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    amiss = []
+    for needed in map(Requirement, lines):
+        try:
+            version = importlib.metadata.version(needed.name)
+        except importlib.metadata.PackageNotFoundError:
+            amiss.append(f"{needed.name} is missing")
+            continue
+        if not needed.specifier.contains(version, prereleases=True):
+            amiss.append(f"{needed.name} is {version}, not {needed.specifier}")
+    if amiss:
+        fix = "Run pip install -r requirements.txt in the course's .venv, then restart the kernel."
+        return Finding("Packages", "; ".join(amiss), False, fix)
+    return Finding("Packages", f"all {len(lines)} present")
+
+
+def disk() -> Finding:
+    """Room for the lab's files, where they are kept."""
+    free = shutil.disk_usage(paths.home()).free / 1e9
+    found = f"{free:.1f} GB free"
+    if free >= DISK_GB:
+        return Finding("Disk", found)
+    fix = f"Free {DISK_GB:.0f} GB, or set WORKBOOK_HOME to a folder on another disk."
+    return Finding("Disk", found, False, fix)
+
+
+def memory() -> Finding:
+    """Memory of the machine (not known on Windows without another package: then nothing is said)."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (AttributeError, ValueError, OSError):
+        return Finding("Memory", "not known on this system")
+    found = f"{total:.0f} GB"
+    if total >= MEMORY_GB:
+        return Finding("Memory", found)
+    return Finding("Memory", found, False, "Close other programs before the training notebooks.")
+
+
+def lab() -> Finding:
+    """Whether the lab answers. It only runs when the lab is the backend."""
+    from helpers import backends
+
+    if server := backends.running_lab():
+        return Finding("Lab", f"running, version {server['version']}")
+    return Finding("Lab", "not running", True, "The set-up cell starts it when it is needed.")
+
+
+def processor() -> Finding:
+    """Cores, and the speed of a matrix multiplication: what training time depends on."""
+    speed = matmul_gflops()
+    found = f"{os.cpu_count()} cores, {speed:.0f} billion operations a second"
+    if speed >= SLOW_GFLOPS:
+        return Finding("Processor", found)
+    return Finding("Processor", found, True, "Slow: expect training to take several times longer.")
+
+
+def matmul_gflops(size: int = 1024, tries: int = 5) -> float:
+    """Best of a few float32 multiplications of two (size, size) matrices, in 10⁹ operations/s."""
+    import numpy
+
+    matrix = numpy.ones((size, size), dtype=numpy.float32)
+    best = float("inf")
+    for _ in range(tries):
+        started = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best / 1e9
