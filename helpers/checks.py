@@ -295,10 +295,12 @@ def _tool_answers(messages: list[Mapping]) -> Iterator[Problem]:
 
 def _speakers(messages: list[Mapping]) -> Iterator[Problem]:
     roles = [message.get("role") for message in messages]
+    if not all(isinstance(role, str) and role in ROLES for role in roles):
+        return  # who speaks is not known until that is mended
     if "assistant" not in roles:
         yield "no-assistant", "no message is the assistant's", messages
     elif roles[-1] != "assistant":
-        yield "last-turn", f"the last message is the {excerpt(roles[-1], 30)}'s", messages[-1]
+        yield "last-turn", f"the last message is the {roles[-1]}'s", messages[-1]
     if "user" not in roles:
         yield "no-user", "no message is the user's", messages
 
@@ -418,7 +420,7 @@ def _system_varies(examples: list[Example]) -> Iterator[tuple[int | None, Proble
     seen = Counter()
     for example in examples:
         messages = example.value.get("messages")
-        if isinstance(messages, list):
+        if isinstance(messages, list) and messages:
             systems = [message.get("content") for message in messages
                        if isinstance(message, Mapping) and message.get("role") == "system"]
             seen[as_json(systems)] += 1

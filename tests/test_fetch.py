@@ -1,4 +1,4 @@
-"""Fetching through pip, without a network: pip is pointed at a folder, or replaced by a stand-in."""
+"""Fetching through pip, without a network: pip looks into a folder, or a stand-in takes its place."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 
 @pytest.fixture
 def shelf(tmp_path, monkeypatch) -> Path:
-    """A folder with one package, "parcel", as wheel and as source, and a pip that knows no other."""
+    """A folder with one package, "parcel", as wheel and as source; pip looks only there."""
     folder = tmp_path / "shelf"
     folder.mkdir()
     with zipfile.ZipFile(folder / "parcel-1.0-py3-none-any.whl", "w") as wheel:
