@@ -138,9 +138,18 @@ def _choice() -> dict[str, str]:
 
 
 def _connect_lab() -> Backend:
+    from filelock import FileLock
     from openai import OpenAI
 
-    server = running_lab() or _start_lab()
+    folder = _lab_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
+        server = running_lab() or _start_lab()
+    if server["status"] == "failed":
+        raise WorkbookError(
+            f"The lab can't load its model: {server['message']}. Stop it with "
+            "`python -m helpers.lab stop`, then run the set-up cell again."
+        )
     # A proxy that the machine uses for the internet must not stand between it and itself.
     hosts = os.environ.get("NO_PROXY", "")
     if "127.0.0.1" not in hosts:
@@ -157,7 +166,7 @@ def _lab_folder() -> Path:
 
 
 def running_lab() -> dict | None:
-    """What server.json says, if a lab answers where it says; None for a stale or missing file."""
+    """server.json and what /health says, if a lab answers there; None for a stale or missing file."""
     try:
         server = json.loads((_lab_folder() / "server.json").read_text(encoding="utf-8"))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -165,14 +174,12 @@ def running_lab() -> dict | None:
             health = json.load(answer)
     except (OSError, ValueError, KeyError, urllib.error.URLError):
         return None
-    return server if health.get("pid") == server.get("pid") else None
+    return server | health if health.get("pid") == server.get("pid") else None
 
 
 def _start_lab() -> dict:
     """Start the lab as a process of its own, which outlives this kernel, and wait for it."""
-    folder = _lab_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = folder / "lab.log"
+    log = _lab_folder() / "lab.log"
     own_session: dict = (
         {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
         if sys.platform == "win32"
@@ -192,14 +199,10 @@ def _start_lab() -> dict:
     with _progress_line() as progress:
         while time.monotonic() - started < START_SECONDS:
             time.sleep(0.1)
-            if server := running_lab():
+            if (server := running_lab()) and server["status"] != "starting":
                 return server
             last = _last_line(log, before)
             if process.poll() is not None:
-                # Another kernel may have started the lab at the same moment; theirs serves us too.
-                time.sleep(1)
-                if server := running_lab():
-                    return server
                 raise WorkbookError(f"The lab did not start. It said: {last or 'nothing'}")
             if time.monotonic() - started > 2:
                 progress(f"Starting the lab… {last}")

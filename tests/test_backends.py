@@ -35,7 +35,7 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._send(200, {"status": "ok", "pid": os.getpid(), "version": "0"})
+        self._send(200, {"status": "ready", "pid": os.getpid(), "version": "0"})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
@@ -147,7 +147,7 @@ def test_a_stale_state_starts_a_new_lab(lab, server, monkeypatch, state) -> None
     )
 
     def start() -> dict:
-        return {"port": server.server_port}
+        return {"port": server.server_port, "status": "ready"}
 
     monkeypatch.setattr(backends, "_start_lab", start)
     client, _ = backends.connect()
@@ -166,6 +166,13 @@ def test_only_what_this_start_wrote_is_quoted(home, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", _script(home, "exit 1"))
     with pytest.raises(WorkbookError, match="It said: nothing"):
         backends.connect("lab")
+
+
+def test_a_lab_without_its_model_says_why(lab, monkeypatch) -> None:
+    state = {"port": 1, "status": "failed", "message": "no memory"}
+    monkeypatch.setattr(backends, "running_lab", lambda: state)
+    with pytest.raises(WorkbookError, match="no memory.*helpers.lab stop"):
+        backends.connect()
 
 
 def _script(folder: Path, body: str) -> str:
