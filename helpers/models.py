@@ -275,7 +275,9 @@ def get(model_id: str, as_of: date | None = None) -> Model:
     if base not in table:
         near = difflib.get_close_matches(base, table, n=3, cutoff=0.5)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
-        raise UnknownModel(f"No model {model_id!r} in data/models.json.{hint} models.names() lists all.")
+        raise UnknownModel(
+            f"No model {model_id!r} in data/models.json.{hint} models.names() lists all."
+        )
     model = table[base]
     if tuned:
         model = replace(model, id=model_id, tuned=True)

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 
 def test_the_learning_log_figure_of_two_dollars_forty():
-    assert costs.training_cost(100_000, 3, "gpt-3.5-turbo-0613", date(2023, 8, 22)) == pytest.approx(2.40)
-    assert costs.training_cost(100_000, 3, "gpt-3.5-turbo-0125", date(2024, 3, 24)) == pytest.approx(2.40)
-    assert costs.training_cost(100_000, 3, "gpt-4o-mini") == pytest.approx(0.90)
-    assert costs.training_cost(100_000, 3, "gpt-4.1") == pytest.approx(7.50)
+    def job(model, day=None):
+        return pytest.approx(costs.training_cost(100_000, 3, model, day))
+
+    assert job("gpt-3.5-turbo-0613", date(2023, 8, 22)) == 2.40
+    assert job("gpt-3.5-turbo-0125", date(2024, 3, 24)) == 2.40
+    assert job("gpt-4o-mini") == 0.90
+    assert job("gpt-4.1") == 7.50
 
 
 def test_using_a_tuned_model_cost_four_times_its_training():
@@ -39,8 +42,8 @@ def test_the_free_million():
 
 @pytest.mark.parametrize(
     "examples, epochs",
-    [(1, 25), (4, 25), (5, 20), (10, 10), (33, 3), (34, 3), (50, 3), (8333, 3), (8334, 2), (12500, 2),
-     (12501, 1), (25000, 1), (100_000, 1)],
+    [(1, 25), (4, 25), (5, 20), (10, 10), (33, 3), (34, 3), (50, 3), (8333, 3)]
+    + [(8334, 2), (12500, 2), (12501, 1), (25000, 1), (100_000, 1)],
 )
 def test_the_epoch_rule(examples, epochs):
     assert costs.default_epochs(examples) == epochs

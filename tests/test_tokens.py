@@ -86,7 +86,8 @@ def test_a_damaged_vocabulary_is_reported_and_left_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", HOSTED)
 def test_special_tokens_in_a_text_are_ordinary_characters(model):
     assert tokens.count("<|endoftext|>", model) > 1
-    assert tokens.count_chat([{"role": "user", "content": "<|im_start|> <|endofprompt|>"}], model) > 7
+    chat = [{"role": "user", "content": "<|im_start|> <|endofprompt|>"}]
+    assert tokens.count_chat(chat, model) > 7
 
 
 @given(st.text(max_size=60))
@@ -96,7 +97,7 @@ def test_any_text_survives_the_round_trip(text):
 
 
 def test_a_chat_counts_its_messages_names_and_the_conversation():
-    values = sum(tokens.count(m["role"], "gpt-4o") + tokens.count(m["content"], "gpt-4o") for m in MARV)
+    values = sum(tokens.count(text, "gpt-4o") for message in MARV for text in message.values())
     assert tokens.count_chat(MARV, "gpt-4o") == values + 3 * 3 + 3
     named = [{**MARV[0], "name": "Marv"}, *MARV[1:]]
     extra = tokens.count("Marv", "gpt-4o") + 1
@@ -113,7 +114,8 @@ def test_values_that_are_no_text_do_not_crash():
 def test_both_file_formats():
     assert tokens.count_example({"messages": MARV}, "gpt-4o") == tokens.count_chat(MARV, "gpt-4o")
     pair = {"prompt": "Reseña: buena ->", "completion": " 5 estrellas"}
-    assert tokens.count_example(pair, "davinci") == tokens.count("Reseña: buena -> 5 estrellas", "davinci")
+    whole = "Reseña: buena -> 5 estrellas"
+    assert tokens.count_example(pair, "davinci") == tokens.count(whole, "davinci")
 
 
 def test_the_lab_without_its_vocabulary_says_what_to_do(tmp_path, monkeypatch):
@@ -141,6 +143,9 @@ def test_importing_is_fast_and_points_tiktoken_at_our_files():
     code = ("import sys, os\nfrom helpers import tokens\n"
             "assert 'tiktoken' not in sys.modules and 'tokenizers' not in sys.modules\n"
             "print(os.environ['TIKTOKEN_CACHE_DIR'])")
-    done = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, text=True,
-                          capture_output=True, env={**os.environ, "TIKTOKEN_CACHE_DIR": "elsewhere"})
+    environment = {**os.environ, "TIKTOKEN_CACHE_DIR": "elsewhere"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=paths.ROOT, text=True, capture_output=True, env=environment
+    )
     assert done.stdout.strip() == str(paths.data("tiktoken")), done.stderr

@@ -1,0 +1,239 @@
+"""Things to play with: a cost explorer made of sliders, number boxes, a text and a figure.
+
+Knows ipywidgets (7.7 and 8), and that a cell may be run again: what was set stays set as long as
+the kernel lives. It stores no state in the notebook. Calculates nothing itself.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ipywidgets
+
+from helpers import charts, costs, models
+from helpers.models import Model
+
+_kept: dict[str, dict[str, float | str]] = {}  # what was set, by the explorer's key
+
+
+@dataclass(frozen=True)
+class _Dial:
+    """One quantity: a slider on a log (or even) scale and a number box, with its unit."""
+
+    text: str
+    low: float
+    high: float
+    start: float
+    log: bool = True
+    whole: bool = True
+
+
+_DIALS = {
+    "examples": _Dial("Training examples", 10, 100_000, 300),
+    "tokens": _Dial("Tokens an example", 5, 10_000, 55),
+    "epochs": _Dial("Epochs", 1, 25, 3, log=False),
+    "long": _Dial("Long prompt, tokens", 10, 20_000, 1_300),
+    "short": _Dial("Prompt once tuned, tokens", 5, 20_000, 30),
+    "answer": _Dial("Answer, tokens", 1, 2_000, 20),
+    "requests": _Dial("Requests a month", 10, 100_000_000, 10_000),
+    "hosting": _Dial("Hosting, USD an hour", 0, 5, 0, log=False, whole=False),
+}
+
+
+def cost_explorer(
+    choices: list[Model] | None = None, first: Model | None = None, key: str = "costs"
+) -> "CostExplorer":
+    """Sliders for a job and its use; below them the sums and the curves they lead to.
+
+    `choices` are the models to pick from (by default all that train at a price a token), `first`
+    the one shown at the start. The last known price of each is used, also of those that are
+    gone. Put it last in a cell to show it. Run the cell again, and what you set is still there
+    (kept under `key`).
+    """
+    return CostExplorer(choices or models.hosted(), first, key)
+
+
+class CostExplorer:
+    """The explorer behind `cost_explorer`: `values`, `text` and `figure_alt` can be read."""
+
+    def __init__(self, choices: list[Model], first: Model | None, key: str) -> None:
+        self._models = {model.label: model for model in choices}
+        kept = _kept.setdefault(key, {})
+        label = first.label if first else next(iter(self._models))
+        if kept.get("model") not in self._models:
+            kept["model"] = label
+        self.values = kept
+        self.model = ipywidgets.Dropdown(
+            options=list(self._models), value=kept["model"], description="Model", style=_WIDE
+        )
+        self.model.observe(self._picked, names="value")
+        self.boxes: dict[str, ipywidgets.Widget] = {}
+        self.sliders: dict[str, ipywidgets.Widget] = {}
+        rows = [self.model]
+        for name, dial in _DIALS.items():
+            kept.setdefault(name, dial.start)
+            rows.append(self._row(name, dial))
+        self._text = ipywidgets.HTML()
+        self._figure = ipywidgets.HTML()
+        self.widget = ipywidgets.VBox([*rows, self._text, self._figure])
+        self.figure_alt = ""
+        self._show()
+
+    @property
+    def text(self) -> str:
+        """The sums shown, as HTML."""
+        return self._text.value
+
+    @property
+    def figure(self) -> str:
+        """The curves shown, as HTML."""
+        return self._figure.value
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.widget)
+
+    def _row(self, name: str, dial: _Dial) -> ipywidgets.Widget:
+        """A number box that carries the name and unit, and a slider that follows it and leads."""
+        slider, to_slider, from_slider = _slider(dial, self.values[name])
+        kind = ipywidgets.BoundedIntText if dial.whole else ipywidgets.BoundedFloatText
+        box = kind(
+            value=self.values[name],
+            min=dial.low,
+            max=dial.high,
+            step=1 if dial.whole else 0.1,
+            description=dial.text,
+            style=_WIDE,
+            layout=ipywidgets.Layout(width="330px"),
+        )
+        moving = False  # a slider's rounded place must not overwrite the exact number typed
+
+        def typed(change: dict) -> None:
+            nonlocal moving
+            if not moving:
+                moving = True
+                slider.value = to_slider(change["new"])
+                moving = False
+            self.values[name] = change["new"]
+            self._show()
+
+        def slid(change: dict) -> None:
+            nonlocal moving
+            if not moving:
+                moving = True
+                box.value = from_slider(change["new"])
+                moving = False
+
+        box.observe(typed, names="value")
+        slider.observe(slid, names="value")
+        self.boxes[name], self.sliders[name] = box, slider
+        return ipywidgets.HBox([box, slider], layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+    def _picked(self, change: dict) -> None:
+        self.values["model"] = change["new"]
+        self._show()
+
+    def _show(self) -> None:
+        """Work out the sums for what is set now, and redraw."""
+        v = self.values
+        model = self._models[v["model"]]
+        billed = v["tokens"] * v["examples"] * v["epochs"]
+        training = costs.training_cost(int(v["tokens"] * v["examples"]), int(v["epochs"]), model)
+        prompt = costs.request_cost(model, int(v["long"]), int(v["answer"]))
+        tuned = costs.request_cost(model.as_tuned(), int(v["short"]), int(v["answer"]))
+        found = costs.break_even(prompt, tuned, training, v["hosting"])
+        self._text.value = _sums(model, v, billed, training, prompt, tuned, found)
+        ways = {
+            "long prompt": lambda r: costs.monthly_cost(prompt, r),
+            "tuned model": lambda r: costs.monthly_cost(tuned, r, v["hosting"]),
+        }
+        marks = [(v["requests"], "your volume")]
+        if v["hosting"]:
+            marks.append((found.requests_per_month, "hosting is paid from here"))
+        figure = charts.monthly_curves(ways, marks, (10, 1e8), f"{model.label}, USD a month")
+        self.figure_alt = (
+            f"Bill of the month against requests a month for {model.label}: at "
+            f"{v['requests']:,} requests, {costs.usd(ways['long prompt'](v['requests']))} with the "
+            f"long prompt and {costs.usd(ways['tuned model'](v['requests']))} with the tuned model."
+        )
+        self._figure.value = charts.as_html(figure, self.figure_alt)
+
+
+_WIDE = {"description_width": "190px"}
+
+
+def _slider(
+    dial: _Dial, value: float
+) -> tuple[ipywidgets.Widget, Callable[[float], float], Callable[[float], float]]:
+    """The slider of a dial, with the ways from the number to its place and back."""
+    wide = ipywidgets.Layout(width="260px")
+    if not dial.log:
+        kind = ipywidgets.IntSlider if dial.whole else ipywidgets.FloatSlider
+        slider = kind(
+            value=value,
+            min=dial.low,
+            max=dial.high,
+            step=1 if dial.whole else 0.1,
+            readout=False,
+            continuous_update=False,
+            layout=wide,
+        )
+        return slider, lambda number: number, lambda place: place
+    slider = ipywidgets.FloatLogSlider(
+        value=value,
+        base=10,
+        min=math.log10(dial.low),
+        max=math.log10(dial.high),
+        step=0.02,
+        readout=False,
+        continuous_update=False,
+        layout=wide,
+    )
+
+    def whole(place: float) -> int:
+        digits = max(0, math.floor(math.log10(place)) - 1)  # two digits: 1,300, not 1,318
+        return int(min(dial.high, max(dial.low, round(place / 10**digits) * 10**digits)))
+
+    return slider, float, whole
+
+
+def _sums(
+    model: Model,
+    v: dict,
+    billed: float,
+    training: float,
+    prompt: float,
+    tuned: float,
+    found: costs.BreakEven,
+) -> str:
+    """The explorer's text: each sum in full, one line each."""
+    usd = costs.usd
+    lines = [
+        f"<b>Training</b>: {v['examples']:,} examples × {v['tokens']:,} tokens × {v['epochs']} "
+        f"epochs = {billed:,} billed tokens × {usd(model.price('training'))} a million = "
+        f"<b>{usd(training)}</b>",
+        f"<b>One request</b>: {usd(prompt)} with the long prompt, {usd(tuned)} with the tuned "
+        "model",
+        f"<b>One month</b>: {usd(costs.monthly_cost(prompt, v['requests']))} with the long prompt, "
+        f"{usd(costs.monthly_cost(tuned, v['requests'], v['hosting']))} with the tuned model"
+        + (f", of which hosting {usd(found.hosting_per_month)}" if v["hosting"] else ""),
+        f"<b>Break-even</b>: {_verdict(found, v['requests'])}",
+    ]
+    return f'<div role="status" style="line-height:1.6">{"<br>".join(lines)}</div>'
+
+
+def _verdict(found: costs.BreakEven, requests: float) -> str:
+    months = found.months(requests)
+    if found.saving_per_request <= 0:
+        return "never: a request to the tuned model costs more than the long prompt."
+    if months == float("inf"):
+        return (
+            f"not at this volume: hosting alone needs {found.requests_per_month:,.0f} requests "
+            "a month."
+        )
+    if months * requests < 1:
+        return "at once."
+    days = months * 365 / 12
+    span = f"{months:,.1f} months" if months >= 2 else f"{days:,.1f} days"
+    return f"after {math.ceil(months * requests):,} requests, that is {span}."
