@@ -231,7 +231,7 @@ class Store:
                                "value = ?)")  # fmt: skip
                 values += [column.removeprefix("metadata."), value]
             else:
-                clauses.append(f"{column} = ?")
+                clauses.append(f"{column} IS ?")
                 values.append(value)
         if after is not None:
             row = self._one(f"SELECT number FROM {_TABLES[kind]} WHERE id = ?", after)

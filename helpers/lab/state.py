@@ -1,0 +1,115 @@
+"""The state folder from outside: who holds it, the key, and where the running server answers.
+
+`server.json` {"port", "pid", "version"} stands while a server answers; `key` (0600) is made once;
+`lock` is held by the one server that may use the folder. Knows nothing of what else is inside.
+"""
+
+import json
+import os
+import secrets
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from helpers import paths
+from helpers.errors import WorkbookError
+from helpers.lab import __version__
+
+
+def default_folder() -> Path:
+    """Where the lab keeps its state unless it is told otherwise."""
+    return paths.home() / "lab"
+
+
+def hold(folder: Path) -> FileLock:
+    """Make the folder private and take it for this process. Raises WorkbookError when it is taken."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        server = find(folder)
+        where = f" (port {server['port']}, process {server['pid']})" if server else ""
+        raise WorkbookError(
+            f"A lab already uses the state folder {folder}{where}. Use that one, end it with "
+            "`python -m helpers.lab stop`, or give another folder with --state."
+        ) from None
+    return lock
+
+
+def key(folder: Path, given: str | None) -> str:
+    """The key that clients must send: the given one, else the stored one, else a new one; stored."""
+    path = folder / "key"
+    stored = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    chosen = (given or stored or f"lab-{secrets.token_urlsafe(24)}").strip()
+    if not chosen.isascii() or not chosen.isprintable() or " " in chosen:
+        raise WorkbookError("The key must be printable ASCII without spaces: give another one.")
+    if chosen != stored:
+        _write(path, chosen + "\n")
+    return chosen
+
+
+def announce(folder: Path, port: int) -> None:
+    """Say where the server answers."""
+    server = {"port": port, "pid": os.getpid(), "version": __version__}
+    _write(folder / "server.json", json.dumps(server))
+
+
+def withdraw(folder: Path) -> None:
+    """Take the announcement back."""
+    (folder / "server.json").unlink(missing_ok=True)
+
+
+def find(folder: Path) -> dict[str, Any] | None:
+    """server.json and what /health says, if the server it names answers; None otherwise."""
+    try:
+        server = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+        health = call(server["port"], "/health")
+    except (OSError, ValueError, KeyError):
+        return None
+    return server | health if health.get("pid") == server["pid"] else None
+
+
+def stop(folder: Path, patience: float = 15.0) -> bool:
+    """Ask the server to end and wait until it has; False when there is none.
+
+    Raises WorkbookError when it has not ended after `patience` seconds.
+    """
+    server = find(folder)
+    if server is None:
+        return False
+    key = (folder / "key").read_text(encoding="utf-8").strip()
+    call(server["port"], "/v1/lab/stop", key)
+    lock, until = FileLock(folder / "lock"), time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            with lock.acquire(timeout=0.2):
+                return True
+        except Timeout:
+            pass
+    raise WorkbookError(f"The lab (process {server['pid']}) was asked to stop and has not yet.")
+
+
+def call(port: int, path: str, key: str | None = None) -> dict[str, Any]:
+    """GET, or POST with a key, on this machine, past any proxy. Raises OSError or ValueError."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    if key:
+        request.method = "POST"
+        request.add_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a small file at once; readable by its owner alone."""
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # made with 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(scratch, path)
