@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ from matplotlib.figure import Figure
 from helpers import costs, display
 from helpers.errors import WorkbookError
 from helpers.models import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Okabe & Ito's palette: told apart also by people who see colours differently.
 COLORS = {
@@ -343,4 +347,29 @@ def tune_or_prompt(
     bar.ax.set_yticklabels(names)
     bar.ax.tick_params(length=0)
     bar.set_label("The training is paid back …")
+    return fig
+
+
+# Training (notebook 04)
+
+
+def loss_curve(results: "pd.DataFrame") -> Figure:
+    """Training and validation loss by step; `results` has step, train_loss and valid_loss.
+
+    The training loss of single batches is thin, its moving average over nine steps thick.
+    """
+    fig, axes = new(height=3.6)
+    smooth = results.train_loss.rolling(9, min_periods=1, center=True).mean()
+    axes.plot(results.step, results.train_loss, color=COLORS["sky"], linewidth=0.8,
+              label="training, each batch")  # fmt: skip
+    axes.plot(results.step, smooth, color=COLORS["blue"], linewidth=2.2,
+              label="training, moving average")  # fmt: skip
+    valid = results.dropna(subset=["valid_loss"])
+    if len(valid):
+        axes.plot(valid.step, valid.valid_loss, color=COLORS["red"], linewidth=1.8, linestyle="--",
+                  marker="o", markersize=4, label="validation")  # fmt: skip
+    axes.set_xlabel("training step")
+    axes.set_ylabel("loss (nats a token)")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, labelcolor=_TEXT)
     return fig

@@ -189,4 +189,4 @@ def _of_total(rows: "pd.DataFrame") -> str:
 def _curve(rows: "pd.DataFrame") -> str:
     if len(rows) < 2:
         return ""
-    return charts.img(charts.loss_curve(rows), f"Loss by step, now at step {rows.step.iloc[-1]}.")
+    return charts.as_html(charts.loss_curve(rows), f"Loss by step, now at step {rows.step.iloc[-1]}.")
