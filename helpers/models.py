@@ -330,9 +330,9 @@ def legacy() -> list[Model]:
     return [m for m in _rows() if "000" in m.seeds]
 
 
-def seeds() -> list[Model]:
-    """Every model that the course's source documents name."""
-    return [m for m in _rows() if m.seeds]
+def seeds(document: str | None = None) -> list[Model]:
+    """Every model that the course's source documents name, or that one of them does ("003")."""
+    return [m for m in _rows() if (document in m.seeds if document else m.seeds)]
 
 
 def hosted() -> list[Model]:

@@ -19,7 +19,7 @@ def figures():
     yield charts.tune_or_prompt({"map": lambda p, r: 1e6 / p / r})
 
 
-@pytest.mark.parametrize("fig", figures(), ids=range(4))
+@pytest.mark.parametrize("fig", list(figures()), ids=range(4))
 def test_axes_are_labelled_and_the_figure_can_be_drawn(fig):
     axes = fig.axes[0]
     assert axes.get_xlabel() and axes.get_ylabel()

@@ -1,0 +1,117 @@
+"""Checks for notebook 03: the bill of a job, a promotion, and a decision with hosting in it."""
+
+import math
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from helpers import costs, models
+from helpers.exercises import Untouched, Wrong, exercise
+
+
+def _same(found: Any, expected: float) -> bool:
+    return math.isclose(float(found), expected, rel_tol=1e-6, abs_tol=1e-9)
+
+
+@exercise("03.1")
+def _bill(answer: Any) -> str:
+    if not isinstance(answer, Callable):
+        raise Wrong("Hand in the function itself, without calling it.", 'check("03.1", bill)')
+    files = {
+        "50 examples of 100 tokens": [100] * 50,
+        "10 examples of 100 tokens": [100] * 10,
+        "50 examples, one of them with 9,000 tokens": [100] * 49 + [9000],
+        "20,000 examples of 100 tokens": [100] * 20_000,
+    }
+    limit, price = 4096, 8.0
+    for name, counts in files.items():
+        found = answer(list(counts), limit, price)
+        if found is ... or found is None:
+            raise Untouched
+        epochs = costs.default_epochs(len(counts))
+        expected = costs.billed_tokens(counts, epochs, limit) * price / 1e6
+        if _same(found, expected):
+            continue
+        said = f"For {name} at $8 a million your bill is {costs.usd(float(found))}"
+        if _same(found, expected * 1e6):
+            raise Wrong(f"{said}.", "The price is for a million tokens, not for one.")
+        if _same(found, sum(counts) * price / 1e6):
+            raise Wrong(
+                f"{said}: one epoch, and no limit.",
+                "Three things are in a bill: the tokens up to the limit, the epochs, the price.",
+            )
+        if _same(found, expected / epochs):
+            raise Wrong(f"{said}: that is one epoch.", "Each epoch is billed again.")
+        if _same(found, sum(counts) * epochs * price / 1e6):
+            raise Wrong(f"{said}: the cut-off tokens are in it.", "min(count, limit)")
+        if _same(found, expected / epochs * 3):
+            raise Wrong(
+                f"{said}: three epochs.", "Ask costs.default_epochs: this file doesn't get three."
+            )
+        raise Wrong(f"{said}; it should be {costs.usd(expected)}.", "Epochs × tokens × price / 1e6.")
+    return "Right, for small files, large files and examples over the limit."
+
+
+@exercise("03.2")
+def _promotion(answer: Any) -> str:
+    if not isinstance(answer, dict) or set(answer) != {"23 September", "1 December"}:
+        raise Wrong(
+            "The answer keeps its two days, each with a number.",
+            '{"23 September": dollars, "1 December": dollars}',
+        )
+    model = models.seeds("004")[0]
+    days = {"23 September": date(2024, 9, 23), "1 December": date(2024, 12, 1)}
+    for name, day in days.items():
+        free = model.free_training_tokens(day)
+        expected = costs.training_cost(400_000, 3, model, day, free_tokens=free)
+        full = costs.training_cost(400_000, 3, model, day)
+        once = costs.training_cost(400_000, 1, model, day)
+        found = answer[name]
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise Wrong(f"{name}: a number of dollars is wanted.", "5.0, not '$5'")
+        if _same(found, expected):
+            continue
+        if _same(found, once) or _same(found, max(0.0, once - 25)):
+            raise Wrong(f"{name}: the file is read three times.", "400,000 × 3 tokens are billed.")
+        if free and _same(found, full):
+            raise Wrong(f"{name}: a part of the tokens was free.", "Take the free tokens off first.")
+        if not free and _same(found, full - 25):
+            raise Wrong(f"{name}: nothing was free any more.", "The promotion ended on 31 October.")
+        raise Wrong(f"{name}: not {costs.usd(float(found))}.", "(billed − free) × 25 / 1,000,000")
+    return "Right: $5.00 with the free million, $30.00 without it."
+
+
+@exercise("03.3")
+def _decision(answer: Any) -> str:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise Wrong("The answer is a pair: the cheaper way and dollars.", '("prompt", 12.5)')
+    way, difference = answer
+    if way not in ("prompt", "tuned"):
+        raise Wrong(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
+    if isinstance(difference, bool) or not isinstance(difference, (int, float)):
+        raise Wrong("The second part is a number of dollars.", "Leave out the dollar sign.")
+    model = models.seeds("004")[0]
+    volume, hosting = 200_000, 1.70
+    prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
+    request = costs.request_cost(model.as_tuned(), 100, 50)
+    tuned = costs.monthly_cost(request, volume, hosting)
+    cheap = costs.monthly_cost(costs.request_cost(model, 100, 50), volume, hosting)
+    amount = abs(float(difference))
+    if _close(amount, prompt - request * volume):
+        raise Wrong("The hosting is missing from the tuned model's month.", "$1.70 × 730 hours")
+    if _close(amount, cheap - prompt):
+        raise Wrong(
+            "You took the base model's prices for the tuned one.", "model.as_tuned() has its own."
+        )
+    if not _close(amount, tuned - prompt):
+        raise Wrong(
+            f"The difference is not {costs.usd(amount)} a month.",
+            "Two bills of a month: costs.monthly_cost(request, 200_000, hosting).",
+        )
+    if way != "prompt":
+        raise Wrong("The amount is right, but look again which bill is the smaller.", "Print both.")
+    return f"Right: here the long prompt is cheaper by {costs.usd(tuned - prompt)} a month."
+
+
+def _close(found: float, expected: float) -> bool:
+    return abs(found - expected) < 0.51  # whole dollars will do
