@@ -1,0 +1,143 @@
+"""Training files: what is accepted, what is refused and with which words, and no crash on anything."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.lab import rows
+
+ASK, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
+CALL = {"role": "assistant", "tool_calls": [
+    {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}  # fmt: skip
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+def line(*messages, **more) -> bytes:
+    return json.dumps({"messages": messages, **more}).encode()
+
+
+@pytest.mark.parametrize("good", [
+    line(ASK, ANSWER),
+    line({"role": "system", "content": "S"}, ASK, ANSWER | {"weight": 0}, ASK, ANSWER | {"weight": 1}),
+    line(ASK, CALL, {"role": "tool", "tool_call_id": "1", "content": "4"}, ANSWER, tools=[TOOL]),
+    line({"role": "user", "content": [{"type": "text", "text": "Q"}], "name": "Ana"}, ANSWER),
+    b'{"prompt": "", "completion": " yes"}',
+])  # fmt: skip
+def test_examples_that_can_be_trained_on(good: bytes) -> None:
+    assert rows.parse(good) == json.loads(good)
+
+
+@pytest.mark.parametrize(("bad", "reason"), [
+    (b'{"messages": [}', "not valid JSON (Expecting value at character 15)"),
+    (b'{"messages": NaN}', "NaN is not a JSON number"),
+    (b"\xff\xfe", "not UTF-8 (byte 1"),
+    (b"[1]", "must be a JSON object, not a list"),
+    (b"{}", "missing key 'messages'"),
+    (b'{"prompt": "x"}', "missing key 'completion'"),
+    (b'{"prompt": "x", "completion": ""}', "nothing to learn"),
+    (b'{"prompt": "x", "completion": 3}', "'completion' must be a string, not a number"),
+    (b'{"prompt": "x", "completion": "y", "id": 1}', "not allowed: 'id'"),
+    (b'{"messages": "hi"}', "'messages' must be a list"),
+    (line(), "'messages' is empty"),
+    (line(ASK), "the last message must be the assistant's, not the user's"),
+    (line(ASK, {"role": "robot", "content": "A"}), "message 2 has the role 'robot'"),
+    (line({"content": "Q"}, ANSWER), "message 1 has no 'role'"),
+    (line({"role": "user"}, ANSWER), "message 1 has no 'content'"),
+    (line({"role": "user", "content": 7}, ANSWER), "'content' must be a string, not a number"),
+    (line({"role": ["user"], "content": "Q"}, ANSWER), "message 1 has the role a list"),
+    (line({"role": "user", "content": [{"type": "image_url"}]}, ANSWER), "only text parts"),
+    (line(ASK | {"weight": 1}, ANSWER), "only an assistant message may have a 'weight'"),
+    (line(ASK, ANSWER | {"weight": 0.5}), "'weight' must be 0 or 1"),
+    (line(ASK, ANSWER | {"weight": 0}), "nothing to learn"),
+    (line(ASK | {"contnet": "x"}, ANSWER), "message 1 has a key that is not allowed: 'contnet'"),
+    (line(ASK, {"role": "tool", "content": "4"}, ANSWER), "no 'tool_call_id'"),
+    (line(ASK, CALL | {"tool_calls": []}), "must be a list that is not empty"),
+    (line(ASK, CALL | {"tool_calls": [{"function": {"name": "f"}}]}), "'arguments' must be a string"),
+    (line(ASK, ANSWER, tools=[{}]), "needs a function with a 'name'"),
+    (b'{"prompt": "\\ud800", "completion": "y"}', "lone surrogate"),
+    (b"[" * 100_000, "nested too deeply"),
+    (b'{"prompt": "x", "completion": ' + b"9" * 5000 + b"}", "not valid JSON"),
+])  # fmt: skip
+def test_a_refusal_says_what_is_wrong(bad: bytes, reason: str) -> None:
+    with pytest.raises(rows.RowError) as caught:
+        rows.parse(bad)
+    assert reason in str(caught.value)
+
+
+def test_the_report_names_lines_and_counts_the_rest(tmp_path) -> None:
+    path = tmp_path / "train.jsonl"
+    good, bad = line(ASK, ANSWER), b"{"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join([good, b"", bad, good, *[bad] * 7]) + b"\r\n\r\n")
+    report = rows.check(path, count=lambda row: 7, limit=7)
+    assert (report.examples, report.bad_lines, report.tokens) == (2, 8, 14)
+    text = report.describe("mine.jsonl")
+    assert text.startswith("mine.jsonl, line 3: not valid JSON")
+    assert "line 7" in text and "line 8" in text and "line 9" not in text
+    assert text.endswith("and 3 more lines with errors.")
+
+
+def test_over_long_examples_and_mixed_formats_are_findings(tmp_path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(line(ASK, ANSWER) + b'\n{"prompt": "x", "completion": "y"}\n')
+    report = rows.check(path, count=lambda row: 9000, limit=8192)
+    assert report.findings[0].reason == "the example has 9,000 tokens, more than the 8,192 allowed"
+    assert "in a file of chat examples" in report.findings[1].reason
+
+
+def test_a_huge_line_is_refused_without_being_read_into_memory(tmp_path) -> None:
+    path = tmp_path / "train.jsonl"
+    with open(path, "wb") as file:
+        file.truncate(3 * rows.MAX_LINE)
+        file.seek(0, 2)
+        file.write(b"\n" + line(ASK, ANSWER))
+    assert [(n, len(text)) for n, text in rows.lines(path)] == [
+        (1, rows.MAX_LINE + 1),
+        (2, len(line(ASK, ANSWER))),
+    ]
+    assert rows.check(path).findings == [rows.Finding(1, "the line is longer than 4 MiB")]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(sorted(rows._MESSAGE_KEYS)) | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+near_rows = st.fixed_dictionaries({}, optional={
+    "messages": st.lists(st.fixed_dictionaries({}, optional={
+        "role": st.sampled_from(rows.ROLES) | json_values,
+        "content": st.text(max_size=5) | json_values,
+        "weight": st.sampled_from([0, 1, True, 2]) | json_values,
+        "tool_calls": json_values,
+        "function_call": json_values,
+        "tool_call_id": json_values,
+    }) | json_values, max_size=3) | json_values,
+    "tools": json_values, "functions": json_values,
+    "prompt": json_values, "completion": json_values,
+})  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=80) | json_values.map(lambda v: json.dumps(v).encode())
+       | near_rows.map(lambda v: json.dumps(v).encode()))  # fmt: skip
+def test_parse_never_fails_in_another_way(data: bytes) -> None:
+    try:
+        row = rows.parse(data)
+    except rows.RowError as error:
+        assert str(error)
+    else:
+        assert row["messages"] if "messages" in row else row["completion"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=30) | st.just(line(ASK, ANSWER)), max_size=6))
+def test_every_line_that_is_not_blank_is_counted_once(tmp_path_factory, parts) -> None:
+    path = tmp_path_factory.mktemp("rows") / "file.jsonl"
+    path.write_bytes(b"\n".join(parts))
+    report = rows.check(path)
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    filled = [part for part in content.split(b"\n") if part.strip()]
+    assert report.examples + report.bad_lines == len(filled)
+    assert report.examples >= parts.count(line(ASK, ANSWER))
