@@ -89,9 +89,11 @@ CODES = {
                       "Complete the call; `arguments` is JSON written as text."),
     "tool-answer": Code("error", "A tool's answer names the call that it answers.",
                         "Set `tool_call_id` to the id of an earlier call."),
-    "tools": Code("error", "`tools` is a list of objects with `type` and `function`.",
+    "tools": Code("error", "`tools` lists objects with `type` and `function`, `functions` objects "
+                  "with a `name`.",
                   "Write it as in a chat request."),
-    "name": Code("error", "`name` is text.", "Write it in quotes, or delete it."),
+    "not-text": Code("error", "`name`, `tool_call_id` and `refusal` are text.",
+                     "Write it in quotes, or delete it."),
     "broken-character": Code("error", "Half of a two-part character can't be written as UTF-8.",
                              "Delete or retype the character."),
     "no-user": Code("warning", "Without a question the model learns to speak unasked.",
@@ -172,6 +174,8 @@ def check_row(value: Any) -> Iterator[Problem]:
         yield "no-format", "neither `messages` nor `prompt` and `completion`", value
     else:
         yield from (check_chat if kind == "chat" else check_completion)(value)
+        if _broken(text := as_json(value)):
+            yield "broken-character", "a text holds half a character", text
 
 
 def check_chat(row: Mapping) -> Iterator[Problem]:
@@ -200,8 +204,9 @@ def _message(message: Any) -> Iterator[Problem]:
         yield "message", "has no `role`", message
     elif not isinstance(role, str) or role not in ROLES:
         yield "role", f"unknown role {excerpt(role, 30)}", message
-    if not isinstance(message.get("name", ""), str):
-        yield "name", "`name` is no text", message["name"]
+    for key in ("name", "tool_call_id", "refusal"):
+        if not isinstance(message.get(key) or "", str):
+            yield "not-text", f"`{key}` is {_kind(message[key])}", message
     yield from _content(message)
     yield from _tool_calls(message)
 
@@ -220,8 +225,6 @@ def _content(message: Mapping) -> Iterator[Problem]:
     elif isinstance(content, str):
         if not content.strip():
             yield "empty-content", "the content is empty", content
-        elif _broken(content):
-            yield "broken-character", "holds a broken character", content
     elif not isinstance(content, list):
         yield "content", f"content is {_kind(content)}, not text", content
     elif not content or not all(isinstance(part, Mapping) and isinstance(part.get("type"), str)
@@ -244,30 +247,35 @@ def _broken(text: str) -> bool:
 
 
 def _tools(row: Mapping) -> Iterator[Problem]:
-    tools = row.get("tools")
-    if tools is None:
-        return
-    if not isinstance(tools, list) or not all(
-            isinstance(tool, Mapping) and tool.get("type") == "function"
-            and isinstance(tool.get("function"), Mapping)
-            and isinstance(tool["function"].get("name"), str) for tool in tools):
-        yield "tools", "`tools` is not a list of functions", tools
+    for key in ("tools", "functions"):
+        listed = row.get(key)
+        if listed is None:
+            continue
+        if not isinstance(listed, list):
+            yield "tools", f"`{key}` is {_kind(listed)}, not a list", listed
+            continue
+        for tool in listed:
+            function = tool
+            if key == "tools" and isinstance(tool, Mapping):
+                function = tool.get("function") if tool.get("type") == "function" else None
+            if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+                yield "tools", f"`{key}` holds something that is no function with a name", tool
 
 
 def _tool_calls(message: Mapping) -> Iterator[Problem]:
-    calls = message.get("tool_calls")
-    if calls is None:
-        return
-    if message.get("role") != "assistant":
-        yield "tool-call", "only the assistant calls tools", calls
-    if not isinstance(calls, list) or not calls:
-        yield "tool-call", "`tool_calls` is empty or no list", calls
-        return
-    for call in calls:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(call.get("id"), str) \
-                or call.get("type") != "function" or not isinstance(function.get("name"), str):
-            yield "tool-call", "a call is incomplete", call
+    calls, old = message.get("tool_calls"), message.get("function_call")
+    if message.get("role") != "assistant" and (calls is not None or old is not None):
+        yield "tool-call", "only the assistant calls tools", message
+    if calls is not None and (not isinstance(calls, list) or not calls):
+        yield "tool-call", "`tool_calls` is empty or no list", message
+    functions = [] if old is None else [old]
+    for call in calls if isinstance(calls, list) else []:
+        whole = (isinstance(call, Mapping) and isinstance(call.get("id"), str)
+                 and call.get("type") == "function")
+        functions.append(call.get("function") if whole else None)
+    for function in functions:
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            yield "tool-call", "a call is incomplete", message
         elif not _holds_json(function.get("arguments")):
             yield "tool-call", "`arguments` is not JSON written as text", function.get("arguments")
 
@@ -313,9 +321,9 @@ def _order(messages: list[Mapping]) -> Iterator[Problem]:
 
 def _weights(messages: list[Mapping]) -> Iterator[Problem]:
     for message in messages:
-        if "weight" not in message:
+        weight = message.get("weight")
+        if weight is None:
             continue
-        weight = message["weight"]
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight not in (0, 1):
             yield "weight", f"weight is {excerpt(weight, 20)}", message
         elif message.get("role") != "assistant":
@@ -334,8 +342,6 @@ def check_completion(row: Mapping) -> Iterator[Problem]:
         if not isinstance(text, str):
             problem = f"is {_kind(text)}, not text" if key in row else "is missing"
             yield key, f"`{key}` {problem}", row
-        elif _broken(text):
-            yield "broken-character", f"`{key}` holds a broken character", text
         elif key == "completion" and not text.strip():
             yield "empty-content", "the completion is empty", row
 

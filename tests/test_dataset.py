@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from helpers import checks, dataset, models, paths, tokens
 from helpers.dataset import DatasetError
 from helpers.errors import WorkbookError
+from helpers.lab import rows as lab_rows
 
 MODEL = next(model.id for model in models.seeds() if model.encoding == "o200k_base")
 
@@ -100,7 +101,10 @@ BAD = [
     ("tool-call", tool_row(call={"id": "call_1"})),
     ("tool-call", with_message(1, tool_calls=[CALL])),
     ("tool-answer", tool_row(answers="call_2")), ("tools", tool_row(tools=[{"name": "add"}])),
-    ("name", with_message(1, name=3)), ("broken-character", with_message(2, content="\ud83d")),
+    ("tools", chat(tools={})), ("tools", chat(functions=[{}])),
+    ("tool-call", with_message(function_call={"name": "add", "arguments": {}})),
+    ("not-text", with_message(refusal=["no"])),
+    ("not-text", with_message(1, name=3)), ("broken-character", with_message(2, content="\ud83d")),
     ("broken-character", {"prompt": "\udc00", "completion": "b"}),
     ("no-user", {"messages": [m for m in chat()["messages"] if m["role"] != "user"]}),
     ("system-place", {"messages": [chat()["messages"][n] for n in (1, 0, 2)]}),
@@ -306,6 +310,18 @@ def test_any_value_ends_in_findings(rows):
 def test_any_bytes_end_in_findings(tmp_path, content):
     report = dataset.check(file(tmp_path, content), MODEL)
     assert not report.ok and repr(report) and report._repr_html_().encode()
+
+
+@settings(FAST, max_examples=500)
+@given(ROWS)
+def test_what_the_lab_refuses_was_found_before(tmp_path, row):
+    line = json.dumps(row)
+    try:
+        lab_rows.parse(line.encode())
+    except lab_rows.RowError:
+        report = dataset.check(file(tmp_path, lines([chat()]) + line))
+        assert any(finding.line == 2 and finding.severity == "error"
+                   for finding in report.findings)
 
 
 @FAST
