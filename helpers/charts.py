@@ -305,7 +305,8 @@ def monthly_curves(
     axes.set_xlabel("Requests a month")
     axes.set_ylabel("Bill of the month (USD)")
     axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    # Below the axes: inside, it would cover a line for some numbers.
+    fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9, handlelength=3)
     return fig
 
 

@@ -23,8 +23,8 @@ def _model(model: str | Model) -> Model:
 def default_epochs(n_examples: int) -> int:
     """The number of epochs OpenAI chooses for a file of `n_examples`.
 
-    The rule of OpenAI's cookbook: three, more for small files (at least 100 examples seen in
-    all, at most 25 epochs), fewer for large ones (at most 25,000 examples seen).
+    The rule of OpenAI's cookbook: three, more for small files (about 100 examples seen in
+    all, at most 25 epochs), fewer for large ones (about 25,000 seen in all, at least 1 epoch).
     https://cookbook.openai.com/examples/chat_finetuning_data_prep
     Raises WorkbookError for a file without examples.
     """

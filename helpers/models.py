@@ -354,8 +354,14 @@ def lab() -> Model:
 
 
 def wind_down() -> list[tuple[date, str]]:
-    """The dates on which OpenAI closed, or will close, fine-tuning, oldest first."""
-    return [(_day(row["date"]), row["text"]) for row in _registry()["notices"]]
+    """The dates on which OpenAI closed, or will close, fine-tuning, oldest first.
+
+    A date that no primary source of today confirms says so in its sentence.
+    """
+    return [
+        (_day(row["date"]), row["text"] + ("" if row["confidence"] == "A" else " (reported)"))
+        for row in _registry()["notices"]
+    ]
 
 
 def encoding_by_prefix(model_id: str) -> str | None:
