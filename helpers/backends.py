@@ -198,14 +198,15 @@ def _start_lab() -> dict:
     started = time.monotonic()
     with _progress_line() as progress:
         while time.monotonic() - started < START_SECONDS:
-            time.sleep(0.1)
-            if (server := running_lab()) and server["status"] != "starting":
+            time.sleep(0.2)
+            server = running_lab()
+            if server and server["status"] != "starting":
                 return server
-            last = _last_line(log, before)
+            said = _last_line(log, before)
             if process.poll() is not None:
-                raise WorkbookError(f"The lab did not start. It said: {last or 'nothing'}")
+                raise WorkbookError(f"The lab did not start. It said: {said or 'nothing'}")
             if time.monotonic() - started > 2:
-                progress(f"Starting the lab… {last}")
+                progress("Starting the lab: " + ("it loads its model…" if server else said))
     raise WorkbookError(
         f"The lab did not answer within {START_SECONDS // 60} minutes. "
         f"Its log is {log}; `python -m helpers.lab stop` ends it."

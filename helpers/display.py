@@ -4,7 +4,10 @@ Knows how a box looks in light and dark themes; knows nothing of what is said in
 """
 
 import html
+import numbers
 import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 # A tone is the colour of the bar on the left and the sign before the text. The signs carry the
 # meaning for those who don't see the colours; text and background are the front end's own, so
@@ -51,6 +54,43 @@ def box_text(text: str, tone: str = "note", more: str = "", more_title: str = "H
 def box(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> None:
     """Show a box in the notebook, or print it."""
     show(box_html(text, tone, more, more_title), box_text(text, tone, more, more_title))
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Show rows that share their columns: text on the left and whole, numbers on the right.
+
+    Values are shown as `str` makes them (True and False as ✔ and ✘); format numbers before.
+    """
+    rows = list(rows)
+    titles = list(rows[0]) if rows else []
+    shown = [[_cell(row[title]) for title in titles] for row in rows]
+    head = "".join(f'<th scope="col" style="{_LEFT}">{html.escape(t)}</th>' for t in titles)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{_RIGHT if _is_number(row[title]) else _LEFT}">'
+            f"{html.escape(text)}</td>"
+            for title, text in zip(titles, texts, strict=True)
+        )
+        + "</tr>"
+        for row, texts in zip(rows, shown, strict=True)
+    )
+    show(
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+        "\n".join(" | ".join(texts) for texts in [titles, *shown]),
+    )
+
+
+_LEFT = "text-align:left;vertical-align:top;white-space:normal;max-width:36em"
+_RIGHT = "text-align:right;vertical-align:top"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Number) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    return ("✔" if value else "✘") if isinstance(value, bool) else str(value)
 
 
 def show(as_html: str, as_text: str) -> None:

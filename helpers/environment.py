@@ -3,7 +3,6 @@
 Knows what the course needs of Python, packages, disk, memory and processor; changes nothing.
 """
 
-import html
 import importlib.metadata
 import os
 import platform
@@ -36,22 +35,13 @@ class Finding:
 def check() -> None:
     """Show every finding as a table, and one sentence that sums them up."""
     findings = look()
-    rows = "".join(
-        f'<tr><td style="text-align:left">{"✔" if finding.fine else "✘"} {finding.subject}</td>'
-        f'<td style="text-align:left">{html.escape(finding.found)}</td>'
-        f'<td style="text-align:left;white-space:normal">{html.escape(finding.fix)}</td></tr>'
+    display.table(
+        {
+            "Looked at": f"{'✔' if finding.fine else '✘'} {finding.subject}",
+            "Found": finding.found,
+            "What to do": finding.fix,
+        }
         for finding in findings
-    )
-    head = "".join(
-        f'<th scope="col" style="text-align:left">{title}</th>'
-        for title in ("Looked at", "Found", "What to do")
-    )
-    lines = [
-        f"{'✔' if f.fine else '✘'} {f.subject}: {f.found}" + (f" → {f.fix}" if f.fix else "")
-        for f in findings
-    ]
-    display.show(
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>", "\n".join(lines)
     )
     amiss = [finding.subject for finding in findings if not finding.fine]
     if amiss:
@@ -128,9 +118,17 @@ def lab() -> Finding:
 
 
 def processor() -> Finding:
-    """Cores, and the speed of a matrix multiplication: what training time depends on."""
-    speed = matmul_gflops()
-    found = f"{os.cpu_count()} cores, {speed:.0f} billion operations a second"
+    """Cores, and the speed of a matrix multiplication: what training time depends on.
+
+    The lab measures it when it starts, in the number format it trains with; else it is done here.
+    """
+    from helpers import backends
+
+    lab = backends.running_lab() or {}
+    speed = lab.get("gflops") or matmul_gflops()
+    found = f"{os.cpu_count()} cores, {speed:,.0f} billion operations a second"
+    if lab.get("dtype"):
+        found += f" in {lab['dtype']}"
     if speed >= SLOW_GFLOPS:
         return Finding("Processor", found)
     return Finding("Processor", found, True, "Slow: expect training to take several times longer.")

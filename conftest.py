@@ -15,8 +15,7 @@ import pytest
 
 from helpers import paths
 
-ROOT = Path(__file__).resolve().parent.parent
-PRIVATE = ("WORKBOOK_HOME", "WORKBOOK_WORK", "WORKBOOK_BACKEND")
+ROOT = Path(__file__).resolve().parent
 KEYS = (
     "OPENAI_API_KEY",
     "AZURE_OPENAI_ENDPOINT",

@@ -1,0 +1,139 @@
+"""The notebooks under other packages than the pins: what Colab preinstalls, and the newest.
+
+Each set gets a virtual environment of its own and runs every notebook in it. There the notebooks
+must run; their outputs are compared under the pins only. PyTorch and Python are this machine's:
+Colab's image of August 2026 has torch 2.11 and Python 3.13.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from helpers import paths
+
+ROOT = paths.ROOT
+RUNNERS = ["pytest", "nbval"]  # what runs the notebooks; a package set doesn't name them
+
+
+def lines(name: str) -> list[str]:
+    """The requirements in a file, without comments and options."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith(("#", "-"))]
+
+
+def colab() -> dict[str, str]:
+    """Colab's versions by package."""
+    return dict(line.split("==") for line in lines("tests/colab-versions.txt"))
+
+
+def test_colab_satisfies_the_lower_bounds_and_lacks_two_packages() -> None:
+    versions = colab()
+    lacking = []
+    for needed in map(Requirement, lines("requirements-colab.txt")):
+        assert all(bound.operator == ">=" for bound in needed.specifier), needed
+        if needed.name in versions:
+            assert needed.specifier.contains(versions[needed.name]), needed
+        else:
+            lacking.append(needed.name)
+    assert lacking == ["gguf", "llguidance"]
+
+
+def test_the_pins_satisfy_the_lower_bounds() -> None:
+    pins = {need.name: need for need in map(Requirement, lines("requirements.txt"))}
+    for needed in map(Requirement, lines("requirements-colab.txt")):
+        if needed.name != "jupyterlab":
+            [pin] = pins[needed.name].specifier
+            assert pin.operator == "==" and needed.specifier.contains(pin.version), needed
+
+
+def test_everything_that_is_imported_is_required() -> None:
+    owners = packages_distributions()
+    required = {canonicalize_name(Requirement(line).name) for line in lines("requirements.txt")}
+    provided_by_jupyterlab = {"ipython", "ipykernel", "nbformat", "nbclient", "packaging"}
+    missing = {}
+    for path in sorted((ROOT / "helpers").rglob("*.py")):
+        for name in imported(path):
+            if name in sys.stdlib_module_names or name in ("helpers", "google"):
+                continue
+            distributions = {canonicalize_name(owner) for owner in owners.get(name, [name])}
+            if not distributions & (required | provided_by_jupyterlab):
+                missing[name] = path.name
+    assert not missing
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of the modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def environment(folder: Path, requirements: list[str]) -> Path:
+    """A new virtual environment with these packages; the value is its Python."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    run(python, "-m", "pip", "install", "--quiet", *requirements)
+    return python
+
+
+def run(python: Path, *arguments: str) -> str:
+    """What a command in the environment prints. Fails the test with it when the command fails."""
+    # As on Colab, the course is found by its path and not installed.
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    settings.pop("PYTEST_ADDOPTS", None)
+    done = subprocess.run(
+        [str(python), *arguments], cwd=ROOT, env=settings, capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.fail(f"{' '.join(arguments)}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
+    return done.stdout
+
+
+def run_notebooks(python: Path) -> None:
+    """Every notebook of the main line, each cell of which must run."""
+    output = run(python, "-m", "pytest", "-q", "--nbval-lax", "notebooks", "-o", "testpaths=")
+    assert re.search(r"\d+ passed", output) and "failed" not in output, output[-3000:]
+    print(output[-3000:])
+
+
+def pinned_torch() -> str:
+    """The one version of PyTorch that is tried; a newer one would bring its own CUDA along."""
+    return next(line for line in lines("requirements.txt") if line.startswith("torch=="))
+
+
+@pytest.mark.full
+def test_the_notebooks_run_under_colabs_versions(tmp_path: Path) -> None:
+    versions = colab() | {"torch": pinned_torch().removeprefix("torch==")}
+    python = environment(
+        tmp_path / "venv", [*(f"{name}=={version}" for name, version in versions.items()), *RUNNERS]
+    )
+    before = frozen(python)
+    run(python, "-m", "pip", "install", "--quiet", "-r", "requirements-colab.txt")
+    after = frozen(python)
+    assert before.items() <= after.items(), "nothing that Colab ships is replaced"
+    run_notebooks(python)
+
+
+@pytest.mark.full
+def test_the_notebooks_run_under_the_newest_versions(tmp_path: Path) -> None:
+    newest = [Requirement(line).name for line in lines("requirements.txt")]
+    newest.remove("torch")
+    run_notebooks(environment(tmp_path / "venv", [*newest, pinned_torch()]))
+
+
+def frozen(python: Path) -> dict[str, str]:
+    """The versions of everything that is installed."""
+    output = run(python, "-m", "pip", "list", "--format=freeze")
+    return dict(line.split("==", 1) for line in output.splitlines() if "==" in line)
