@@ -9,7 +9,7 @@ import base64
 import html
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -373,4 +373,44 @@ def loss_curve(results: "pd.DataFrame") -> Figure:
     axes.set_ylabel("loss (nats a token)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=_TEXT)
+    return fig
+
+
+# Datasets (notebook 02)
+
+
+def example_lengths(files: Mapping[str, Sequence[int]], label: str) -> Figure:
+    """How long the examples of each file are, in tokens: one histogram below the other."""
+    fig = Figure(figsize=(7.6, 1.7 * len(files) + 0.6), layout="constrained")
+    all_axes = fig.subplots(len(files), 1, sharex=True, squeeze=False)[:, 0]
+    longest = max(max(lengths) for lengths in files.values())
+    edges = np.arange(0, longest + 5, 4)
+    for axes, (name, lengths), (color, _) in zip(all_axes, files.items(), _STYLES, strict=False):
+        axes.hist(lengths, bins=edges, color=COLORS[color], edgecolor="white", linewidth=0.5)
+        axes.set_title(name, fontsize=10, loc="left", color=_TEXT)
+        axes.set_ylabel("examples")
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[-1].set_xlabel(label)
+    return fig
+
+
+def tokens_a_word(table: "pd.DataFrame", assumed: float) -> Figure:
+    """Bars of tokens a word: a group for each row (language), a bar for each column (vocabulary).
+
+    The dashed line is what somebody `assumed`.
+    """
+    fig, axes = new(height=3.8)
+    width = 0.8 / len(table.columns)
+    for place, (name, color) in enumerate(zip(table.columns, ("sky", "blue", "black"), strict=False)):
+        x = np.arange(len(table)) + (place - (len(table.columns) - 1) / 2) * width
+        bars = axes.bar(x, table[name], width * 0.92, color=COLORS[color], label=name)
+        axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=2, color=_TEXT)
+    axes.axhline(assumed, color=COLORS["red"], linestyle="--", linewidth=1.5)
+    axes.text(len(table) - 0.55, assumed, f"assumed: {assumed:g}", color=COLORS["red"], va="bottom",
+              ha="right", fontsize=9)  # fmt: skip
+    axes.set_xticks(range(len(table)), table.index)
+    axes.set_ylim(0, assumed * 1.12)
+    axes.set_ylabel("tokens a word")
+    axes.legend(frameon=False, labelcolor=_TEXT, ncols=len(table.columns), loc="upper left",
+                bbox_to_anchor=(0, 0.92))  # fmt: skip
     return fig

@@ -303,14 +303,14 @@ def _tool_answers(messages: list[Mapping]) -> Iterator[Problem]:
 
 def _speakers(messages: list[Mapping]) -> Iterator[Problem]:
     roles = [message.get("role") for message in messages]
-    if not all(isinstance(role, str) and role in ROLES for role in roles):
+    if not roles or not all(isinstance(role, str) and role in ROLES for role in roles):
         return  # who speaks is not known until that is mended
     if "assistant" not in roles:
-        yield "no-assistant", "no message is the assistant's", messages
+        yield "no-assistant", "no message is the assistant's", messages[-1]
     elif roles[-1] != "assistant":
         yield "last-turn", f"the last message is the {roles[-1]}'s", messages[-1]
     if "user" not in roles:
-        yield "no-user", "no message is the user's", messages
+        yield "no-user", "no message is the user's", messages[-1]
 
 
 def _order(messages: list[Mapping]) -> Iterator[Problem]:
@@ -358,6 +358,8 @@ class Example:
     """All that comes before the answer; None where there is no answer."""
     answer: str
     """The answer as a student reads it."""
+    gist: Any = ""
+    """What a reader would know the row by: the last thing that was asked."""
 
 
 def format_of(row: Any) -> str | None:
@@ -378,10 +380,13 @@ def example_of(line: Line) -> Example:
         messages = row.get("messages")
         last = messages[-1] if isinstance(messages, list) and messages else None
         if not isinstance(last, Mapping) or last.get("role") != "assistant":
-            return Example(line.number, row, None, "")
+            return Example(line.number, row, None, "", row)
         question, answer = messages[:-1], last.get("content") or last.get("tool_calls")
     answer = answer if isinstance(answer, str) else as_json(answer)
-    return Example(line.number, row, as_json(question), answer)
+    gist = question
+    if isinstance(question, list) and question and isinstance(question[-1], Mapping):
+        gist = question[-1].get("content")
+    return Example(line.number, row, as_json(question), answer, gist)
 
 
 def _duplicates(examples: list[Example]) -> Iterator[tuple[int | None, Problem]]:
@@ -389,7 +394,7 @@ def _duplicates(examples: list[Example]) -> Iterator[tuple[int | None, Problem]]
     for example in examples:
         key = as_json(example.value)
         if key in first:
-            yield example.line, ("duplicate", f"the same as line {first[key]}", example.value)
+            yield example.line, ("duplicate", f"the same as line {first[key]}", example.gist)
         else:
             first[key] = example.line
 
@@ -401,8 +406,9 @@ def _contradictions(examples: list[Example]) -> Iterator[tuple[int | None, Probl
             continue
         other = first.setdefault(example.question, example)
         if other.answer != example.answer:
-            message = f"line {other.line} asks the same; its answer: {excerpt(other.answer, 40)}"
-            yield example.line, ("contradiction", message, example.answer)
+            message = (f"answer “{excerpt(example.answer, 30)}”, but line {other.line} answers the "
+                       f"same with “{excerpt(other.answer, 30)}”")
+            yield example.line, ("contradiction", message, example.gist)
 
 
 def labels_of(examples: list[Example]) -> Counter[str] | None:

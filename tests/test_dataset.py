@@ -131,7 +131,8 @@ def test_mistakes_of_the_set():
     assert found.keys() == {"duplicate", "contradiction", "mixed-formats", "system-varies"}
     assert (found["duplicate"].line, found["duplicate"].message) == (61, "the same as line 8")
     assert found["contradiction"].line == 62
-    assert "line 10 asks the same; its answer: It is 10." == found["contradiction"].message
+    assert found["contradiction"].message == (
+        "answer “It is 11.”, but line 10 answers the same with “It is 10.”")
     assert found["mixed-formats"].line == 63
 
 
