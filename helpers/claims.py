@@ -80,7 +80,7 @@ def _as_html(verdicts: Mapping[int, tuple[str, str]]) -> str:
             f"<tr><td {cell}>{number}</td>"
             f"<td {cell}>{html.escape(claim.statement)}<br>"
             f'<small lang="{claim.language}">“{html.escape(claim.quotation)}”</small></td>'
-            f'<td {cell}><span style="border-bottom:3px solid {VERDICTS[verdict]}">'
+            f'<td {cell}><span style="white-space:nowrap;border-bottom:3px solid {VERDICTS[verdict]}">'
             f"<b>{verdict}</b></span></td>"
             f"<td {cell}>{_linked(html.escape(evidence))}</td></tr>"
         )

@@ -2,7 +2,7 @@
 
     python -m helpers.notebooks run [00 03 …]    run in place (all without numbers), store outputs
     python -m helpers.notebooks stamp [00 03 …]  put badge, Colab cell and set-up cell in their places
-    python -m helpers.notebooks repository       write the address of pyproject.toml into all of them
+    python -m helpers.notebooks repository       write pyproject.toml's address into them and the README
 
 Knows the badge, the first two code cells and what a committed notebook may carry; knows nothing of
 what a notebook teaches. nbformat and nbclient do the work.
@@ -10,6 +10,7 @@ what a notebook teaches. nbformat and nbclient do the work.
 
 import argparse
 import hashlib
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from helpers import paths
 
 FOLDER = paths.ROOT / "notebooks"
+README = paths.ROOT / "README.md"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 SETUP_CELL = """\
@@ -48,6 +50,12 @@ def badge(file_name: str) -> str:
     place = repository().removeprefix("https://github.com/")
     link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{file_name}"
     return f"[![Open in Colab]({BADGE_IMAGE})]({link})"
+
+
+def stamp_readme(text: str) -> str:
+    """The README with its badge, and so every address of the repository, pointing to `repository()`."""
+    [old] = set(re.findall(r"colab\.research\.google\.com/github/([^/]+/[^/]+)/blob", text))
+    return text.replace(old, repository().removeprefix("https://github.com/"))
 
 
 def chosen(numbers: list[str]) -> list[Path]:
@@ -137,6 +145,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("command", choices=["run", "stamp", "repository"])
     parser.add_argument("numbers", nargs="*", help="two-digit numbers of notebooks; none: all")
     given = parser.parse_args(arguments)
+    if given.command == "repository":
+        README.write_text(stamp_readme(README.read_text(encoding="utf-8")), encoding="utf-8")
     for path in chosen([] if given.command == "repository" else given.numbers):
         print(path.name, file=sys.stderr)
         if given.command == "run":

@@ -2,13 +2,15 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers import models, notebooks
+from helpers import models, notebooks, paths
 
 ALL = sorted(notebooks.FOLDER.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -74,11 +76,44 @@ def test_no_model_id_in_a_code_cell(path: Path) -> None:
     assert not named
 
 
+def test_the_readme_points_to_the_same_repository() -> None:
+    readme = notebooks.README.read_text(encoding="utf-8")
+    assert notebooks.badge("00_start_here.ipynb") in readme
+    assert notebooks.stamp_readme(readme) == readme
+
+
+def test_ci_runs_the_readmes_second_command() -> None:
+    [command] = [
+        line.strip()
+        for line in notebooks.README.read_text(encoding="utf-8").splitlines()
+        if line.startswith("    python3 ") and line.endswith("pytest")
+    ]
+    ci = (paths.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert command in ci and ci[-1] == ".venv/bin/pytest -m full"
+
+
+def test_nothing_committed_names_a_registry_or_a_machine() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=paths.ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this copy of the course is no git repository")
+    hosts = "|".join(map(re.escape, ("pypi.org", "pythonhosted.org", "npmjs.org", "debian.org")))
+    found = []
+    for name in listed.stdout.splitlines():
+        path = paths.ROOT / name
+        if path.suffix in {"", ".py", ".md", ".txt", ".toml", ".ipynb", ".json", ".cfg"}:
+            if path.is_file() and path != Path(__file__):
+                text = path.read_text(encoding="utf-8", errors="ignore")
+                found += [(name, hit) for hit in re.findall(f"{hosts}|/(?:root|Users)/\\w+", text)]
+    assert not found
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one notebook of three code cells, not yet run."""
     monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
     monkeypatch.setattr(notebooks, "SETUP_CELL", "one = 1")
+    monkeypatch.setattr(notebooks, "README", tmp_path / "README.md")
+    shutil.copy(paths.ROOT / "README.md", tmp_path)
     notebook = new_notebook(
         cells=[
             new_markdown_cell("# Title"),
@@ -125,6 +160,9 @@ def test_another_repository_reaches_badge_and_first_cell(
     text = small.read_text(encoding="utf-8")
     assert "github/someone/fork/blob/main/notebooks/07_small.ipynb" in text
     assert f'"{new}"' in code_cells(small)[0].source and old not in text
+    readme = notebooks.README.read_text(encoding="utf-8")
+    assert "github/someone/fork/blob/main/notebooks/00_start_here.ipynb" in readme
+    assert old.removeprefix("https://") not in readme
     assert code_cells(small)[2].outputs, "outputs of other cells stay"
 
 
