@@ -64,7 +64,7 @@ class Server:
         data = text.encode() if isinstance(text, str) else text
         return self.client().files.create(file=(name, data), purpose="fine-tune").id
 
-    def finished(self, job_id: str, seconds: float = 180) -> Any:
+    def finished(self, job_id: str, seconds: float = 900) -> Any:
         """The job, once it has ended."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
