@@ -98,6 +98,8 @@ def show(as_html: str, as_text: str) -> None:
     if in_notebook():
         from IPython.display import display
 
+        if "$" in as_html:  # or the notebook takes what lies between two dollars for a formula
+            as_html = f'<div class="tex2jax_ignore mathjax_ignore">{as_html}</div>'
         display({"text/html": as_html, "text/plain": as_text}, raw=True)
     else:
         print(as_text)
