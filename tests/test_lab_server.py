@@ -286,6 +286,7 @@ def test_jobs_are_found_by_metadata_and_page(lab: Server, tuned) -> None:
     found = lab.client().fine_tuning.jobs.list(metadata={"course": "test"})
     assert [job.id for job in found] == [tuned.id]
     assert lab.call("GET", "/fine_tuning/jobs?metadata[course]=other")[1]["data"] == []
+    failed_job(lab, rows(1))
     status, page = lab.call("GET", "/fine_tuning/jobs?limit=1")
     after = lab.call("GET", f"/fine_tuning/jobs?after={page['data'][0]['id']}")[1]["data"]
     assert page["has_more"] and page["data"][0]["id"] not in [job["id"] for job in after]
@@ -492,9 +493,8 @@ def test_status_and_stop(lab: Server, tmp_path) -> None:
 
 def test_an_interrupted_clients_work_is_dropped(lab: Server) -> None:
     with lab.client().chat.completions.create(
-        model=MODEL, messages=ASK, max_tokens=4000, temperature=1, stream=True,
-        logit_bias=None,
-    ) as stream:  # fmt: skip
+        model=MODEL, messages=ASK, max_tokens=4000, temperature=1, stream=True
+    ) as stream:
         next(iter(stream))
     began = time.monotonic()
     chat(lab, max_tokens=1)

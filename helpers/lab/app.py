@@ -266,9 +266,13 @@ class _Jobs:
             metadata=body.get("metadata"),
             created_at=now(),
         )
-        self._hold_file(job, "training", job.training_file)
-        if job.validation_file is not None:
-            self._hold_file(job, "validation", job.validation_file)
+        try:
+            self._hold_file(job, "training", job.training_file)
+            if job.validation_file is not None:
+                self._hold_file(job, "validation", job.validation_file)
+        except ApiError:
+            shutil.rmtree(self._store.job_folder(job.id), ignore_errors=True)
+            raise
         names = f"training file: {job.training_file}"
         if job.validation_file:
             names += f" and validation file: {job.validation_file}"
@@ -317,8 +321,12 @@ class _Jobs:
         return JSONResponse(objects.job(self._get(request)))
 
     def cancel(self, request: Request) -> Response:
-        return self._turn(request, UNFINISHED, "cancelled", "The job was cancelled",
-                          finished_at=now(), estimated_finish=None)  # fmt: skip
+        before = self._get(request)
+        response = self._turn(request, UNFINISHED, "cancelled", "The job was cancelled",
+                              finished_at=now(), estimated_finish=None)  # fmt: skip
+        if before.status != "running":  # else the runner tidies when the process has ended
+            self._store.tidy_job(before.id)
+        return response
 
     def pause(self, request: Request) -> Response:
         return self._turn(request, ["queued", "running"], "paused", "The job was paused",

@@ -148,6 +148,8 @@ class Runner:
         deaths, steps = 0, len(self._store.metrics(job.id))
         while True:
             code = self._attend(job, folder)
+            if self._has_status(job, "cancelled"):
+                self._store.tidy_job(job.id)
             if code is None or not self._has_status(job, "running"):
                 return
             before, steps = steps, len(self._store.metrics(job.id))
@@ -200,7 +202,7 @@ class Runner:
             case "checkpoint":
                 self._note_checkpoint(job, folder, entry)
             case "done":
-                self._succeed(job, folder, entry["trained_tokens"])
+                self._succeed(job, entry["trained_tokens"])
             case "failed":
                 self._fail(job, entry["code"], entry["message"])
 
@@ -233,7 +235,7 @@ class Runner:
                 self._event(job, f"Checkpoint created at step {step}")
         self._store.drop_checkpoints(job.id, keep=KEPT_CHECKPOINTS)
 
-    def _succeed(self, job: Job, folder: Path, trained_tokens: int) -> None:
+    def _succeed(self, job: Job, trained_tokens: int) -> None:
         """Results, model and status in one transaction: a job is never half succeeded."""
         name, store = tuned_name(job), self._store
         last, _ = store.page(Checkpoint, {"job_id": job.id}, limit=1)
@@ -249,7 +251,7 @@ class Runner:
                              fine_tuned_model=name, result_file=file.id)  # fmt: skip
             self._event(job, f"New fine-tuned model created: {name}")
             self._event(job, "The job has successfully completed")
-        tidy(folder)
+        store.tidy_job(job.id)
 
     def _fail(self, job: Job, code: str, message: str, param: str | None = None) -> None:
         error = {"code": code, "message": message, "param": param}
@@ -257,7 +259,7 @@ class Runner:
             if self._store.update_job(job.id, UNFINISHED, status="failed", finished_at=now(),
                                       estimated_finish=None, error=error):  # fmt: skip
                 self._event(job, message, "error")
-        tidy(self._store.job_folder(job.id))
+        self._store.tidy_job(job.id)
 
     @contextlib.contextmanager
     def _failing(self, job: Job):
@@ -326,12 +328,6 @@ class _Diary:
             with contextlib.suppress(ValueError):  # half a line from a crash
                 entries.append(json.loads(line))
         return entries
-
-
-def tidy(folder: Path) -> None:
-    """Remove what an ended job needs no more: its data and the state to resume from."""
-    for name in ("training.jsonl", "validation.jsonl", "state.pt", "state.tmp"):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _spawn(folder: Path) -> subprocess.Popen:

@@ -4,12 +4,12 @@
 `lock` is held by the one server that may use the folder. Knows nothing of what else is inside.
 """
 
+import http.client
 import json
 import os
 import secrets
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -71,9 +71,9 @@ def find(folder: Path) -> dict[str, Any] | None:
     try:
         server = json.loads((folder / "server.json").read_text(encoding="utf-8"))
         health = call(server["port"], "/health")
-    except (OSError, ValueError, KeyError):
-        return None
-    return server | health if health.get("pid") == server["pid"] else None
+        return server | health if health["pid"] == server["pid"] else None
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None  # nothing answers there, or something else does
 
 
 def stop(folder: Path, patience: float = 15.0) -> bool:

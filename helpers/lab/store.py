@@ -195,13 +195,19 @@ class Store:
             self._db.executescript(script)
 
     def _sweep(self) -> None:
-        """Remove what an interrupted call left: bytes without a record, half uploads."""
+        """Remove what an interrupted call left: bytes and folders without a record, half uploads."""
         known = {row["id"] for row in self._db.execute("SELECT id FROM files")}
         for path in (self.folder / "files").iterdir():
             if path.name not in known:
                 path.unlink(missing_ok=True)
         for path in (self.folder / "uploads").iterdir():
             path.unlink(missing_ok=True)
+        jobs = {row["id"]: row["status"] for row in self._db.execute("SELECT id, status FROM jobs")}
+        for path in (self.folder / "jobs").iterdir():
+            if path.name not in jobs:
+                shutil.rmtree(path, ignore_errors=True)
+            elif jobs[path.name] not in UNFINISHED:
+                self.tidy_job(path.name)
 
     # Records of any kind
 
@@ -310,6 +316,11 @@ class Store:
             raise Unknown(file_id) from None
         except OSError:  # a file system without hard links
             shutil.copyfile(self.path(file_id), folder / name)
+
+    def tidy_job(self, job_id: str) -> None:
+        """Remove what an ended job needs no more: its copies of files, its state to resume from."""
+        for name in ("training.jsonl", "validation.jsonl", "state.pt", "state.tmp"):
+            (self.job_folder(job_id) / name).unlink(missing_ok=True)
 
     def first_job(self, *statuses: str) -> Job | None:
         """The oldest job in one of these states."""
