@@ -228,7 +228,11 @@ def _progress_line() -> Iterator:
     try:
         yield progress
     finally:
-        if shown:
+        if shown and display.in_notebook():  # else a stripe in stderr's colour would stay
+            from IPython.display import clear_output
+
+            clear_output()
+        elif shown:
             print("\r" + " " * len(shown) + "\r", end="", file=sys.stderr, flush=True)
 
 

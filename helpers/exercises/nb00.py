@@ -23,7 +23,7 @@ def messages_with_a_system_prompt(answer: list[dict[str, Any]]) -> str:
     if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
         raise Wrong("This is not a list of dictionaries.", "Start with [ and put a { } for each.")
     if len(answer) != 2:
-        raise Wrong(f"There are {len(answer)} messages in the list, not 2.", "One system, one user.")
+        raise Wrong(f"The list should have 2 messages, not {len(answer)}.", "One system, one user.")
     for number, (message, role) in enumerate(zip(answer, ("system", "user"), strict=True), start=1):
         if set(message) != {"role", "content"}:
             raise Wrong(
