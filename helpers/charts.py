@@ -401,7 +401,8 @@ def tokens_a_word(table: "pd.DataFrame", assumed: float) -> Figure:
     """
     fig, axes = new(height=3.8)
     width = 0.8 / len(table.columns)
-    for place, (name, color) in enumerate(zip(table.columns, ("sky", "blue", "black"), strict=False)):
+    colors = ("sky", "blue", "black")
+    for place, (name, color) in enumerate(zip(table.columns, colors, strict=False)):
         x = np.arange(len(table)) + (place - (len(table.columns) - 1) / 2) * width
         bars = axes.bar(x, table[name], width * 0.92, color=COLORS[color], label=name)
         axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=2, color=_TEXT)
@@ -412,5 +413,5 @@ def tokens_a_word(table: "pd.DataFrame", assumed: float) -> Figure:
     axes.set_ylim(0, assumed * 1.12)
     axes.set_ylabel("tokens a word")
     axes.legend(frameon=False, labelcolor=_TEXT, ncols=len(table.columns), loc="upper left",
-                bbox_to_anchor=(0, 0.92))  # fmt: skip
+                bbox_to_anchor=(0, 0.86))  # fmt: skip
     return fig

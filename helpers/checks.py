@@ -158,7 +158,7 @@ def as_json(value: Any, in_order: bool = True) -> str:
 def _keys(row: Mapping, known: set[str]) -> Iterator[Problem]:
     for key in row:
         if key not in known:
-            yield "unknown-key", f"key {excerpt(key, 30)} is not one of {_list(known)}", row[key]
+            yield "unknown-key", f"key `{excerpt(key, 30)}` is not one of {_list(known)}", row[key]
 
 
 def _list(names: Iterable[str]) -> str:
@@ -203,7 +203,7 @@ def _message(message: Any) -> Iterator[Problem]:
     if role is None:
         yield "message", "has no `role`", message
     elif not isinstance(role, str) or role not in ROLES:
-        yield "role", f"unknown role {excerpt(role, 30)}", message
+        yield "role", f"unknown role `{excerpt(role, 30)}`", message
     for key in ("name", "tool_call_id", "refusal"):
         if not isinstance(message.get(key) or "", str):
             yield "not-text", f"`{key}` is {_kind(message[key])}", message
@@ -325,7 +325,7 @@ def _weights(messages: list[Mapping]) -> Iterator[Problem]:
         if weight is None:
             continue
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight not in (0, 1):
-            yield "weight", f"weight is {excerpt(weight, 20)}", message
+            yield "weight", f"weight is `{excerpt(weight, 20)}`", message
         elif message.get("role") != "assistant":
             yield "weight", "a weight on a message that is not the assistant's", message
     learned = [message.get("weight", 1) for message in messages

@@ -4,6 +4,7 @@ Knows how findings are collected and look. What can be wrong stands in `helpers.
 """
 
 import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -99,15 +100,24 @@ class Report:
         rows = "".join(
             f"<tr><td {left}><b>{_SIGNS[finding.severity]}&nbsp;{finding.severity}</b></td>"
             f"<td {left}>{finding.line or '–'}</td>"
-            f"<td {left}>{html.escape(finding.message)}<br><code>{finding.code}</code></td>"
-            f"<td {left}><code>{html.escape(finding.excerpt)}</code></td>"
-            f"<td {left}>{html.escape(finding.why)}</td>"
-            f"<td {left}>{html.escape(finding.fix)}</td></tr>" for finding in self.findings[:SHOWN])
+            f"<td {left}>{_marked(finding.message)}<br><small>{finding.code}</small></td>"
+            f"<td {left}>{_quoted(finding.excerpt)}</td>"
+            f"<td {left}>{_marked(finding.why)}</td>"
+            f"<td {left}>{_marked(finding.fix)}</td></tr>" for finding in self.findings[:SHOWN])
         table = ("<table><thead><tr>" + "".join(f'<th scope="col" {left}>{h}</th>' for h in heads)
                  + f"</tr></thead><tbody>{rows}</tbody></table>" if rows else "")
         sign = "✔" if self.ok else "✘"
         more = "".join(f"<p>{html.escape(text)}</p>" for text in self._more())
         return f"<p><b>{sign} {html.escape(self.summary)}</b></p>{table}{more}"
+
+
+def _marked(text: str) -> str:
+    """Escaped, with what stands between `…` as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+
+
+def _quoted(text: str) -> str:
+    return f"<code>{html.escape(text)}</code>" if text else ""
 
 
 def build(name: str, lines: Iterable[Line], model: str | None = None,
