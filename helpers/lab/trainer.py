@@ -369,8 +369,13 @@ def _restore(folder: Path, adapter, optimizer) -> dict:
     return state
 
 
-def _lower_priority() -> None:
-    """Let chat requests go first: training takes what they leave."""
+def _be_polite() -> None:
+    """Let chat requests go first: training takes what they leave.
+
+    Threads that wait must sleep, not spin: on a busy machine spinning threads keep the very
+    threads off the processor that they wait for (measured: 0 to 1 steps in 25 s, against 3 to 19).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     if hasattr(os, "nice"):
         os.nice(15)
     else:
@@ -390,7 +395,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     if "--until-stdin-closes" in sys.argv[2:]:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    _lower_priority()
+    _be_polite()
     try:
         train(folder)
     except FloatingPointError as error:
