@@ -4,12 +4,16 @@ The tests never touch the student's own folder but for the cache of weights and 
 only ever filled with files whose hash is known.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -78,15 +82,33 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return paths.home()
 
 
+def lacking(name: str) -> NoReturn:
+    """Skip the test for want of a tool or package; on CI, where it must be there, fail."""
+    message = f"{name} is not installed"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 @pytest.fixture
-def tool():
-    """`tool("chromium")` → its path. Where it is missing: skip, but on CI fail."""
+def tool() -> Callable[..., str]:
+    """`tool("chromium")` → its path."""
 
     def find(*names: str) -> str:
-        for name in names:
-            if found := shutil.which(name):
-                return found
-        message = f"{' or '.join(names)} is not installed"
-        return pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        found = next(filter(None, map(shutil.which, names)), None)
+        return found or lacking(" or ".join(names))
+
+    return find
+
+
+@pytest.fixture
+def package() -> Callable[[str], ModuleType]:
+    """`package("transformers")` → the module."""
+
+    def find(name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            lacking(name)
 
     return find
