@@ -41,22 +41,28 @@ _DIALS = {
 
 
 def cost_explorer(
-    choices: list[Model] | None = None, first: Model | None = None, key: str = "costs"
+    choices: list[Model] | None = None,
+    first: Model | None = None,
+    start: dict[str, float] | None = None,
+    key: str = "costs",
 ) -> "CostExplorer":
     """Sliders for a job and its use; below them the sums and the curves they lead to.
 
     `choices` are the models to pick from (by default all that train at a price a token), `first`
-    the one shown at the start. The last known price of each is used, also of those that are
-    gone. Put it last in a cell to show it. Run the cell again, and what you set is still there
-    (kept under `key`).
+    the one shown at first. `start` gives first numbers: examples, tokens, epochs, long, short,
+    answer, requests, hosting. The last known price of each model is used, also of those that
+    are gone. Put it last in a cell to show it. Run the cell again, and what you set is still
+    there (kept under `key`).
     """
-    return CostExplorer(choices or models.hosted(), first, key)
+    return CostExplorer(choices or models.hosted(), first, start or {}, key)
 
 
 class CostExplorer:
     """The explorer behind `cost_explorer`: `values`, `text` and `figure_alt` can be read."""
 
-    def __init__(self, choices: list[Model], first: Model | None, key: str) -> None:
+    def __init__(
+        self, choices: list[Model], first: Model | None, start: dict[str, float], key: str
+    ) -> None:
         self._models = {model.label: model for model in choices}
         kept = _kept.setdefault(key, {})
         label = first.label if first else next(iter(self._models))
@@ -71,7 +77,7 @@ class CostExplorer:
         self.sliders: dict[str, ipywidgets.Widget] = {}
         rows = [self.model]
         for name, dial in _DIALS.items():
-            kept.setdefault(name, dial.start)
+            kept.setdefault(name, min(dial.high, max(dial.low, start.get(name, dial.start))))
             rows.append(self._row(name, dial))
         self._text = ipywidgets.HTML()
         self._figure = ipywidgets.HTML()

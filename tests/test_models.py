@@ -1,6 +1,7 @@
 """The registry: every figure has a source and a date, dates act, names resolve."""
 
 import json
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -214,3 +215,20 @@ def test_limits():
 
 def test_sources_can_be_read():
     assert any("1 September 2022" in source for source in models.get("ada").sources)
+
+
+def code_lines(notebook):
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            yield from "".join(cell["source"]).splitlines()
+
+
+NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.name[:2] for path in NOTEBOOKS])
+def test_no_notebook_writes_a_models_id_into_a_code_cell(notebook):
+    quoted = re.compile(r"""["']([\w./:-]+)["']""")
+    known = {name for m in REGISTRY["models"] for name in [m["id"], *m["aliases"]]}
+    for line in code_lines(notebook):
+        assert not known & set(quoted.findall(line)), line

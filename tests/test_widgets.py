@@ -72,6 +72,11 @@ def test_running_the_cell_again_keeps_what_was_set(explorer):
     again = widgets.cost_explorer(first=models.get("gpt-4.1-mini"))
     assert again.boxes["requests"].value == 77_000
     assert again.model.value == "gpt-4o" and "77,000" in again.figure_alt
+    start = {"requests": 5, "long": 700}
+    assert widgets.cost_explorer(start=start).boxes["requests"].value == 77_000
+    fresh = widgets.cost_explorer(start=start, key="fresh")
+    assert fresh.boxes["requests"].value == 10  # as low as the dial goes
+    assert fresh.boxes["long"].value == 700
     other = widgets.cost_explorer(first=models.get("gpt-4.1-mini"), key="another")
     assert other.boxes["requests"].value == widgets._DIALS["requests"].start
 
