@@ -398,3 +398,34 @@ def test_connecting_imports_nothing_slow(lab) -> None:
         [sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.endswith("set()\n")
+
+
+@pytest.mark.full
+def test_the_real_lab_outlives_its_kernel_and_is_started_again(tmp_path, monkeypatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    shared = paths.cache()
+    monkeypatch.setenv("WORKBOOK_HOME", str(home))
+    (home / "cache").symlink_to(shared, target_is_directory=True)
+    code = "from helpers import backends; print(backends.connect()[0].base_url.port)"
+
+    def port_in_a_new_process() -> str:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    try:
+        first = port_in_a_new_process()
+        assert port_in_a_new_process() == first
+        client, backend = backends.connect()
+        assert str(client.base_url.port) == first and backends.running_lab()["status"] == "ready"
+        stop = [sys.executable, "-m", "helpers.lab", "stop"]
+        subprocess.run(stop, cwd=paths.ROOT, check=True)
+        gone = error_of(client.with_options(max_retries=0), backend.model)
+        assert "not running" in backends.sentence(gone)
+        client, backend = backends.connect()
+        assert ask(client, backend.model)
+        wrong = client.with_options(api_key="sk-wrong")
+        assert "set-up cell" in backends.sentence(error_of(wrong, backend.model))
+    finally:
+        subprocess.run([sys.executable, "-m", "helpers.lab", "stop"], cwd=paths.ROOT)
