@@ -1,4 +1,4 @@
-"""A real lab in a process of its own for tests, and calls to it that are checked against the spec."""
+"""A real lab in a process of its own, and calls to it that are checked against the spec."""
 
 import json
 import os
@@ -39,7 +39,9 @@ class Server:
 
     def client(self, **options: Any) -> openai.OpenAI:
         """The SDK as a notebook uses it, but without retries: a test wants the first answer."""
-        return openai.OpenAI(**{"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0} | options)
+        return openai.OpenAI(
+            **{"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0} | options
+        )
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -72,7 +74,9 @@ class Server:
             if job.status in ("succeeded", "failed", "cancelled"):
                 return job
             time.sleep(0.1)
-        raise AssertionError(f"{job_id} is still {job.status}; log:\n{self.log.read_text()[-3000:]}")
+        raise AssertionError(
+            f"{job_id} is still {job.status}; log:\n{self.log.read_text()[-3000:]}"
+        )
 
     def stop(self) -> None:
         """End it as a person would."""
@@ -94,10 +98,24 @@ def start(state: Path, *arguments: str) -> Server:
     log = state.parent / f"{state.name}.log"
     with open(log, "ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "helpers.lab", "serve", "--state", str(state), "--port", str(port),
-             "--api-key", KEY, *arguments],
-            cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "helpers.lab",
+                "serve",
+                "--state",
+                str(state),
+                "--port",
+                str(port),
+                "--api-key",
+                KEY,
+                *arguments,
+            ],
+            cwd=paths.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     server = Server(process, port, state, log)
     until = time.monotonic() + 300  # a first run fetches the weights
     while time.monotonic() < until and process.poll() is None:
@@ -111,8 +129,10 @@ def start(state: Path, *arguments: str) -> Server:
 
 def rows(count: int) -> str:
     """A training file of so many short chat examples."""
-    example = ('{{"messages": [{{"role": "user", "content": "Question {0}?"}}, '
-               '{{"role": "assistant", "content": "Answer {0}."}}]}}\n')  # fmt: skip
+    example = (
+        '{{"messages": [{{"role": "user", "content": "Question {0}?"}}, '
+        '{{"role": "assistant", "content": "Answer {0}."}}]}}\n'
+    )
     return "".join(example.format(i) for i in range(count))
 
 

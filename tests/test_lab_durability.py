@@ -45,9 +45,18 @@ def test_a_killed_server_resumes_its_job(tmp_path: Path) -> None:
 
 
 def job(**changes) -> Job:
-    values = {"id": new_id("ftjob-"), "status": "queued", "model": "m", "training_file": "f",
-              "validation_file": None, "suffix": "", "seed": 1, "hyperparameters": {"n_epochs": 1},
-              "metadata": None, "created_at": now()}  # fmt: skip
+    values = {
+        "id": new_id("ftjob-"),
+        "status": "queued",
+        "model": "m",
+        "training_file": "f",
+        "validation_file": None,
+        "suffix": "",
+        "seed": 1,
+        "hyperparameters": {"n_epochs": 1},
+        "metadata": None,
+        "created_at": now(),
+    }
     return Job(**(values | changes))
 
 

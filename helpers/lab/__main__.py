@@ -39,8 +39,11 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the lab until it is stopped")
     serve.add_argument("--port", type=_port, help=f"default: {PORT}, or a free one if it is taken")
-    serve.add_argument("--api-key", help="the key that clients send; default: WORKBOOK_LAB_KEY, "
-                       "or one that is made once and kept in the state folder")  # fmt: skip
+    serve.add_argument(
+        "--api-key",
+        help="the key that clients send; default: WORKBOOK_LAB_KEY, "
+        "or one that is made once and kept in the state folder",
+    )
     serve.set_defaults(run=_serve)
 
     status = commands.add_parser("status", help="say whether the lab runs, and where")
@@ -50,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     stop.set_defaults(run=_stop)
 
     for command in (serve, status, stop):
-        command.add_argument("--state", type=Path, metavar="FOLDER",
-                             help="where records and files are kept")  # fmt: skip
+        command.add_argument(
+            "--state", type=Path, metavar="FOLDER", help="where records and files are kept"
+        )
     return parser
 
 
@@ -82,8 +86,13 @@ def _run(folder: Path, key: str, listener: socket.socket) -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     base = weights.ensure()
     lab = app.Lab(folder, base, weights.MODEL, key)
-    config = uvicorn.Config(app.create(lab, os.getpid()), log_config=None, log_level="warning",
-                            access_log=False, timeout_graceful_shutdown=3)  # fmt: skip
+    config = uvicorn.Config(
+        app.create(lab, os.getpid()),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
     server = uvicorn.Server(config)
     lab.stop = lambda: setattr(server, "should_exit", True)
     for number in (signal.SIGTERM, signal.SIGINT):

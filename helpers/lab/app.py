@@ -1,12 +1,11 @@
-"""The lab's HTTP interface: OpenAI's paths, checks and errors over the store, runner and engine.
+"""The lab's HTTP interface: what each of OpenAI's paths does with the store, runner and engine.
 
-Says who may call (a key, a loopback Host) and what each path does. How jobs run, answers are made
-and records are kept, it leaves to `runner`, `chat` and `store`.
+How jobs run, answers are made, records are kept and bytes are read, it leaves to `runner`, `chat`,
+`store` and `wire`.
 """
 
 import asyncio
 import contextlib
-import hmac
 import json
 import logging
 import re
@@ -14,23 +13,19 @@ import secrets
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from python_multipart.exceptions import MultipartParseError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from helpers.lab import __version__, chat, objects, rows, runner, spec
+from helpers.lab import __version__, chat, objects, rows, runner, spec, wire
 from helpers.lab.spec import ApiError
 from helpers.lab.store import (
     UNFINISHED,
@@ -49,16 +44,13 @@ from helpers.lab.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from helpers.lab.engine import Engine
 
-MAX_FILE = 512 * 2**20  # bytes, as OpenAI
-MAX_BODY = 32 * 2**20  # bytes of a JSON request
 MAX_WAITING = 100  # jobs not finished; more are answered with 429
-HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 
 _log = logging.getLogger("lab")
 
 
 class Lab:
-    """What the paths work with: the store, the runner, the base model and, once loaded, the engine."""
+    """What the paths work with: store, runner, base model and, once it is loaded, the engine."""
 
     def __init__(self, folder: Path, base: Path, model: str, key: str) -> None:
         """folder: the state. base: folder of the base model, whose public name is `model`."""
@@ -127,17 +119,13 @@ def create(lab: Lab, pid: int) -> ASGIApp:
 
     # Starlette puts uploads into temporary files: keep them on the disk that they are moved to.
     tempfile.tempdir = str(lab.store.uploads())
-    routes = [Route("/health", health), Mount("/v1", routes=_routes(lab)),
-              Mount("/openai/v1", routes=_routes(lab))]  # fmt: skip
-    handlers = {
-        ApiError: _api_error,
-        HTTPException: _http_error,
-        ClientDisconnect: _gone,
-        OSError: _disk_error,
-        Exception: _server_error,
-    }
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    return _Door(app, lab.key)
+    routes = [
+        Route("/health", health),
+        Mount("/v1", routes=_routes(lab)),
+        Mount("/openai/v1", routes=_routes(lab)),
+    ]
+    app = Starlette(routes=routes, exception_handlers=wire.HANDLERS, lifespan=lifespan)
+    return wire.Door(app, lab.key)
 
 
 def _routes(lab: Lab) -> list[Route]:
@@ -173,7 +161,7 @@ class _Files:
         self._store = lab.store
 
     async def create(self, request: Request) -> Response:
-        form = await _form(request)
+        form = await wire.read_form(request)
         try:
             file = await run_in_threadpool(self._create, form)
         finally:
@@ -183,12 +171,13 @@ class _Files:
         return JSONResponse(objects.file(file))
 
     def _create(self, form: dict[str, Any]) -> File:
-        upload, fields = form.get("file"), _nested(form)
+        upload, fields = form.get("file"), wire.nested(form)
         # The spec calls the file's bytes a string; the rest is checked as it came.
         spec.check("CreateFileRequest", fields | ({} if upload is None else {"file": ""}))
         if isinstance(upload, str):
-            raise ApiError(400, "'file' must be a file, sent with a filename.", "invalid_type",
-                           "file")  # fmt: skip
+            raise ApiError(
+                400, "'file' must be a file, sent with a filename.", "invalid_type", "file"
+            )
         filename = _filename(upload.filename)
         _check_upload(filename, fields["purpose"], upload.size)
         path = self._store.uploads() / secrets.token_hex(16)
@@ -201,8 +190,12 @@ class _Files:
         purpose = request.query_params.get("purpose")
         order = request.query_params.get("order", "desc")
         if order not in ("asc", "desc"):
-            raise ApiError(400, f"Invalid value: '{order[:80]}'. Supported values are: 'asc', "
-                           "'desc'.", "invalid_value", "order")  # fmt: skip
+            raise ApiError(
+                400,
+                f"Invalid value: '{order[:80]}'. Supported values are: 'asc', 'desc'.",
+                "invalid_value",
+                "order",
+            )
         where = {"purpose": purpose} if purpose else {}
         files, more = _page(self._store, File, request, where, 10_000, 10_000, order == "desc")
         return JSONResponse(objects.listing([objects.file(f) for f in files], more))
@@ -212,8 +205,9 @@ class _Files:
 
     def content(self, request: Request) -> Response:
         file = self._get(request)
-        return FileResponse(self._store.path(file.id), media_type="application/octet-stream",
-                            filename=file.filename)  # fmt: skip
+        return FileResponse(
+            self._store.path(file.id), media_type="application/octet-stream", filename=file.filename
+        )
 
     def delete(self, request: Request) -> Response:
         file = self._get(request)
@@ -237,7 +231,7 @@ class _Jobs:
         self._lab, self._store = lab, lab.store
 
     async def create(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await wire.read_json(request)
         job = await run_in_threadpool(self._create, body)
         return JSONResponse(objects.job(job))
 
@@ -246,13 +240,21 @@ class _Jobs:
         hyperparameters = _hyperparameters(body)
         _check_metadata(body.get("metadata"))
         if body.get("integrations"):
-            raise ApiError(400, "Integrations are not supported by the lab: nothing leaves this "
-                           "machine.", "unsupported_parameter", "integrations")  # fmt: skip
+            raise ApiError(
+                400,
+                "Integrations are not supported by the lab: nothing leaves this machine.",
+                "unsupported_parameter",
+                "integrations",
+            )
         self._check_model(body["model"])
         if self._store.count_jobs(*UNFINISHED) >= MAX_WAITING:
-            raise ApiError(429, f"{MAX_WAITING} jobs are waiting. Try again when some are done.",
-                           "rate_limit_exceeded", kind="requests",
-                           headers={"Retry-After": "30"})  # fmt: skip
+            raise ApiError(
+                429,
+                f"{MAX_WAITING} jobs are waiting. Try again when some are done.",
+                "rate_limit_exceeded",
+                kind="requests",
+                headers={"Retry-After": "30"},
+            )
         seed = body.get("seed")
         job = Job(
             id=new_id("ftjob-"),
@@ -287,9 +289,13 @@ class _Jobs:
         try:
             self._lab.adapter(model)
         except ApiError:
-            raise ApiError(400, f"Model {model[:80]} is not available for fine-tuning or does not "
-                           f"exist. The lab tunes {self._lab.model} and what was tuned from it.",
-                           "model_not_available", "model") from None  # fmt: skip
+            raise ApiError(
+                400,
+                f"Model {model[:80]} is not available for fine-tuning or does not "
+                f"exist. The lab tunes {self._lab.model} and what was tuned from it.",
+                "model_not_available",
+                "model",
+            ) from None
 
     def _hold_file(self, job: Job, kind: str, file_id: str) -> None:
         """Check that a file can be trained on, and keep its bytes for the job."""
@@ -297,12 +303,21 @@ class _Jobs:
         try:
             file = self._store.get(File, file_id)
             if file.purpose != "fine-tune":
-                raise ApiError(400, f"The file {file_id} has the purpose '{file.purpose}'; upload it "
-                               "with purpose 'fine-tune'.", "invalid_file_purpose", param)  # fmt: skip
+                raise ApiError(
+                    400,
+                    f"The file {file_id} has the purpose '{file.purpose}'; upload it "
+                    "with purpose 'fine-tune'.",
+                    "invalid_file_purpose",
+                    param,
+                )
             self._store.keep_for_job(job.id, file_id, f"{kind}.jsonl")
         except Unknown:
-            raise ApiError(400, f"The file {file_id[:80]} does not exist, or was deleted: upload it "
-                           "first.", "file_not_found", param) from None  # fmt: skip
+            raise ApiError(
+                400,
+                f"The file {file_id[:80]} does not exist, or was deleted: upload it first.",
+                "file_not_found",
+                param,
+            ) from None
         name = self._store.job_folder(job.id) / f"{kind}.name"
         name.write_text(file.filename, encoding="utf-8")
 
@@ -314,23 +329,31 @@ class _Jobs:
             elif name == "metadata" and value == "null":
                 where["metadata"] = None
         jobs, more = _page(self._store, Job, request, where, 20)
-        return JSONResponse({"object": "list", "data": [objects.job(j) for j in jobs],
-                             "has_more": more})  # fmt: skip
+        return JSONResponse(
+            {"object": "list", "data": [objects.job(j) for j in jobs], "has_more": more}
+        )
 
     def retrieve(self, request: Request) -> Response:
         return JSONResponse(objects.job(self._get(request)))
 
     def cancel(self, request: Request) -> Response:
         before = self._get(request)
-        response = self._turn(request, UNFINISHED, "cancelled", "The job was cancelled",
-                              finished_at=now(), estimated_finish=None)  # fmt: skip
+        response = self._turn(
+            request,
+            UNFINISHED,
+            "cancelled",
+            "The job was cancelled",
+            finished_at=now(),
+            estimated_finish=None,
+        )
         if before.status != "running":  # else the runner tidies when the process has ended
             self._store.tidy_job(before.id)
         return response
 
     def pause(self, request: Request) -> Response:
-        return self._turn(request, ["queued", "running"], "paused", "The job was paused",
-                          estimated_finish=None)  # fmt: skip
+        return self._turn(
+            request, ["queued", "running"], "paused", "The job was paused", estimated_finish=None
+        )
 
     def resume(self, request: Request) -> Response:
         return self._turn(request, ["paused"], "queued", "The job was resumed")
@@ -346,16 +369,21 @@ class _Jobs:
                 self._store.add_event(job.id, message)
         job = self._get(request)
         if not done:
-            raise ApiError(400, f"The job is {job.status}: this can only be done while it is "
-                           f"{' or '.join(only_if)}.", "invalid_job_status")  # fmt: skip
+            raise ApiError(
+                400,
+                f"The job is {job.status}: this can only be done while it is "
+                f"{' or '.join(only_if)}.",
+                "invalid_job_status",
+            )
         self._lab.runner.wake()
         return JSONResponse(objects.job(job))
 
     def events(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
         events, more = _page(self._store, Event, request, where, 20)
-        return JSONResponse({"object": "list", "data": [objects.event(e) for e in events],
-                             "has_more": more})  # fmt: skip
+        return JSONResponse(
+            {"object": "list", "data": [objects.event(e) for e in events], "has_more": more}
+        )
 
     def checkpoints(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
@@ -367,8 +395,9 @@ class _Jobs:
         try:
             return self._store.get(Job, id)
         except Unknown:
-            raise ApiError(404, f"Could not find fine tune: {id[:80]}", "fine_tune_not_found",
-                           "fine_tune_id") from None  # fmt: skip
+            raise ApiError(
+                404, f"Could not find fine tune: {id[:80]}", "fine_tune_not_found", "fine_tune_id"
+            ) from None
 
 
 class _Models:
@@ -391,8 +420,12 @@ class _Models:
     def delete(self, request: Request) -> Response:
         id = request.path_params["id"]
         if self._lab.adapter(id) is None:
-            raise ApiError(403, "The base model can't be deleted, only models tuned from it.",
-                           "insufficient_permissions", "model")  # fmt: skip
+            raise ApiError(
+                403,
+                "The base model can't be deleted, only models tuned from it.",
+                "insufficient_permissions",
+                "model",
+            )
         with contextlib.suppress(Unknown):  # someone was faster
             self._store.delete_model(id)
         return JSONResponse({"id": id, "object": "model", "deleted": True})
@@ -408,19 +441,26 @@ class _Chat:
         self._lab = lab
 
     async def create(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await wire.read_json(request)
         plan = await run_in_threadpool(self._plan, body)
         try:
             engine = await asyncio.shield(asyncio.wrap_future(self._lab.engine))
         except Exception as error:
-            raise ApiError(500, f"The model could not be loaded: {error}", "engine_error",
-                           kind="server_error") from error  # fmt: skip
+            raise ApiError(
+                500, f"The model could not be loaded: {error}", "engine_error", kind="server_error"
+            ) from error
         if plan.stream:
             events = chat.stream(plan, engine.submit)
-            return StreamingResponse(events, media_type="text/event-stream",
-                                     headers={"Cache-Control": "no-cache"})  # fmt: skip
+            return StreamingResponse(
+                events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+            )
         futures = [engine.submit(r) for r in plan.requests]
-        completions = await _unless_gone(request, futures)
+        try:
+            completions = await wire.unless_gone(request, futures)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            raise chat.engine_error(error) from error
         return JSONResponse(chat.response(plan, completions))
 
     def _plan(self, body: dict[str, Any]) -> chat.Plan:
@@ -432,15 +472,17 @@ class _Chat:
 
     async def loss_mask(self, request: Request) -> Response:
         """A training example as tokens, each with whether the loss is computed on it."""
-        body = await _json(request)
+        body = await wire.read_json(request)
         try:
             row = rows.parse(json.dumps(body).encode())
         except rows.RowError as error:
             raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
         tokenizer = self._lab.tokenizer
         ids, trained = tokenizer.row_example(row)
-        tokens = [{"id": id, "text": tokenizer.piece(id), "trained": learn}
-                  for id, learn in zip(ids, trained, strict=True)]  # fmt: skip
+        tokens = [
+            {"id": id, "text": tokenizer.piece(id), "trained": learn}
+            for id, learn in zip(ids, trained, strict=True)
+        ]
         return JSONResponse({"object": "lab.loss_mask", "tokens": tokens})
 
     def stop(self, request: Request) -> Response:
@@ -449,65 +491,7 @@ class _Chat:
         return JSONResponse({"object": "lab.stop", "stopping": True})
 
 
-# Reading requests
-
-
-async def _json(request: Request) -> Any:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind.lower() != "application/json":
-        raise ApiError(415, f"Unsupported media type '{kind[:80]}': send 'application/json'.",
-                       "unsupported_media_type")  # fmt: skip
-    text = b"".join([chunk async for chunk in _limited(request, MAX_BODY)])
-    try:
-        body = json.loads(text, parse_constant=_no_constant)
-        if b"\\u" in text:  # half a character, escaped, is JSON but not Unicode
-            json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise ApiError(400, "We could not parse the JSON body of your request. Send a JSON object, "
-                       "with Content-Type: application/json.", "invalid_json") from None  # fmt: skip
-    return body
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body's bytes as they come; ApiError (413) as soon as they are too many."""
-    too_large = ApiError(413, f"The request is larger than {limit // 2**20} MB.", "request_too_large")
-    if int(request.headers.get("content-length") or 0) > limit:
-        raise too_large
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise too_large
-        yield chunk
-
-
-async def _form(request: Request) -> dict[str, Any]:
-    """The fields of a multipart body; uploads go to disk as they arrive, never into memory whole."""
-    kind = request.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise ApiError(415, "Send the file as 'multipart/form-data'.", "unsupported_media_type")
-    stream = _limited(request, MAX_FILE + 2**20)
-    try:
-        form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=10).parse()
-    except (MultiPartException, MultipartParseError, KeyError, UnicodeError) as error:
-        raise ApiError(400, f"The form could not be read: {error}", "invalid_form") from None
-    return dict(form.items())
-
-
-def _nested(fields: dict[str, Any]) -> dict[str, Any]:
-    """`expires_after[seconds]=3600` as an object, its number as a number."""
-    whole: dict[str, Any] = {}
-    for name, value in fields.items():
-        if match := re.fullmatch(r"(\w+)\[(\w+)\]", name):
-            number = int(value) if re.fullmatch(r"-?\d{1,12}", value) else value
-            whole.setdefault(match[1], {})[match[2]] = number
-        else:
-            whole[name] = value
-    return whole
+# Checks that the spec leaves out
 
 
 def _filename(name: str | None) -> str:
@@ -518,12 +502,16 @@ def _filename(name: str | None) -> str:
 
 def _check_upload(filename: str, purpose: str, size: int) -> None:
     if purpose in ("fine-tune", "batch") and not filename.lower().endswith(".jsonl"):
-        raise ApiError(400, f"Invalid file format: '{filename}'. Files with purpose '{purpose}' must "
-                       "be JSON Lines, with a name that ends in .jsonl.", "invalid_file_format",
-                       "file")  # fmt: skip
+        raise ApiError(
+            400,
+            f"Invalid file format: '{filename}'. Files with purpose '{purpose}' must "
+            "be JSON Lines, with a name that ends in .jsonl.",
+            "invalid_file_format",
+            "file",
+        )
     if size == 0:
         raise ApiError(400, f"The file '{filename}' is empty.", "empty_file", "file")
-    if size > MAX_FILE:
+    if size > wire.MAX_FILE:
         raise ApiError(413, "The file is larger than 512 MB.", "file_too_large", "file")
 
 
@@ -542,35 +530,43 @@ def _page(
     most: int = 100,
     newest_first: bool = True,
 ) -> tuple[list[Any], bool]:
-    text = request.query_params.get("limit", str(default))
-    limit = int(text) if re.fullmatch(r"\d{1,9}", text) else 0
-    if not 1 <= limit <= most:
-        raise ApiError(400, f"Invalid 'limit': expected a number from 1 to {most}, but got "
-                       f"'{text[:80]}' instead.", "invalid_value", "limit")  # fmt: skip
-    after = request.query_params.get("after")
+    limit, after = wire.page_of(request, default, most)
     try:
         return store.page(kind, where, after, limit, newest_first)
     except Unknown:
-        raise ApiError(400, f"Invalid 'after': there is no '{str(after)[:80]}'.", "invalid_value",
-                       "after") from None  # fmt: skip
+        raise ApiError(
+            400, f"Invalid 'after': there is no '{str(after)[:80]}'.", "invalid_value", "after"
+        ) from None
 
 
 def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
     """The three settings, "auto" where none was given, from `method` or from the older place."""
     method = body.get("method") or {"type": "supervised"}
     if method["type"] != "supervised":
-        raise ApiError(400, f"The lab trains with method 'supervised' only, not "
-                       f"'{method['type']}'.", "unsupported_method", "method.type")  # fmt: skip
+        raise ApiError(
+            400,
+            f"The lab trains with method 'supervised' only, not '{method['type']}'.",
+            "unsupported_method",
+            "method.type",
+        )
     old = body.get("hyperparameters") or {}
     new = (method.get("supervised") or {}).get("hyperparameters") or {}
     if old and new and old != new:
-        raise ApiError(400, "Give the hyperparameters in 'method' or at the top level, not both.",
-                       "invalid_parameter_combination", "hyperparameters")  # fmt: skip
+        raise ApiError(
+            400,
+            "Give the hyperparameters in 'method' or at the top level, not both.",
+            "invalid_parameter_combination",
+            "hyperparameters",
+        )
     names = ("n_epochs", "batch_size", "learning_rate_multiplier")
     given = old | new
     if unknown := sorted(given.keys() - set(names)):
-        raise ApiError(400, f"Unknown parameter: 'hyperparameters.{unknown[0]}'.",
-                       "unknown_parameter", f"hyperparameters.{unknown[0]}")  # fmt: skip
+        raise ApiError(
+            400,
+            f"Unknown parameter: 'hyperparameters.{unknown[0]}'.",
+            "unknown_parameter",
+            f"hyperparameters.{unknown[0]}",
+        )
     return {name: given.get(name, "auto") for name in names}
 
 
@@ -579,126 +575,20 @@ def _check_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict):
         return
     if len(metadata) > 16:
-        raise ApiError(400, "Invalid 'metadata': too many properties. Expected an object with at "
-                       f"most 16 properties, but got {len(metadata)} instead.",
-                       "object_above_max_properties", "metadata")  # fmt: skip
+        raise ApiError(
+            400,
+            "Invalid 'metadata': too many properties. Expected an object with at "
+            f"most 16 properties, but got {len(metadata)} instead.",
+            "object_above_max_properties",
+            "metadata",
+        )
     for key, value in metadata.items():
         for text, most in ((key, 64), (value, 512)):
             if isinstance(text, str) and len(text) > most:
-                raise ApiError(400, f"Invalid 'metadata': string too long. Expected a string with "
-                               f"maximum length {most}, but got length {len(text)} instead.",
-                               "string_above_max_length", "metadata")  # fmt: skip
-
-
-async def _unless_gone(request: Request, futures: list[Future]) -> list[Any]:
-    """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
-    answer = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientDisconnect
-        return answer.result()
-    except (ClientDisconnect, ApiError):
-        raise
-    except Exception as error:
-        raise chat.engine_error(error) from error
-    finally:
-        gone.cancel()
-        answer.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-# Answering errors
-
-
-def _error(error: ApiError) -> Response:
-    return JSONResponse(error.body(), error.status, error.headers)
-
-
-async def _api_error(request: Request, error: ApiError) -> Response:
-    return _error(error)
-
-
-async def _http_error(request: Request, error: HTTPException) -> Response:
-    where = f"{request.method} {request.url.path}"
-    if error.status_code == 404:
-        message = f"Unknown request URL: {where}. Please check the URL for typos."
-        return _error(ApiError(404, message, "unknown_url"))
-    if error.status_code == 405:
-        message = f"Not allowed: {where}."
-        return _error(ApiError(405, message, "method_not_supported", headers=error.headers))
-    return _error(ApiError(error.status_code, error.detail, "invalid_request"))
-
-
-async def _gone(request: Request, error: ClientDisconnect) -> Response:
-    return Response(status_code=499)  # nobody reads it; the log does
-
-
-async def _disk_error(request: Request, error: OSError) -> Response:
-    _log.error("%s: %s", request.url.path, error)
-    message = f"The lab could not read or write its state: {error.strerror}."
-    return _error(ApiError(500, message, "disk_error", kind="server_error"))
-
-
-async def _server_error(request: Request, error: Exception) -> Response:
-    message = "The lab made a mistake while it answered; its log says which."
-    return _error(ApiError(500, message, "server_error", kind="server_error"))
-
-
-class _Door:
-    """Who may come in, and one line in the log for each who does."""
-
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self._app, self._key = app, key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        number, began, status = new_id("req_"), time.monotonic(), 0
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                took = round((time.monotonic() - began) * 1000)
-                message["headers"] = [*message.get("headers", []),
-                                      (b"x-request-id", number.encode()),
-                                      (b"openai-processing-ms", str(took).encode())]  # fmt: skip
-            await send(message)
-
-        try:
-            refusal = self._refusal(Request(scope))
-            app = self._app if refusal is None else _error(refusal)
-            await app(scope, receive, noted)
-        finally:
-            # The raw path is percent-encoded: it can't break the line. No query, no body, no key.
-            path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
-            took = (time.monotonic() - began) * 1000
-            _log.info("%s %s %s %.0f ms %s", scope["method"], path, status or "-", took, number)
-
-    def _refusal(self, request: Request) -> ApiError | None:
-        host = re.sub(r":\d+$", "", request.headers.get("host", ""))
-        if host.lower() not in HOSTS:
-            # A web page that points its own name at this machine must not reach the lab.
-            return ApiError(403, f"The lab answers to {', '.join(sorted(HOSTS))} only.",
-                            "host_not_allowed")  # fmt: skip
-        if request.url.path == "/health":
-            return None
-        given = request.headers.get("authorization", "")
-        given = given[7:] if given[:7].lower() == "bearer " else request.headers.get("api-key", "")
-        if not given.strip():
-            return ApiError(401, "You didn't provide an API key. Send the lab's key in an "
-                            "Authorization header: 'Bearer KEY'.", None)  # fmt: skip
-        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._key):
-            return ApiError(401, f"Incorrect API key provided: {_masked(given.strip())}. The lab's "
-                            "key is in the file 'key' of its state folder.", "invalid_api_key")  # fmt: skip
-        return None
-
-
-def _masked(key: str) -> str:
-    return key[:4] + "*" * 8 + key[-4:] if len(key) > 16 else "*" * 8
+                raise ApiError(
+                    400,
+                    f"Invalid 'metadata': string too long. Expected a string with "
+                    f"maximum length {most}, but got length {len(text)} instead.",
+                    "string_above_max_length",
+                    "metadata",
+                )

@@ -29,9 +29,19 @@ MAX_MESSAGES, MAX_TOOLS = 2048, 128  # documented by OpenAI, not in its spec
 
 # What OpenAI's models honour and the lab does not. Saying so beats ignoring it.
 _UNSUPPORTED = (
-    "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "moderation",
-    "prediction", "presence_penalty", "reasoning_effort", "store", "verbosity", "web_search_options",
-)  # fmt: skip
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "moderation",
+    "prediction",
+    "presence_penalty",
+    "reasoning_effort",
+    "store",
+    "verbosity",
+    "web_search_options",
+)
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # JSON as training files write it (json.dumps), so that a tuned model meets what it has learned.
 _JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -64,8 +74,12 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
     if body.get("logprobs"):
         top = body.get("top_logprobs") or 0
     elif body.get("top_logprobs") is not None:
-        raise ApiError(400, "'top_logprobs' needs 'logprobs' to be true.",
-                       "invalid_parameter_combination", "top_logprobs")  # fmt: skip
+        raise ApiError(
+            400,
+            "'top_logprobs' needs 'logprobs' to be true.",
+            "invalid_parameter_combination",
+            "top_logprobs",
+        )
     from helpers.lab.engine import Request  # brings torch: not before the request is known good
 
     stop = body.get("stop") or ()
@@ -86,8 +100,12 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
 
     options = body.get("stream_options") or {}
     if options and not body.get("stream"):
-        raise ApiError(400, "'stream_options' is only allowed when 'stream' is true.",
-                       "invalid_parameter_combination", "stream_options")  # fmt: skip
+        raise ApiError(
+            400,
+            "'stream_options' is only allowed when 'stream' is true.",
+            "invalid_parameter_combination",
+            "stream_options",
+        )
     return Plan(
         model=body["model"],
         requests=[request(i) for i in range(int(_value(body, "n", 1)))],
@@ -116,42 +134,62 @@ def _unsupported(param: str, message: str) -> ApiError:
 def _messages(body: dict[str, Any]) -> list[dict]:
     messages = body["messages"]
     if len(messages) > MAX_MESSAGES:
-        message = (f"Invalid 'messages': array too long. Expected an array with maximum length "
-                   f"{MAX_MESSAGES}, but got length {len(messages)} instead.")  # fmt: skip
+        message = (
+            f"Invalid 'messages': array too long. Expected an array with maximum length "
+            f"{MAX_MESSAGES}, but got length {len(messages)} instead."
+        )
         raise ApiError(400, message, "array_above_max_length", "messages")
     for i, message in enumerate(messages):
         content = message.get("content")
         for j, part in enumerate(content if isinstance(content, list) else []):
             if part["type"] not in ("text", "refusal"):
-                raise _unsupported(f"messages[{i}].content[{j}]", "The lab's models read text only.")
+                raise _unsupported(
+                    f"messages[{i}].content[{j}]", "The lab's models read text only."
+                )
         for j, call in enumerate(message.get("tool_calls") or []):
             if call["type"] != "function":
-                raise _unsupported(f"messages[{i}].tool_calls[{j}]", "Only functions are supported.")
+                raise _unsupported(
+                    f"messages[{i}].tool_calls[{j}]", "Only functions are supported."
+                )
     return messages
 
 
 def _max_tokens(body: dict[str, Any], prompt_tokens: int, context: int) -> int:
     names = [n for n in ("max_completion_tokens", "max_tokens") if body.get(n) is not None]
     if len(names) == 2:
-        raise ApiError(400, "Setting 'max_tokens' and 'max_completion_tokens' at the same time is "
-                       "not supported.", "invalid_parameter_combination", "max_tokens")  # fmt: skip
+        raise ApiError(
+            400,
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            "invalid_parameter_combination",
+            "max_tokens",
+        )
     wanted = int(body[names[0]]) if names else None
     if wanted is not None and wanted < 1:
-        message = (f"Invalid '{names[0]}': integer below minimum value. Expected a value >= 1, "
-                   f"but got {wanted} instead.")  # fmt: skip
+        message = (
+            f"Invalid '{names[0]}': integer below minimum value. Expected a value >= 1, "
+            f"but got {wanted} instead."
+        )
         raise ApiError(400, message, "integer_below_min_value", names[0])
     limit = f"This model's maximum context length is {context} tokens. However, "
     if prompt_tokens >= context:
-        raise ApiError(400, f"{limit}your messages resulted in {prompt_tokens} tokens. Please "
-                       "reduce the length of the messages.", "context_length_exceeded",
-                       "messages")  # fmt: skip
+        raise ApiError(
+            400,
+            f"{limit}your messages resulted in {prompt_tokens} tokens. Please "
+            "reduce the length of the messages.",
+            "context_length_exceeded",
+            "messages",
+        )
     if wanted is None:
         return min(DEFAULT_MAX_TOKENS, context - prompt_tokens)
     if prompt_tokens + wanted > context:
-        raise ApiError(400, f"{limit}you requested {prompt_tokens + wanted} tokens "
-                       f"({prompt_tokens} in the messages, {wanted} in the completion). Please "
-                       "reduce the length of the messages or completion.",
-                       "context_length_exceeded", "messages")  # fmt: skip
+        raise ApiError(
+            400,
+            f"{limit}you requested {prompt_tokens + wanted} tokens "
+            f"({prompt_tokens} in the messages, {wanted} in the completion). Please "
+            "reduce the length of the messages or completion.",
+            "context_length_exceeded",
+            "messages",
+        )
     return wanted
 
 
@@ -162,31 +200,47 @@ def _tools(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
     """The functions that may be called, and the choice: none, auto, required, or one by name."""
     tools = body.get("tools") or []
     if len(tools) > MAX_TOOLS:
-        raise ApiError(400, f"Invalid 'tools': array too long. Expected an array with maximum "
-                       f"length {MAX_TOOLS}, but got length {len(tools)} instead.",
-                       "array_above_max_length", "tools")  # fmt: skip
+        raise ApiError(
+            400,
+            f"Invalid 'tools': array too long. Expected an array with maximum "
+            f"length {MAX_TOOLS}, but got length {len(tools)} instead.",
+            "array_above_max_length",
+            "tools",
+        )
     for i, tool in enumerate(tools):
         if tool["type"] != "function":
             raise _unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
         function, where = tool["function"], f"tools[{i}].function"
         if not _FUNCTION_NAME.fullmatch(function["name"]):
-            message = (f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
-                       "allowed, 64 at most.")  # fmt: skip
+            message = (
+                f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
+                "allowed, 64 at most."
+            )
             raise ApiError(400, message, "invalid_value", f"{where}.name")
         if function.get("strict"):
             _check_strict(function.get("parameters") or {}, f"{where}.parameters")
     choice = body.get("tool_choice") or ("auto" if tools else "none")
     if choice != "none" and not tools:
-        raise ApiError(400, "'tool_choice' is only allowed when 'tools' are given.",
-                       "invalid_parameter_combination", "tool_choice")  # fmt: skip
+        raise ApiError(
+            400,
+            "'tool_choice' is only allowed when 'tools' are given.",
+            "invalid_parameter_combination",
+            "tool_choice",
+        )
     if isinstance(choice, dict):
         if choice["type"] != "function":
-            raise _unsupported("tool_choice.type", "The lab lets you force a function by name, or "
-                               "choose none, auto or required.")  # fmt: skip
+            raise _unsupported(
+                "tool_choice.type",
+                "The lab lets you force a function by name, or choose none, auto or required.",
+            )
         name = choice["function"]["name"]
         if name not in [tool["function"]["name"] for tool in tools]:
-            raise ApiError(400, f"Tool choice 'function' not found in 'tools': '{name}'.",
-                           "invalid_value", "tool_choice")  # fmt: skip
+            raise ApiError(
+                400,
+                f"Tool choice 'function' not found in 'tools': '{name}'.",
+                "invalid_value",
+                "tool_choice",
+            )
     return tools, choice
 
 
@@ -219,14 +273,23 @@ def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
         return None
     if form["type"] == "json_object":
         if "json" not in json.dumps(body["messages"]).lower():
-            raise ApiError(400, "'messages' must contain the word 'json' in some form, to use "
-                           "'response_format' of type 'json_object'.", None, "messages")  # fmt: skip
+            raise ApiError(
+                400,
+                "'messages' must contain the word 'json' in some form, to use "
+                "'response_format' of type 'json_object'.",
+                None,
+                "messages",
+            )
         return f"start: {_json({'type': 'object'})}"
     described = form["json_schema"]
     if not _FUNCTION_NAME.fullmatch(described["name"]):
-        raise ApiError(400, "Invalid 'response_format.json_schema.name': letters, digits, "
-                       "underscores and hyphens are allowed, 64 at most.", "invalid_value",
-                       "response_format.json_schema.name")  # fmt: skip
+        raise ApiError(
+            400,
+            "Invalid 'response_format.json_schema.name': letters, digits, "
+            "underscores and hyphens are allowed, 64 at most.",
+            "invalid_value",
+            "response_format.json_schema.name",
+        )
     if described.get("strict"):
         _check_strict(described.get("schema") or {}, "response_format.json_schema.schema")
     return f"start: {_json(described.get('schema') or {'type': 'object'})}"
@@ -250,13 +313,21 @@ def _check_strict(schema: Any, where: str) -> None:
         return
     if schema.get("type") == "object" or "properties" in schema:
         if schema.get("additionalProperties") is not False:
-            raise ApiError(400, f"Invalid schema in '{where}': with strict, 'additionalProperties' "
-                           "must be false.", "invalid_schema", where)  # fmt: skip
+            raise ApiError(
+                400,
+                f"Invalid schema in '{where}': with strict, 'additionalProperties' must be false.",
+                "invalid_schema",
+                where,
+            )
         missing = sorted(set(schema.get("properties", {})) - set(schema.get("required", [])))
         if missing:
-            raise ApiError(400, f"Invalid schema in '{where}': with strict, 'required' must name "
-                           f"every property; '{missing[0]}' is missing.", "invalid_schema",
-                           where)  # fmt: skip
+            raise ApiError(
+                400,
+                f"Invalid schema in '{where}': with strict, 'required' must name "
+                f"every property; '{missing[0]}' is missing.",
+                "invalid_schema",
+                where,
+            )
     for key in ("properties", "$defs", "definitions"):
         for name, part in (schema.get(key) or {}).items():
             _check_strict(part, f"{where}.{key}.{name}")
@@ -304,7 +375,9 @@ def _calls(chosen: Plan, completion: "Completion") -> tuple[list[dict], str]:
     text, reason = completion.text, completion.finish_reason
     if chosen.calls == "never" or not text.startswith(opening):
         return [], reason
-    name, end = json.JSONDecoder().raw_decode(text, len(opening)) if '", ' in text else ("", len(text))
+    name, end = (
+        json.JSONDecoder().raw_decode(text, len(opening)) if '", ' in text else ("", len(text))
+    )
     arguments = text[end:].removeprefix(', "arguments": ')
     if arguments.endswith("}" + CALL_CLOSE):
         arguments, reason = arguments.removesuffix("}" + CALL_CLOSE), "tool_calls"
@@ -355,8 +428,13 @@ async def stream(chosen: Plan, submit: Submit) -> AsyncIterator[str]:
     """The answer as server-sent events; leaving the loop early cancels the work."""
     from openai.types.chat import ChatCompletionChunk
 
-    head = {"id": new_id("chatcmpl-"), "object": "chat.completion.chunk", "created": now(),
-            "model": chosen.model, "service_tier": "default"}  # fmt: skip
+    head = {
+        "id": new_id("chatcmpl-"),
+        "object": "chat.completion.chunk",
+        "created": now(),
+        "model": chosen.model,
+        "service_tier": "default",
+    }
     if chosen.include_usage:
         head["usage"] = None
 
@@ -365,8 +443,9 @@ async def stream(chosen: Plan, submit: Submit) -> AsyncIterator[str]:
         return f"data: {json.dumps(chunk.to_dict(mode='json'))}\n\n"
 
     def delta(index: int, reason: str | None = None, logprobs: Any = None, **values: Any) -> str:
-        return event([{"index": index, "delta": values, "finish_reason": reason,
-                       "logprobs": logprobs}])  # fmt: skip
+        return event(
+            [{"index": index, "delta": values, "finish_reason": reason, "logprobs": logprobs}]
+        )
 
     news, futures = _start(chosen, submit)
     completions: dict[int, Completion] = {}
@@ -430,4 +509,6 @@ def engine_error(error: BaseException) -> ApiError:
     """What the client is told when the engine could not answer."""
     if isinstance(error, ValueError):
         return ApiError(400, str(error), "invalid_schema")
-    return ApiError(500, f"The model could not answer: {error}", "engine_error", kind="server_error")
+    return ApiError(
+        500, f"The model could not answer: {error}", "engine_error", kind="server_error"
+    )

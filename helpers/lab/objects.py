@@ -1,4 +1,4 @@
-"""The store's records as OpenAI's objects, built from the SDK's own types so that names can't drift.
+"""The store's records as OpenAI's objects, built from the SDK's own types: names can't drift.
 
 Knows the shapes of answers and nothing else.
 """
@@ -19,42 +19,76 @@ ORGANIZATION = "org-lab"
 def file(record: File) -> dict[str, Any]:
     """A `file` object."""
     values = {"expires_at": record.expires_at} if record.expires_at is not None else {}
-    return _dict(FileObject.construct(
-        id=record.id, object="file", bytes=record.bytes, created_at=record.created_at,
-        filename=record.filename, purpose=record.purpose, status="processed", **values,
-    ))  # fmt: skip
+    return _dict(
+        FileObject.construct(
+            id=record.id,
+            object="file",
+            bytes=record.bytes,
+            created_at=record.created_at,
+            filename=record.filename,
+            purpose=record.purpose,
+            status="processed",
+            **values,
+        )
+    )
 
 
 def job(record: Job) -> dict[str, Any]:
     """A `fine_tuning.job` object. Built unchecked: the SDK's type lacks the status "paused"."""
     supervised = {"hyperparameters": record.hyperparameters}
-    return _dict(FineTuningJob.construct(
-        id=record.id, object="fine_tuning.job", created_at=record.created_at, error=record.error,
-        fine_tuned_model=record.fine_tuned_model, finished_at=record.finished_at,
-        hyperparameters=record.hyperparameters, model=record.model, organization_id=ORGANIZATION,
-        result_files=[record.result_file] if record.result_file else [], seed=record.seed,
-        status=record.status, trained_tokens=record.trained_tokens,
-        training_file=record.training_file, validation_file=record.validation_file,
-        estimated_finish=record.estimated_finish, integrations=[], metadata=record.metadata,
-        method={"type": "supervised", "supervised": supervised},
-    ))  # fmt: skip
+    return _dict(
+        FineTuningJob.construct(
+            id=record.id,
+            object="fine_tuning.job",
+            created_at=record.created_at,
+            error=record.error,
+            fine_tuned_model=record.fine_tuned_model,
+            finished_at=record.finished_at,
+            hyperparameters=record.hyperparameters,
+            model=record.model,
+            organization_id=ORGANIZATION,
+            result_files=[record.result_file] if record.result_file else [],
+            seed=record.seed,
+            status=record.status,
+            trained_tokens=record.trained_tokens,
+            training_file=record.training_file,
+            validation_file=record.validation_file,
+            estimated_finish=record.estimated_finish,
+            integrations=[],
+            metadata=record.metadata,
+            method={"type": "supervised", "supervised": supervised},
+        )
+    )
 
 
 def event(record: Event) -> dict[str, Any]:
     """A `fine_tuning.job.event` object."""
-    return _dict(FineTuningJobEvent(
-        id=record.id, object="fine_tuning.job.event", created_at=record.created_at,
-        level=record.level, message=record.message, data=record.data, type=record.type,
-    ))  # fmt: skip
+    return _dict(
+        FineTuningJobEvent(
+            id=record.id,
+            object="fine_tuning.job.event",
+            created_at=record.created_at,
+            level=record.level,
+            message=record.message,
+            data=record.data,
+            type=record.type,
+        )
+    )
 
 
 def checkpoint(record: Checkpoint) -> dict[str, Any]:
     """A `fine_tuning.job.checkpoint` object."""
-    return _dict(FineTuningJobCheckpoint(
-        id=record.id, object="fine_tuning.job.checkpoint", created_at=record.created_at,
-        fine_tuned_model_checkpoint=record.model, fine_tuning_job_id=record.job_id,
-        metrics=record.metrics, step_number=record.step,
-    ))  # fmt: skip
+    return _dict(
+        FineTuningJobCheckpoint(
+            id=record.id,
+            object="fine_tuning.job.checkpoint",
+            created_at=record.created_at,
+            fine_tuned_model_checkpoint=record.model,
+            fine_tuning_job_id=record.job_id,
+            metrics=record.metrics,
+            step_number=record.step,
+        )
+    )
 
 
 def model(id: str, created: int, owner: str) -> dict[str, Any]:

@@ -15,8 +15,15 @@ MAX_LINE = 4 * 2**20  # bytes; keeps memory bounded whatever is uploaded
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 _MESSAGE_KEYS = {
-    "role", "content", "name", "weight", "tool_calls", "tool_call_id", "function_call", "refusal",
-}  # fmt: skip
+    "role",
+    "content",
+    "name",
+    "weight",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "refusal",
+}
 _CHAT_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 _PAIR_KEYS = {"prompt", "completion"}
 _BOM = b"\xef\xbb\xbf"
@@ -72,7 +79,9 @@ def check(
             form = this
             tokens = count(row) if count else 0
             if limit and tokens > limit:
-                raise RowError(f"the example has {tokens:,} tokens, more than the {limit:,} allowed")
+                raise RowError(
+                    f"the example has {tokens:,} tokens, more than the {limit:,} allowed"
+                )
         except RowError as error:
             report.bad_lines += 1
             if len(report.findings) < shown:
@@ -172,7 +181,9 @@ def _check_messages(messages: Any) -> None:
     for index, message in enumerate(messages):
         _check_message(message, f"message {index + 1}")
     if messages[-1]["role"] != "assistant":
-        raise RowError(f"the last message must be the assistant's, not the {messages[-1]['role']}'s")
+        raise RowError(
+            f"the last message must be the assistant's, not the {messages[-1]['role']}'s"
+        )
     if not any(m["role"] == "assistant" and m.get("weight") != 0 for m in messages):
         raise RowError("every assistant message has weight 0: there is nothing to learn")
 

@@ -100,15 +100,18 @@ class Runner:
                 return self._fail(job, f"invalid_{kind}_file", message, f"{kind}_file")
             least = rows.MIN_EXAMPLES if kind == "training" else 1
             if report.examples < least:
-                message = (f"{kind.capitalize()} file has {report.examples} example(s), "
-                           f"but must have at least {least} example{'s' * (least > 1)}")  # fmt: skip
+                message = (
+                    f"{kind.capitalize()} file has {report.examples} example(s), "
+                    f"but must have at least {least} example{'s' * (least > 1)}"
+                )
                 return self._fail(job, "invalid_n_examples", message, f"{kind}_file")
             examples = examples or report.examples
         auto = trainer.auto_hyperparameters(examples)
         chosen = {k: auto[k] if v == "auto" else v for k, v in job.hyperparameters.items()}
         with self._store.transaction():
-            if self._store.update_job(job.id, ["validating_files"], status="queued",
-                                      hyperparameters=chosen):  # fmt: skip
+            if self._store.update_job(
+                job.id, ["validating_files"], status="queued", hyperparameters=chosen
+            ):
                 self._event(job, "Files validated, moving job to queued state")
         self.wake()
 
@@ -246,9 +249,16 @@ class Runner:
                 return
             store.add(Model(name, job.id, now(), store.get(Model, last[0].model).folder))
             file = store.add_file(result, "step_metrics.csv", "fine-tune-results")
-            store.update_job(job.id, ["running"], status="succeeded", finished_at=now(),
-                             estimated_finish=None, trained_tokens=trained_tokens,
-                             fine_tuned_model=name, result_file=file.id)  # fmt: skip
+            store.update_job(
+                job.id,
+                ["running"],
+                status="succeeded",
+                finished_at=now(),
+                estimated_finish=None,
+                trained_tokens=trained_tokens,
+                fine_tuned_model=name,
+                result_file=file.id,
+            )
             self._event(job, f"New fine-tuned model created: {name}")
             self._event(job, "The job has successfully completed")
         store.tidy_job(job.id)
@@ -256,8 +266,14 @@ class Runner:
     def _fail(self, job: Job, code: str, message: str, param: str | None = None) -> None:
         error = {"code": code, "message": message, "param": param}
         with self._store.transaction():
-            if self._store.update_job(job.id, UNFINISHED, status="failed", finished_at=now(),
-                                      estimated_finish=None, error=error):  # fmt: skip
+            if self._store.update_job(
+                job.id,
+                UNFINISHED,
+                status="failed",
+                finished_at=now(),
+                estimated_finish=None,
+                error=error,
+            ):
                 self._event(job, message, "error")
         self._store.tidy_job(job.id)
 
@@ -270,7 +286,9 @@ class Runner:
             message = f"The model {error.args[0]} was deleted before the job started."
             self._fail(job, "model_not_found", message, "model")
         except OSError as error:
-            self._fail(job, "disk_error", f"The lab's state could not be written: {error.strerror}.")
+            self._fail(
+                job, "disk_error", f"The lab's state could not be written: {error.strerror}."
+            )
         except Exception:
             _log.exception("job %s", job.id)
             message = "The lab made a mistake; its log says which."
@@ -360,8 +378,10 @@ def _cause(code: int, folder: Path) -> str:
     """Why a training process died, as far as its exit code and its last words tell."""
     if code < 0:
         name = signal.Signals(-code).name
-        return (f"The training process was ended from outside ({name}), twice. Not enough memory "
-                "is the usual reason: close other programs, or use a smaller batch_size.")  # fmt: skip
+        return (
+            f"The training process was ended from outside ({name}), twice. Not enough memory "
+            "is the usual reason: close other programs, or use a smaller batch_size."
+        )
     words = (folder / "trainer.log").read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line for line in reversed(words) if line.strip()), "no reason was given")
     return f"The training process ended with code {code}: {last.strip()[:300]}"
@@ -371,9 +391,15 @@ def _result_table(metrics: list[dict[str, Any]]) -> str:
     """OpenAI's columns, a row a step; a cell is empty where nothing was measured."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
+    table.writerow(
+        ["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"]
+    )
     for data in metrics:
-        values = (data["train_loss"], data["train_mean_token_accuracy"], data.get("valid_loss"),
-                  data.get("valid_mean_token_accuracy"))  # fmt: skip
+        values = (
+            data["train_loss"],
+            data["train_mean_token_accuracy"],
+            data.get("valid_loss"),
+            data.get("valid_mean_token_accuracy"),
+        )
         table.writerow([data["step"], *("" if v is None else round(v, 5) for v in values)])
     return text.getvalue()

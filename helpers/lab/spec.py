@@ -88,8 +88,10 @@ def _parameters(name: str) -> frozenset[str]:
     whole = _resolve({"$ref": f"#/components/schemas/{name}"})
     names = set(whole.get("properties", {}))
     for part in whole.get("allOf", []):
-        names |= _parameters(part["$ref"].rsplit("/", 1)[1]) if "$ref" in part else set(
-            part.get("properties", {})
+        names |= (
+            _parameters(part["$ref"].rsplit("/", 1)[1])
+            if "$ref" in part
+            else set(part.get("properties", {}))
         )
     return frozenset(names)
 
@@ -107,19 +109,26 @@ def _chosen_branch(
     fitting = [b for b in branches if _may_be(_resolve(b), instance)]
     if not fitting:
         wanted = [t for b in branches for t in _types(_resolve(b))]
-        yield jsonschema.ValidationError("", validator="type", validator_value=wanted,
-                                         instance=instance)  # fmt: skip
+        yield jsonschema.ValidationError(
+            "", validator="type", validator_value=wanted, instance=instance
+        )
         return
     if len(fitting) > 1 and isinstance(instance, dict):
         for key in ("role", "type"):
             by_value = {v: b for b in fitting for v in _enum(_resolve(b), key)}
             if by_value:
                 if key not in instance:
-                    yield jsonschema.ValidationError(f"'{key}'", validator="required",
-                                                     instance=instance)  # fmt: skip
+                    yield jsonschema.ValidationError(
+                        f"'{key}'", validator="required", instance=instance
+                    )
                 elif not isinstance(instance[key], str) or instance[key] not in by_value:
-                    yield jsonschema.ValidationError("", validator="enum", path=[key],
-                        validator_value=list(by_value), instance=instance[key])  # fmt: skip
+                    yield jsonschema.ValidationError(
+                        "",
+                        validator="enum",
+                        path=[key],
+                        validator_value=list(by_value),
+                        instance=instance[key],
+                    )
                 else:
                     yield from validator.descend(instance, by_value[instance[key]])
                 return
@@ -153,12 +162,15 @@ def _api_error(error: jsonschema.ValidationError) -> ApiError:
         case "required":
             missing = error.message.split("'")[1]
             param = f"{param}.{missing}" if param else missing
-            return ApiError(400, f"Missing required parameter: '{param}'.",
-                            "missing_required_parameter", param)  # fmt: skip
+            return ApiError(
+                400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param
+            )
         case "type":
             wanted = [bound] if isinstance(bound, str) else bound
             names = " or ".join(dict.fromkeys(_article(kind) for kind in wanted))
-            message = f"Invalid type for '{param}': expected {names}, but got {_kind(value)} instead."
+            message = (
+                f"Invalid type for '{param}': expected {names}, but got {_kind(value)} instead."
+            )
             return ApiError(400, message, "invalid_type", param)
         case "enum" | "const":
             allowed = ", ".join(f"'{v}'" for v in (bound if isinstance(bound, list) else [bound]))
@@ -169,20 +181,26 @@ def _api_error(error: jsonschema.ValidationError) -> ApiError:
             low = "inimum" in error.validator
             sign = (">" if low else "<") + ("" if error.validator.startswith("ex") else "=")
             side, end = ("below", "min") if low else ("above", "max")
-            message = (f"Invalid '{param}': {number} {side} {end}imum value. "
-                       f"Expected a value {sign} {bound}, but got {value} instead.")  # fmt: skip
+            message = (
+                f"Invalid '{param}': {number} {side} {end}imum value. "
+                f"Expected a value {sign} {bound}, but got {value} instead."
+            )
             return ApiError(400, message, f"{number}_{side}_{end}_value", param)
         case "minLength" | "maxLength" | "minItems" | "maxItems":
             low = error.validator.startswith("min")
             thing = "string" if isinstance(value, str) else "array"
             if thing == "array" and not value:
-                message = (f"Invalid '{param}': empty array. Expected an array with minimum "
-                           f"length {bound}, but got an empty array instead.")  # fmt: skip
+                message = (
+                    f"Invalid '{param}': empty array. Expected an array with minimum "
+                    f"length {bound}, but got an empty array instead."
+                )
                 return ApiError(400, message, "empty_array", param)
-            message = (f"Invalid '{param}': {thing} too {'short' if low else 'long'}. Expected "
-                       f"{'a' if thing == 'string' else 'an'} {thing} with "
-                       f"{'minimum' if low else 'maximum'} length {bound}, "
-                       f"but got length {len(value)} instead.")  # fmt: skip
+            message = (
+                f"Invalid '{param}': {thing} too {'short' if low else 'long'}. Expected "
+                f"{'a' if thing == 'string' else 'an'} {thing} with "
+                f"{'minimum' if low else 'maximum'} length {bound}, "
+                f"but got length {len(value)} instead."
+            )
             code = f"{thing}_{'below_min' if low else 'above_max'}_length"
             return ApiError(400, message, code, param)
         case _:
@@ -198,8 +216,13 @@ def _param(path: Any) -> str | None:
 
 
 def _article(kind: str) -> str:
-    words = {"integer": "an integer", "array": "an array", "object": "an object",
-             "number": "a decimal", "null": "null"}  # fmt: skip
+    words = {
+        "integer": "an integer",
+        "array": "an array",
+        "object": "an object",
+        "number": "a decimal",
+        "null": "null",
+    }
     return words.get(kind, f"a {kind}")
 
 

@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 def hold(folder: Path) -> FileLock:
-    """Make the folder private and take it for this process. Raises WorkbookError when it is taken."""
+    """Make the folder private and take it for this process; WorkbookError when it is taken."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     lock = FileLock(folder / "lock")
@@ -44,7 +44,7 @@ def hold(folder: Path) -> FileLock:
 
 
 def key(folder: Path, given: str | None) -> str:
-    """The key that clients must send: the given one, else the stored one, else a new one; stored."""
+    """The key that clients must send: the given, else the stored, else a new one; stored."""
     path = folder / "key"
     stored = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     chosen = (given or stored or f"lab-{secrets.token_urlsafe(24)}").strip()

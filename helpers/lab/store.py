@@ -123,8 +123,12 @@ class Model:
 
 Record = TypeVar("Record", File, Job, Event, Checkpoint, Model)
 _TABLES: dict[type, str] = {
-    File: "files", Job: "jobs", Event: "events", Checkpoint: "checkpoints", Model: "models",
-}  # fmt: skip
+    File: "files",
+    Job: "jobs",
+    Event: "events",
+    Checkpoint: "checkpoints",
+    Model: "models",
+}
 _JSON = {"hyperparameters", "metadata", "error", "data", "metrics"}
 
 
@@ -195,7 +199,7 @@ class Store:
             self._db.executescript(script)
 
     def _sweep(self) -> None:
-        """Remove what an interrupted call left: bytes and folders without a record, half uploads."""
+        """Remove what interrupted calls left: bytes and folders without a record, half uploads."""
         known = {row["id"] for row in self._db.execute("SELECT id FROM files")}
         for path in (self.folder / "files").iterdir():
             if path.name not in known:
@@ -233,8 +237,9 @@ class Store:
         clauses, values = ["1"], []
         for column, value in (where or {}).items():
             if column.startswith("metadata."):
-                clauses.append("EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND "
-                               "value = ?)")  # fmt: skip
+                clauses.append(
+                    "EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = ? AND value = ?)"
+                )
                 values += [column.removeprefix("metadata."), value]
             else:
                 clauses.append(f"{column} IS ?")
@@ -248,8 +253,9 @@ class Store:
         rows = self._all(
             f"SELECT * FROM {_TABLES[kind]} WHERE {' AND '.join(clauses)} "
             f"ORDER BY number {'DESC' if newest_first else 'ASC'} LIMIT ?",
-            *values, limit + 1,
-        )  # fmt: skip
+            *values,
+            limit + 1,
+        )
         return [self._record(kind, row) for row in rows[:limit]], len(rows) > limit
 
     def add(self, record: File | Job | Event | Checkpoint | Model) -> bool:
@@ -280,9 +286,13 @@ class Store:
         """Take over the bytes at `source` (moved, not copied). lifetime: seconds."""
         created = now()
         file = File(
-            new_id("file-"), filename, purpose, source.stat().st_size, created,
+            new_id("file-"),
+            filename,
+            purpose,
+            source.stat().st_size,
+            created,
             None if lifetime is None else created + lifetime,
-        )  # fmt: skip
+        )
         _flush(source)
         os.replace(source, self.path(file.id))
         _flush(self.folder / "files")
@@ -333,7 +343,9 @@ class Store:
     def count_jobs(self, *statuses: str) -> int:
         """How many jobs are in one of these states."""
         marks = ", ".join("?" * len(statuses))
-        return self._one(f"SELECT count(*) AS n FROM jobs WHERE status IN ({marks})", *statuses)["n"]
+        return self._one(f"SELECT count(*) AS n FROM jobs WHERE status IN ({marks})", *statuses)[
+            "n"
+        ]
 
     def update_job(self, job_id: str, only_if: Iterable[str], **changes: Any) -> bool:
         """Change a job if its status is one of `only_if`; False when it is not."""
@@ -365,8 +377,9 @@ class Store:
 
     def drop_checkpoints(self, job_id: str, keep: int) -> None:
         """Forget all but the last `keep` checkpoints of a job, with their models and weights."""
-        rows = self._all("SELECT id, model FROM checkpoints WHERE job_id = ? ORDER BY step DESC",
-                         job_id)  # fmt: skip
+        rows = self._all(
+            "SELECT id, model FROM checkpoints WHERE job_id = ? ORDER BY step DESC", job_id
+        )
         for row in rows[keep:]:
             with self.transaction():
                 self.delete(Checkpoint, row["id"])
