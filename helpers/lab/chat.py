@@ -7,6 +7,7 @@ parses. Knows nothing of sockets, keys or stored records.
 import asyncio
 import contextlib
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -19,7 +20,7 @@ import llguidance
 from helpers.lab import spec
 from helpers.lab.spec import ApiError
 from helpers.lab.store import new_id, now
-from helpers.lab.tokenizer import CALL_CLOSE, CALL_OPEN, Tokenizer
+from helpers.lab.tokenizer import CALL_OPEN, Tokenizer
 
 if TYPE_CHECKING:
     from helpers.lab.engine import Completion, Request
@@ -54,6 +55,7 @@ class Plan:
     model: str
     requests: list["Request"]
     calls: str  # "never", "maybe" or "always" a tool call
+    opening: str  # how the answer begins: read with the prompt instead of written, so it is fast
     stream: bool
     include_usage: bool
 
@@ -67,9 +69,9 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
     spec.check("CreateChatCompletionRequest", body)
     _refuse_unsupported(body)
     tools, choice = _tools(body)
-    prompt = tokenizer.chat_prompt(_messages(body), tools or None)
+    calls, opening, grammar = _constraint(body, tools, choice)
+    prompt = tokenizer.chat_prompt(_messages(body), tools or None) + tokenizer.encode(opening)
     max_tokens = _max_tokens(body, len(prompt), context)
-    calls, grammar = _constraint(body, tools, choice)
     top = None
     if body.get("logprobs"):
         top = body.get("top_logprobs") or 0
@@ -110,6 +112,7 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
         model=body["model"],
         requests=[request(i) for i in range(int(_value(body, "n", 1)))],
         calls=calls,
+        opening=opening,
         stream=bool(body.get("stream")),
         include_usage=bool(options.get("include_usage")),
     )
@@ -246,26 +249,36 @@ def _tools(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
 
 def _constraint(
     body: dict[str, Any], tools: list[dict], choice: str | dict
-) -> tuple[str, str | None]:
-    """Whether the answer is a tool call, and the grammar it must follow."""
+) -> tuple[str, str, str | None]:
+    """Whether the answer is a tool call, how it begins, and the grammar the rest must follow."""
     form = body.get("response_format") or {"type": "text"}
     answer = _format_grammar(form, body)
     if not tools or choice == "none":
-        return "never", answer and _checked(answer, "response_format")
+        return "never", "", answer and _checked(answer, "response_format")
     forced = choice["function"]["name"] if isinstance(choice, dict) else None
     functions = [t["function"] for t in tools if forced in (None, t["function"]["name"])]
-    call = " | ".join(_call_grammar(function) for function in functions)
     if choice == "auto":
         # An empty answer, or any text that does not look like the opening of a call.
         other = answer.removeprefix("start: ") if answer else r"/([^<](.|\n)*)?/"
-        return "maybe", _checked(f"start: call | {other}\ncall: {call}", "tools")
-    return "always", _checked(f"start: {call}", "tools")
+        rule = f"start: call | {other}\ncall: {_call_grammar(functions, '')}"
+        return "maybe", "", _checked(rule, "tools")
+    # A space belongs to the token after it, so the opening ends before one.
+    shared = os.path.commonprefix([_call_head(function) for function in functions])
+    opening = shared[: shared.rindex(" ")]
+    return "always", opening, _checked(f"start: {_call_grammar(functions, opening)}", "tools")
 
 
-def _call_grammar(function: dict[str, Any]) -> str:
-    head = json.dumps(f'{CALL_OPEN}{{"name": {json.dumps(function["name"])}, "arguments": ')
-    tail = json.dumps("}" + CALL_CLOSE)
-    return f"{head} {_json(function.get('parameters') or {'type': 'object'})} {tail}"
+def _call_head(function: dict[str, Any]) -> str:
+    return f'{CALL_OPEN}{{"name": {json.dumps(function["name"])}, "arguments": '
+
+
+def _call_grammar(functions: list[dict], opening: str) -> str:
+    """One of the calls after `opening`, up to the end of its arguments: the rest says nothing."""
+    return " | ".join(
+        f"{json.dumps(_call_head(f).removeprefix(opening))} "
+        f"{_json(f.get('parameters') or {'type': 'object'})}"
+        for f in functions
+    )
 
 
 def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
@@ -371,16 +384,16 @@ def _choice(chosen: Plan, index: int, completion: "Completion") -> dict[str, Any
 
 def _calls(chosen: Plan, completion: "Completion") -> tuple[list[dict], str]:
     """The tool call in an answer, if it is one, and the finish reason."""
-    opening = f'{CALL_OPEN}{{"name": '
-    text, reason = completion.text, completion.finish_reason
-    if chosen.calls == "never" or not text.startswith(opening):
+    head = f'{CALL_OPEN}{{"name": '
+    text, reason = chosen.opening + completion.text, completion.finish_reason
+    if chosen.calls == "never" or not text.startswith(head):
         return [], reason
-    name, end = (
-        json.JSONDecoder().raw_decode(text, len(opening)) if '", ' in text else ("", len(text))
-    )
-    arguments = text[end:].removeprefix(', "arguments": ')
-    if arguments.endswith("}" + CALL_CLOSE):
-        arguments, reason = arguments.removesuffix("}" + CALL_CLOSE), "tool_calls"
+    name, arguments = "", ""  # cut off within the name, nothing more is known
+    with contextlib.suppress(ValueError):
+        name, end = json.JSONDecoder().raw_decode(text, len(head))
+        arguments = text[end:].removeprefix(', "arguments":').lstrip()
+        json.loads(arguments)
+        reason = "tool_calls"
     call = {"name": name, "arguments": arguments}
     return [{"id": new_id("call_"), "type": "function", "function": call}], reason
 
