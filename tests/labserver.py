@@ -1,5 +1,6 @@
 """A real lab in a process of its own, and calls to it that are checked against the spec."""
 
+import functools
 import json
 import os
 import re
@@ -39,9 +40,8 @@ class Server:
 
     def client(self, **options: Any) -> openai.OpenAI:
         """The SDK as a notebook uses it, but without retries: a test wants the first answer."""
-        return openai.OpenAI(
-            **{"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0} | options
-        )
+        settings = {"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0} | options
+        return _client(**settings)
 
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -151,4 +151,12 @@ def schema_of(method: str, path: str) -> str | None:
 def conform(answer: Any, schema: str | None) -> None:
     """Fail unless the answer is what the spec's schema says."""
     if schema:
-        jsonschema.Draft202012Validator(spec.schema(schema)).validate(answer)
+        _validator(schema).validate(answer)
+
+
+_client = functools.cache(openai.OpenAI)  # each new one takes 50 ms
+
+
+@functools.cache
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(spec.schema(schema))
