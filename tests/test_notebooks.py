@@ -82,6 +82,18 @@ def test_the_readme_points_to_the_same_repository() -> None:
     assert notebooks.stamp_readme(readme) == readme
 
 
+def test_the_map_is_the_same_in_the_readme_in_notebook_00_and_in_every_box() -> None:
+    row = re.compile(r"^\| \[(.+?)\]\((?:notebooks/)?(.+?\.ipynb)\) \| (.+) \| (\d+) \| (.+) \|$", re.M)
+    shown = row.findall(notebooks.README.read_text(encoding="utf-8"))
+    start = nbformat.read(ALL[0], as_version=4).cells
+    assert shown == row.findall("\n".join(cell.source for cell in start))
+    assert [file for _, file, *_ in shown] == [path.name for path in ALL]
+    for title, file, _, minutes, _ in shown:
+        first, box = (c.source for c in nbformat.read(notebooks.FOLDER / file, 4).cells[:2])
+        assert f"# {title}" in first.splitlines()
+        assert f"| **Minutes** | {minutes} to read and try" in box
+
+
 def test_ci_runs_the_readmes_second_command() -> None:
     [command] = [
         line.strip()

@@ -1,7 +1,8 @@
 """The notebooks under other packages than the pins: what Colab preinstalls, and the newest.
 
 Each set gets a virtual environment of its own and runs every notebook in it. There the notebooks
-must run; their outputs are compared under the pins only. PyTorch and Python are this machine's:
+must run; their outputs are compared under the pins only. One of the runs is cut off from the
+network, once the weights and the reviews are there. PyTorch and Python are this machine's:
 Colab's image of August 2026 has torch 2.11 and Python 3.13.
 """
 
@@ -10,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -88,22 +90,23 @@ def environment(folder: Path, requirements: list[str]) -> Path:
     return python
 
 
-def run(python: Path, *arguments: str) -> str:
-    """What a command in the environment prints. Fails the test with it when the command fails."""
+def run(*command: str | Path) -> str:
+    """What a command prints. Fails the test with it when the command fails."""
     # As on Colab, the course is found by its path and not installed.
     settings = os.environ | {"PYTHONPATH": str(ROOT), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     settings.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
-        [str(python), *arguments], cwd=ROOT, env=settings, capture_output=True, text=True
+        list(map(str, command)), cwd=ROOT, env=settings, capture_output=True, text=True
     )
     if done.returncode:
-        pytest.fail(f"{' '.join(arguments)}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
+        pytest.fail(f"{' '.join(map(str, command))}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
     return done.stdout
 
 
-def run_notebooks(python: Path) -> None:
+def run_notebooks(python: Path, *before: str) -> None:
     """Every notebook, each cell of which must run; and what leans on openai's and IPython's insides."""
-    output = run(python, "-m", "pytest", "-q", "--nbval-lax", "tests/test_backends.py", "notebooks")
+    tests = ("-m", "pytest", "-q", "--nbval-lax", "tests/test_backends.py", "notebooks")
+    output = run(*before, python, *tests)
     assert re.search(r"\d+ passed", output) and "failed" not in output, output[-3000:]
     print(output[-3000:])
 
@@ -113,8 +116,19 @@ def pinned_torch() -> str:
     return next(line for line in lines("requirements.txt") if line.startswith("torch=="))
 
 
+SET_UP = """
+from helpers import reviews
+from helpers.lab import weights
+weights.ensure()
+reviews.load()
+"""
+
+
 @pytest.mark.full
-def test_the_notebooks_run_under_colabs_versions(tmp_path: Path) -> None:
+def test_the_notebooks_run_under_colabs_versions_and_without_network(
+    tmp_path: Path, tool: Callable[..., str]
+) -> None:
+    unshare = tool("unshare")
     versions = colab() | {"torch": pinned_torch().removeprefix("torch==")}
     python = environment(
         tmp_path / "venv", [*(f"{name}=={version}" for name, version in versions.items()), *RUNNERS]
@@ -123,7 +137,8 @@ def test_the_notebooks_run_under_colabs_versions(tmp_path: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "-r", "requirements-colab.txt")
     after = frozen(python)
     assert before.items() <= after.items(), "nothing that Colab ships is replaced"
-    run_notebooks(python)
+    run(python, "-c", SET_UP)
+    run_notebooks(python, unshare, "--map-root-user", "--net", str(python), "tests/cut_off.py")
 
 
 @pytest.mark.full
