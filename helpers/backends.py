@@ -16,6 +16,7 @@ kept in memory only.
 import contextlib
 import getpass
 import json
+import math
 import os
 import subprocess
 import sys
@@ -23,13 +24,13 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers import display, models, paths
+from helpers import costs, display, models, paths
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
@@ -77,15 +78,29 @@ class Backend:
         """The name for sentences: "the lab", "OpenAI", …"""
         return TITLES[self.name]
 
-    def confirm(self, what: str, usd: float) -> None:
+    def training_usd(self, tokens: int, n_epochs: int) -> float | None:
+        """What a job on this backend's model costs, for the tokens of one epoch; None: not known."""
+        return _if_known(lambda: costs.training_cost(tokens, n_epochs, self.model))
+
+    def requests_usd(
+        self, n: int, prompt_tokens: int, completion_tokens: int, model: str | None = None
+    ) -> float | None:
+        """What `n` requests of these sizes cost, to the base model or another; None: not known."""
+        asked = model or self.model
+        usd = _if_known(lambda: costs.request_cost(asked, prompt_tokens, completion_tokens))
+        return None if usd is None else n * usd
+
+    def confirm(self, what: str, usd: float | None) -> None:
         """Show what a step will cost and ask for a yes; on the lab nothing is asked.
 
+        `usd=None`: the registry knows no price, as for a host of the student's own; so it says.
         Raises WorkbookError when the answer is not yes, or nobody can be asked.
         """
         if self.is_lab:
             return
         self._confirmed.clear()
-        question = f"{what}: about ${usd:,.2f} on {self.title}. Type yes to go on: "
+        price = "at a price this course does not know" if usd is None else f"about ${usd:,.2f}"
+        question = f"{what}: {price} on {self.title}. Type yes to go on: "
         if _ask(question).strip().casefold() not in YES:
             raise WorkbookError(
                 f"Not confirmed, so nothing was spent: {what}. Run the cell again to go on."
@@ -294,10 +309,15 @@ def _suggested_model(name: str, today: date) -> str | None:
 
 
 def _training_price(model: models.Model) -> float:
+    price = _if_known(lambda: model.price("training"))
+    return math.inf if price is None else price
+
+
+def _if_known(price: Callable[[], float]) -> float | None:
     try:
-        return model.price("training")
-    except models.NoPrice:
-        return float("inf")
+        return price()
+    except (models.UnknownModel, models.NoPrice):
+        return None
 
 
 def _openai_notice(today: date) -> str:

@@ -288,6 +288,24 @@ def test_nothing_is_sent_before_a_yes(hosted, monkeypatch) -> None:
     assert ask(client) == ask(client.with_options(timeout=5)) == "Hello."
 
 
+def test_prices_come_from_the_registry_and_are_not_invented(hosted, lab, monkeypatch) -> None:
+    _, unknown = backends.connect()
+    assert unknown.training_usd(1000, 3) is unknown.requests_usd(10, 50, 5) is None
+    questions = []
+    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or "yes")
+    unknown.confirm("Training", unknown.training_usd(1000, 3))
+    assert "at a price this course does not know" in questions[0]
+
+    monkeypatch.setenv("WORKBOOK_MODEL", "gpt-4o-mini-2024-07-18")
+    _, known = backends.connect()
+    assert known.training_usd(100_000, 3) == pytest.approx(0.90)
+    assert known.requests_usd(1000, 1000, 100) == pytest.approx(0.15 + 0.06)
+    tuned = f"ft:{known.model}:me::1"
+    assert known.requests_usd(1000, 1000, 100, model=tuned) == pytest.approx(0.30 + 0.12)
+    monkeypatch.setenv("WORKBOOK_BACKEND", "lab")
+    assert backends.connect()[1].training_usd(100_000, 3) == 0
+
+
 @pytest.mark.parametrize("answer", ["", "no", "yes please don't"])
 def test_a_no_closes_the_door_again(hosted, monkeypatch, answer) -> None:
     client, backend = backends.connect()
