@@ -133,7 +133,7 @@ def test_unknown_paths_and_methods(lab: Server) -> None:
 
 
 def test_bodies_that_are_no_json(lab: Server) -> None:
-    for body in (b"", b"{", b'{"model": NaN}', b"\xff", b"[" * 100_000, b'{"a": "\\ud800"}'):
+    for body in (b"", b"{", b'{"model": NaN}', b'{"model": 1e999}', b"\xff", b"[" * 100_000, b'{"a": "\\ud800"}'):
         assert refused(lab, "POST", "/chat/completions", body)[:2] == (400, "invalid_json")
     text = {"Content-Type": "text/plain"}
     assert refused(lab, "POST", "/chat/completions", b"{}", text)[0] == 415
@@ -419,6 +419,7 @@ def test_seed_n_and_stop(lab: Server) -> None:
     many = [chat(lab, temperature=1.5, seed=3, n=2) for _ in range(2)]
     texts = [[choice.message.content for choice in answer.choices] for answer in many]
     assert texts[0] == texts[1] and texts[0][0] != texts[0][1]
+    assert chat(lab, temperature=1.5, seed=3.0, n=1.0).choices[0].message.content == texts[0][0]
     whole = chat(lab).choices[0].message.content
     cut = chat(lab, stop=[whole.split()[1]]).choices[0]
     assert cut.message.content == whole[: whole.index(whole.split()[1])]

@@ -263,7 +263,7 @@ class _Jobs:
             training_file=body["training_file"],
             validation_file=body.get("validation_file"),
             suffix=runner.clean_suffix(body.get("suffix")),
-            seed=secrets.randbelow(2**31) if seed is None else int(seed),
+            seed=secrets.randbelow(2**31) if seed is None else seed,
             hyperparameters=hyperparameters,
             metadata=body.get("metadata"),
             created_at=now(),

@@ -94,7 +94,7 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
             temperature=_value(body, "temperature", 1.0),
             top_p=_value(body, "top_p", 1.0),
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
-            seed=None if seed is None else (int(seed) + number) % 2**63,
+            seed=None if seed is None else (seed + number) % 2**63,
             top_logprobs=top,
             grammar=grammar,
             adapter=adapter,
@@ -110,7 +110,7 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
         )
     return Plan(
         model=body["model"],
-        requests=[request(i) for i in range(int(_value(body, "n", 1)))],
+        requests=[request(i) for i in range(_value(body, "n", 1))],
         calls=calls,
         opening=opening,
         stream=bool(body.get("stream")),
@@ -166,7 +166,7 @@ def _max_tokens(body: dict[str, Any], prompt_tokens: int, context: int) -> int:
             "invalid_parameter_combination",
             "max_tokens",
         )
-    wanted = int(body[names[0]]) if names else None
+    wanted = body[names[0]] if names else None
     if wanted is not None and wanted < 1:
         message = (
             f"Invalid '{names[0]}': integer below minimum value. Expected a value >= 1, "

@@ -67,7 +67,10 @@ def document() -> dict[str, Any]:
         place = whole
         for key in change["at"]:
             place = place[key]
-        place.extend(change["add"])
+        if isinstance(place, list):
+            place.extend(change["add"])
+        else:
+            place.update(change["add"])
     return whole
 
 

@@ -7,6 +7,7 @@ import asyncio
 import hmac
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -43,7 +44,7 @@ async def read_json(request: Request) -> Any:
         )
     text = b"".join([chunk async for chunk in _limited(request, MAX_BODY)])
     try:
-        body = json.loads(text, parse_constant=_no_constant)
+        body = json.loads(text, parse_constant=_no_constant, parse_float=_number)
         if b"\\u" in text:  # half a character, escaped, is JSON but not Unicode
             json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -58,6 +59,14 @@ async def read_json(request: Request) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _number(text: str) -> int | float:
+    """A finite number; to JSON 3.0 is an integer, so it is one here too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
