@@ -288,7 +288,7 @@ def test_nothing_is_sent_before_a_yes(hosted, monkeypatch) -> None:
     assert ask(client) == ask(client.with_options(timeout=5)) == "Hello."
 
 
-def test_prices_come_from_the_registry_and_are_not_invented(hosted, lab, monkeypatch) -> None:
+def test_prices_come_from_the_registry_and_are_not_invented(lab, hosted, monkeypatch) -> None:
     _, unknown = backends.connect()
     assert unknown.training_usd(1000, 3) is unknown.requests_usd(10, 50, 5) is None
     questions = []
