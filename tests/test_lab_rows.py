@@ -1,12 +1,14 @@
 """Training files: what is accepted, what is refused with which words, and no crash on anything."""
 
+import functools
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.lab import rows
+from helpers.lab import rows, weights
+from helpers.lab.tokenizer import Tokenizer
 
 ASK, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
 CALL = {
@@ -171,6 +173,42 @@ def test_parse_never_fails_in_another_way(data: bytes) -> None:
         assert str(error)
     else:
         assert row["messages"] if "messages" in row else row["completion"]
+
+
+contents = st.text(max_size=5) | st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=3)}), max_size=2
+)
+turns = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant"]), "content": contents}
+)
+calls = st.fixed_dictionaries({"name": st.text(max_size=3), "arguments": st.text(max_size=3)})
+ends = st.fixed_dictionaries(
+    {"role": st.just("assistant")},
+    optional={
+        "content": contents,
+        "weight": st.sampled_from([None, 1]),
+        "function_call": calls,
+        "tool_calls": st.lists(st.fixed_dictionaries({"function": calls}), min_size=1, max_size=2),
+    },
+)
+chats = st.builds(lambda start, end: {"messages": [*start, end]}, st.lists(turns, max_size=3), ends)
+pairs = st.fixed_dictionaries({"prompt": st.text(max_size=5), "completion": st.text(max_size=5)})
+
+
+@settings(max_examples=200, deadline=None)
+@given(chats | pairs | near_rows)
+def test_what_is_accepted_can_be_trained_on(row) -> None:
+    try:
+        example = rows.parse(json.dumps(row).encode())
+    except rows.RowError:
+        return
+    ids, trained = tokenizer().row_example(example)
+    assert len(ids) == len(trained) and any(trained)
+
+
+@functools.cache
+def tokenizer() -> Tokenizer:
+    return Tokenizer(weights.ensure())
 
 
 @settings(max_examples=60, deadline=None)

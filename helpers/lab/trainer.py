@@ -22,6 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.lab import rows
+
 RATE = 1e-3  # learning rate at learning_rate_multiplier 1
 WARMUP = 5  # steps of linear warm-up; then linear decay to zero
 TOP_LAYERS = 16  # layers with an adapter; those below stay frozen, and are run once
@@ -43,9 +45,8 @@ def auto_hyperparameters(n_examples: int) -> dict[str, int | float]:
 
 
 def read_examples(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
-    """Token ids and loss mask of each row of a JSONL file, cut at the model's context by `train`."""
-    with open(path, encoding="utf-8-sig") as file:
-        return [tokenizer.row_example(json.loads(line)) for line in file if line.strip()]
+    """Token ids and loss mask of each row of a checked file, cut at the model's context later."""
+    return [tokenizer.row_example(row) for row in rows.examples(path)]
 
 
 def batches(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
