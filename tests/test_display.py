@@ -1,16 +1,24 @@
 """Boxes and tables: everything is escaped, and a terminal gets plain text."""
 
+import re
+
 import nbclient
 import nbformat
 import pytest
 
-from helpers import display
+from helpers import claims, display
 
 
 def test_text_is_escaped_and_keeps_its_lines() -> None:
     shown = display.box_html("a < b\nc", "wrong", more="<i>")
     assert "a &lt; b<br>c" in shown and "&lt;i&gt;" in shown and "<details" in shown
     assert "<details" not in display.box_html("a", "right")
+
+
+def test_two_prices_are_no_formula() -> None:
+    for shown in (display.box_html("$1 and $2"), claims._as_html({38: ("holds", "$25, $15")})):
+        assert not re.search(r"\$[^<]*\$", shown)
+        assert "<span>$</span>" in shown
 
 
 def test_a_terminal_gets_text(capsys: pytest.CaptureFixture) -> None:

@@ -68,6 +68,18 @@ def test_nothing_private_or_passing_is_stored(path: Path) -> None:
 
 
 @each
+def test_no_price_is_taken_for_a_formula(path: Path) -> None:
+    """JupyterLab typesets what stands between two dollar signs; `\\$` is a plain one."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            text = re.sub(r"```.*?```|`[^`]*`", "", cell.source, flags=re.DOTALL)
+            assert len(re.findall(r"(?<!\\)\$", text)) < 2, text
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {}).get("text/html", "")
+            assert not re.search(r">[^<]*\$[^<]*\$[^<]*<", shown), shown[:300]
+
+
+@each
 def test_no_model_id_in_a_code_cell(path: Path) -> None:
     sources = "\n".join(cell.source for cell in code_cells(path))
     named = [
