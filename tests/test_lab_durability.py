@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -82,6 +83,16 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     assert store.page(Event, {"job_id": record.id}) == ([], False)
     with pytest.raises(Unknown):
         store.get(Job, record.id)
+
+
+def test_a_full_disk_fails_the_call_and_not_the_store(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(sqlite3.OperationalError), store.transaction():
+        store.add_event("ftjob-1", "x" * 100_000)
+    store.add_event("ftjob-1", "there is room for this")
+    assert [event.message for event in store.page(Event)[0]] == ["there is room for this"]
 
 
 def test_a_step_is_written_once_and_a_status_changes_only_from_where_it_may(tmp_path: Path) -> None:

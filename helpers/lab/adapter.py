@@ -5,11 +5,13 @@ Knows nothing of data, losses or serving.
 """
 
 import json
+import os
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from helpers.lab.model import LINEARS, Dense, Llama
@@ -61,9 +63,12 @@ def merge(model: Llama, adapter: Adapter) -> set[int]:
 
 
 def save(folder: Path, adapter: Adapter, about: dict) -> None:
-    """Write the adapter and what is worth knowing about it into a folder."""
+    """Write the adapter and what is worth knowing about it into a folder, to survive a power cut."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in adapter.items()}
-    save_file(tensors, folder / "adapter.safetensors")
+    with open(folder / "adapter.safetensors", "wb") as file:  # a full disk raises OSError here
+        file.write(serialize(tensors))
+        file.flush()
+        os.fsync(file.fileno())
     (folder / "adapter.json").write_text(json.dumps({"rank": RANK, "scale": SCALE} | about))
 
 

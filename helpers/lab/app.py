@@ -92,7 +92,7 @@ class Lab:
         try:
             return self.store.get(Model, model).folder
         except Unknown:
-            message = f"The model `{model}` does not exist or you do not have access to it."
+            message = f"The model `{model[:200]}` does not exist or you do not have access to it."
             raise ApiError(404, message, "model_not_found", "model") from None
 
     def _load(self) -> None:
@@ -181,9 +181,12 @@ class _Files:
         filename = _filename(upload.filename)
         _check_upload(filename, fields["purpose"], upload.size)
         path = self._store.uploads() / secrets.token_hex(16)
-        _copy(upload.file, path)
         lifetime = fields.get("expires_after", {}).get("seconds")
-        return self._store.add_file(path, filename, fields["purpose"], lifetime)
+        try:
+            _copy(upload.file, path)
+            return self._store.add_file(path, filename, fields["purpose"], lifetime)
+        finally:
+            path.unlink(missing_ok=True)  # the store has moved it, unless the disk is full
 
     def list(self, request: Request) -> Response:
         self._store.expire_files()

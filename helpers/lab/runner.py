@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -265,6 +266,7 @@ class Runner:
 
     def _fail(self, job: Job, code: str, message: str, param: str | None = None) -> None:
         error = {"code": code, "message": message, "param": param}
+        self._store.tidy_job(job.id)  # first: when the disk is full, this makes room for the record
         with self._store.transaction():
             if self._store.update_job(
                 job.id,
@@ -275,7 +277,6 @@ class Runner:
                 error=error,
             ):
                 self._event(job, message, "error")
-        self._store.tidy_job(job.id)
 
     @contextlib.contextmanager
     def _failing(self, job: Job):
@@ -285,10 +286,9 @@ class Runner:
         except Unknown as error:
             message = f"The model {error.args[0]} was deleted before the job started."
             self._fail(job, "model_not_found", message, "model")
-        except OSError as error:
-            self._fail(
-                job, "disk_error", f"The lab's state could not be written: {error.strerror}."
-            )
+        except (OSError, sqlite3.OperationalError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._fail(job, "disk_error", f"The lab's state could not be written: {reason}.")
         except Exception:
             _log.exception("job %s", job.id)
             message = "The lab made a mistake; its log says which."

@@ -178,14 +178,14 @@ class Store:
             self._depth += 1
             try:
                 yield
-            except BaseException:
-                self._depth -= 1
-                if not self._depth:
+                if self._depth == 1:
+                    self._db.execute("COMMIT")
+            except BaseException:  # the body's, or a full disk's
+                if self._depth == 1 and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._depth -= 1
-            if not self._depth:
-                self._db.execute("COMMIT")
+            finally:
+                self._depth -= 1
 
     def _migrate(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -329,8 +329,11 @@ class Store:
 
     def tidy_job(self, job_id: str) -> None:
         """Remove what an ended job needs no more: its copies of files, its state to resume from."""
+        folder = self.job_folder(job_id)
         for name in ("training.jsonl", "validation.jsonl", "state.pt", "state.tmp"):
-            (self.job_folder(job_id) / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
+        for half_written in (folder / "checkpoints").glob(".step-*"):
+            shutil.rmtree(half_written, ignore_errors=True)
 
     def first_job(self, *statuses: str) -> Job | None:
         """The oldest job in one of these states."""

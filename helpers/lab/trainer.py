@@ -387,7 +387,8 @@ def _be_polite() -> None:
 
 def _end_with_stdin() -> None:
     """End at once when the server at the other end of standard input is gone, however it went."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin: Python aborts when it ends while that is being read
+        pass
     os._exit(1)
 
 

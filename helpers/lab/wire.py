@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import re
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -172,9 +173,10 @@ async def _gone(request: Request, error: ClientDisconnect) -> Response:
     return Response(status_code=499)  # nobody reads it; the log does
 
 
-async def _disk_error(request: Request, error: OSError) -> Response:
+async def _disk_error(request: Request, error: OSError | sqlite3.OperationalError) -> Response:
     _log.error("%s: %s", request.url.path, error)
-    message = f"The lab could not read or write its state: {error.strerror}."
+    reason = error.strerror if isinstance(error, OSError) else error
+    message = f"The lab could not read or write its state: {reason}."
     return _error(ApiError(500, message, "disk_error", kind="server_error"))
 
 
@@ -188,6 +190,7 @@ HANDLERS = {
     HTTPException: _http_error,
     ClientDisconnect: _gone,
     OSError: _disk_error,
+    sqlite3.OperationalError: _disk_error,
     Exception: _server_error,
 }
 
