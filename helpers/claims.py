@@ -5,6 +5,7 @@ checked, each quoted in its own language. Tests none of them; the notebooks do.
 """
 
 import functools
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -77,11 +78,11 @@ def _as_html(verdicts: Mapping[int, tuple[str, str]]) -> str:
         claim = load()[number]
         rows.append(
             f"<tr><td {cell}>{number}</td>"
-            f"<td {cell}>{display.escape(claim.statement)}<br>"
-            f'<small lang="{claim.language}">“{display.escape(claim.quotation)}”</small></td>'
+            f"<td {cell}>{html.escape(claim.statement)}<br>"
+            f'<small lang="{claim.language}">“{html.escape(claim.quotation)}”</small></td>'
             f'<td {cell}><span style="white-space:nowrap;border-bottom:3px solid {VERDICTS[verdict]}">'
             f"<b>{verdict}</b></span></td>"
-            f"<td {cell}>{_linked(display.escape(evidence))}</td></tr>"
+            f"<td {cell}>{_linked(html.escape(evidence))}</td></tr>"
         )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 

@@ -31,18 +31,11 @@ def in_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def escape(text: str) -> str:
-    """Text as HTML. JupyterLab takes what stands between two dollar signs for a formula, unless
-    a tag comes between: so each sign gets one of its own.
-    """
-    return html.escape(text).replace("$", "<span>$</span>")
-
-
 def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
     """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
     colour, sign = TONES[tone]
     folded = (
-        f'<details style="margin-top:.4em"><summary style="cursor:pointer">{escape(more_title)}'
+        f'<details style="margin-top:.4em"><summary style="cursor:pointer">{html.escape(more_title)}'
         f"</summary>{_lines(more)}</details>"
         if more
         else ""
@@ -71,12 +64,12 @@ def table(rows: Iterable[Mapping[str, Any]]) -> None:
     rows = list(rows)
     titles = list(rows[0]) if rows else []
     shown = [[_cell(row[title]) for title in titles] for row in rows]
-    head = "".join(f'<th scope="col" style="{_LEFT}">{escape(t)}</th>' for t in titles)
+    head = "".join(f'<th scope="col" style="{_LEFT}">{html.escape(t)}</th>' for t in titles)
     body = "".join(
         "<tr>"
         + "".join(
             f'<td style="{_RIGHT if _is_number(row[title]) else _LEFT}">'
-            f"{escape(text)}</td>"
+            f"{html.escape(text)}</td>"
             for title, text in zip(titles, texts, strict=True)
         )
         + "</tr>"
@@ -113,4 +106,4 @@ def show(as_html: str, as_text: str) -> None:
 
 
 def _lines(text: str) -> str:
-    return escape(text).replace("\n", "<br>")
+    return html.escape(text).replace("\n", "<br>")

@@ -76,7 +76,8 @@ def test_no_price_is_taken_for_a_formula(path: Path) -> None:
             assert len(re.findall(r"(?<!\\)\$", text)) < 2, text
         for output in cell.get("outputs", []):
             shown = output.get("data", {}).get("text/html", "")
-            assert not re.search(r">[^<]*\$[^<]*\$[^<]*<", shown), shown[:300]
+            in_one_text = re.search(r">[^<]*\$[^<]*\$[^<]*<", shown)
+            assert not in_one_text or "mathjax_ignore" in shown, shown[:300]
 
 
 @each
