@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -629,6 +630,20 @@ def test_status_and_stop(lab: Server, tmp_path) -> None:
     nothing = command("status", "--state", str(tmp_path))
     assert nothing.returncode == 1 and "serve" in nothing.stdout
     assert command("stop", "--state", str(tmp_path)).stdout == "No lab was running.\n"
+
+
+@pytest.mark.full
+def test_stop_ends_a_lab_that_answers_and_one_that_hangs(tmp_path) -> None:
+    answering = start(tmp_path / "one")
+    assert command("stop", "--state", str(answering.state)).stdout == "The lab has stopped.\n"
+    assert answering.process.wait(1) == 0
+    hanging = start(tmp_path / "two")
+    hanging.process.send_signal(signal.SIGSTOP)
+    assert command("stop", "--state", str(hanging.state)).stdout == "The lab has stopped.\n"
+    assert hanging.process.wait(1) == -signal.SIGKILL
+    again = start(hanging.state)
+    assert again.call("GET", "/files")[0] == 200
+    again.stop()
 
 
 def test_an_interrupted_clients_work_is_dropped(lab: Server) -> None:

@@ -8,8 +8,8 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def hold(folder: Path) -> FileLock:
             f"A lab already uses the state folder {folder}{where}. Use that one, end it with "
             "`python -m helpers.lab stop`, or give another folder with --state."
         ) from None
+    withdraw(folder)  # whoever is named there has died: now it names this server, or nobody
     return lock
 
 
@@ -76,24 +77,37 @@ def find(folder: Path) -> dict[str, Any] | None:
         return None  # nothing answers there, or something else does
 
 
-def stop(folder: Path, patience: float = 15.0) -> bool:
-    """Ask the server to end and wait until it has; False when there is none.
+def stop(folder: Path) -> bool:
+    """Ask the server to end, or make it if it does not answer, and wait; False when there is none.
 
-    Raises WorkbookError when it has not ended after `patience` seconds.
+    Raises WorkbookError when it has not ended after some seconds.
     """
-    server = find(folder)
-    if server is None:
+    if not folder.is_dir() or _is_free(folder, 0):
         return False
-    key = (folder / "key").read_text(encoding="utf-8").strip()
-    call(server["port"], "/v1/lab/stop", key)
-    lock, until = FileLock(folder / "lock"), time.monotonic() + patience
-    while time.monotonic() < until:
-        try:
-            with lock.acquire(timeout=0.2):
-                return True
-        except Timeout:
-            pass
-    raise WorkbookError(f"The lab (process {server['pid']}) was asked to stop and has not yet.")
+    server = find(folder)
+    if server is not None:
+        call(server["port"], "/v1/lab/stop", (folder / "key").read_text(encoding="utf-8").strip())
+        if _is_free(folder, 15):
+            return True
+    try:
+        process = json.loads((folder / "server.json").read_text(encoding="utf-8"))["pid"]
+    except FileNotFoundError:
+        raise WorkbookError("The lab is just starting or ending: try again in a moment.") from None
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        os.kill(process, number)
+        if _is_free(folder, 5):
+            withdraw(folder)
+            return True
+    raise WorkbookError(f"The lab (process {process}) does not end: end that process by hand.")
+
+
+def _is_free(folder: Path, patience: float) -> bool:
+    """Whether nobody holds the folder, or lets go of it within so many seconds."""
+    try:
+        with FileLock(folder / "lock").acquire(timeout=patience):
+            return True
+    except Timeout:
+        return False
 
 
 def call(port: int, path: str, key: str | None = None) -> dict[str, Any]:
