@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, and one lab that the notebooks start and this file stops.
+"""What all tests share: a home of their own, and one lab, stopped at the end.
 
 The tests never touch the student's own folder but for the cache of weights and reviews, which is
 only ever filled with files whose hash is known.

@@ -79,7 +79,7 @@ class Backend:
         return TITLES[self.name]
 
     def training_usd(self, tokens: int, n_epochs: int) -> float | None:
-        """What a job on this backend's model costs, for the tokens of one epoch; None: not known."""
+        """What a job on this backend's model costs (tokens of one epoch); None: not known."""
         return _if_known(lambda: costs.training_cost(tokens, n_epochs, self.model))
 
     def requests_usd(
@@ -181,7 +181,7 @@ def _lab_folder() -> Path:
 
 
 def running_lab() -> dict | None:
-    """server.json and what /health says, if a lab answers there; None for a stale or missing file."""
+    """server.json and what /health says, if a lab answers there; None otherwise."""
     try:
         server = json.loads((_lab_folder() / "server.json").read_text(encoding="utf-8"))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -299,8 +299,8 @@ def _guarded_client(confirmed: list[str]) -> type["OpenAI"]:
 def _suggested_model(name: str, today: date) -> str | None:
     """The registry's cheapest chat model to train at this vendor; None for a host of its own."""
     vendor = {"openai": "OpenAI", "azure": "Azure"}.get(name)
-    ours = [model for model in models.all_models() if (model.vendor, model.kind) == (vendor, "chat")]
-    training = [model for model in ours if "supervised" in model.methods]
+    ours = [model for model in models.all_models() if model.vendor == vendor]
+    training = [m for m in ours if m.kind == "chat" and "supervised" in m.methods]
     still = [model for model in training if model.is_tunable(today, existing_customer=True)]
     last = max((model.tunable_until or date.max for model in training), default=None)
     still = still or [model for model in training if model.tunable_until == last]

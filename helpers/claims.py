@@ -26,7 +26,7 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement: the `quotation` in its language, what it says in English, where it is tested."""
+    """One statement: the `quotation`, what it says in English, where it is tested."""
 
     number: int
     document: str
@@ -62,7 +62,7 @@ def show(verdicts: Mapping[int, tuple[str, str]]) -> None:
     """
     for number, (verdict, _) in verdicts.items():
         if number not in load():
-            raise WorkbookError(f"There is no claim {number}; they are numbered 1 to {len(load())}.")
+            raise WorkbookError(f"There is no claim {number}; they run from 1 to {len(load())}.")
         if verdict not in VERDICTS:
             raise WorkbookError(f"{verdict!r} is no verdict. There are: {', '.join(VERDICTS)}.")
     display.show(_as_html(verdicts), _as_text(verdicts))
@@ -80,8 +80,8 @@ def _as_html(verdicts: Mapping[int, tuple[str, str]]) -> str:
             f"<tr><td {cell}>{number}</td>"
             f"<td {cell}>{html.escape(claim.statement)}<br>"
             f'<small lang="{claim.language}">“{html.escape(claim.quotation)}”</small></td>'
-            f'<td {cell}><span style="white-space:nowrap;border-bottom:3px solid {VERDICTS[verdict]}">'
-            f"<b>{verdict}</b></span></td>"
+            f'<td {cell}><b style="white-space:nowrap;border-bottom:3px solid {VERDICTS[verdict]}">'
+            f"{verdict}</b></td>"
             f"<td {cell}>{_linked(html.escape(evidence))}</td></tr>"
         )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -35,8 +35,8 @@ def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "H
     """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
     colour, sign = TONES[tone]
     folded = (
-        f'<details style="margin-top:.4em"><summary style="cursor:pointer">{html.escape(more_title)}'
-        f"</summary>{_lines(more)}</details>"
+        f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
+        f"{html.escape(more_title)}</summary>{_lines(more)}</details>"
         if more
         else ""
     )

@@ -97,7 +97,7 @@ def disk() -> Finding:
 
 
 def memory() -> Finding:
-    """Memory of the machine (not known on Windows without another package: then nothing is said)."""
+    """Memory of the machine (Windows does not tell; then nothing is said)."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (AttributeError, ValueError, OSError):

@@ -1,8 +1,8 @@
 """For authors: what every notebook has in common, and running them clean.
 
     python -m helpers.notebooks run [00 03 …]    run in place (all without numbers), store outputs
-    python -m helpers.notebooks stamp [00 03 …]  put badge, Colab cell and set-up cell in their places
-    python -m helpers.notebooks repository       write pyproject.toml's address into them and the README
+    python -m helpers.notebooks stamp [00 03 …]  put badge, Colab and set-up cell in their places
+    python -m helpers.notebooks repository       write pyproject.toml's address into all, and README
 
 Knows the badge, the first two code cells and what a committed notebook may carry; knows nothing of
 what a notebook teaches. nbformat and nbclient do the work.
@@ -53,14 +53,15 @@ def badge(file_name: str) -> str:
 
 
 def stamp_readme(text: str) -> str:
-    """The README with its badge, and so every address of the repository, pointing to `repository()`."""
+    """The README with every address of the repository pointing to `repository()`."""
     [old] = set(re.findall(r"colab\.research\.google\.com/github/([^/]+/[^/]+)/blob", text))
     return text.replace(old, repository().removeprefix("https://github.com/"))
 
 
 def chosen(numbers: list[str]) -> list[Path]:
     """The notebooks with these numbers ("03"), or all, in the order of the course."""
-    found = sorted(path for path in FOLDER.glob("*.ipynb") if not numbers or path.name[:2] in numbers)
+    everything = sorted(FOLDER.glob("*.ipynb"))
+    found = [path for path in everything if not numbers or path.name[:2] in numbers]
     missing = set(numbers) - {path.name[:2] for path in found}
     if missing or not found:
         raise SystemExit(f"No notebook {', '.join(sorted(missing)) or 'found'} in notebooks/.")
@@ -94,7 +95,7 @@ def clean(notebook) -> None:
 
 
 def run(path: Path) -> None:
-    """Execute one notebook in its own folder and store it clean. A failing cell leaves it as it was."""
+    """Execute one notebook in its folder and store it clean; a failing cell leaves it alone."""
     import nbclient
     import nbformat
 

@@ -21,7 +21,7 @@ from helpers.errors import WorkbookError
 
 SECRET = "sk-secretsecretsecretsecret"
 ERRORS = {
-    "wrong key": (401, {"message": f"Incorrect API key provided: {SECRET}", "code": "invalid_api_key"}),
+    "wrong key": (401, {"message": f"Incorrect API key: {SECRET}", "code": "invalid_api_key"}),
     "closed": (403, {"message": "winding down", "code": "training_not_available"}),
     "bad": (400, {"message": "Not enough examples.", "code": None, "param": "training_file"}),
     "slow": (429, {"message": "Too many requests.", "code": "rate_limit_exceeded"}),
@@ -29,7 +29,7 @@ ERRORS = {
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Answers like the lab: /health, one chat completion, and errors named by the model asked for."""
+    """Answers like the lab: /health, a chat completion, errors named by the model asked for."""
 
     def log_message(self, *_) -> None:
         pass

@@ -94,7 +94,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_verdicts(demo: str) -> None:
     assert grade(demo, 42).status == "right"
-    assert grade(demo, 41) == exercises.Verdict("wrong", "It is another number.", "Six times seven.")
+    wrong = exercises.Verdict("wrong", "It is another number.", "Six times seven.")
+    assert grade(demo, 41) == wrong
     assert grade(demo, ...).status == "untouched"
     assert grade(demo, lambda: ...).status == "untouched"
 

@@ -96,7 +96,8 @@ def test_the_readme_points_to_the_same_repository() -> None:
 
 
 def test_the_map_is_the_same_in_the_readme_in_notebook_00_and_in_every_box() -> None:
-    row = re.compile(r"^\| \[(.+?)\]\((?:notebooks/)?(.+?\.ipynb)\) \| (.+) \| (\d+) \| (.+) \|$", re.M)
+    link = r"\[(.+?)\]\((?:notebooks/)?(.+?\.ipynb)\)"
+    row = re.compile(rf"^\| {link} \| (.+) \| (\d+) \| (.+) \|$", re.MULTILINE)
     shown = row.findall(notebooks.README.read_text(encoding="utf-8"))
     start = nbformat.read(ALL[0], as_version=4).cells
     assert shown == row.findall("\n".join(cell.source for cell in start))

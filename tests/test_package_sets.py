@@ -104,7 +104,7 @@ def run(*command: str | Path) -> str:
 
 
 def run_notebooks(python: Path, *before: str) -> None:
-    """Every notebook, each cell of which must run; and what leans on openai's and IPython's insides."""
+    """Run every notebook, and the tests of what leans on openai's and IPython's insides."""
     tests = ("-m", "pytest", "-q", "--nbval-lax", "tests/test_backends.py", "notebooks")
     output = run(*before, python, *tests)
     assert re.search(r"\d+ passed", output) and "failed" not in output, output[-3000:]

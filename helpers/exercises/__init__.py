@@ -21,7 +21,7 @@ _checks: dict[str, Check] = {}
 
 
 class Wrong(Exception):
-    """Raised by a check: `what` is wrong with the answer, and a `hint` that doesn't give it away."""
+    """Raised by a check: `what` is wrong, and a `hint` that doesn't give the answer away."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -29,7 +29,7 @@ class Wrong(Exception):
 
 
 class Untouched(Exception):
-    """Raised by a check that finds the three dots deeper than `grade` looks (in a function, say)."""
+    """Raised by a check that finds the three dots deeper than `grade` looks."""
 
 
 @dataclass(frozen=True)
