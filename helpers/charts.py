@@ -415,3 +415,60 @@ def tokens_a_word(table: "pd.DataFrame", assumed: float) -> Figure:
     axes.legend(frameon=False, labelcolor=_TEXT, ncols=len(table.columns), loc="upper left",
                 bbox_to_anchor=(0, 0.86))  # fmt: skip
     return fig
+
+
+# Evaluation (notebooks 01 and 05)
+
+
+def shares(summary: "pd.DataFrame", chance: float | None = None) -> Figure:
+    """Exact (filled) and within-one (open) shares with 95 % intervals, one line for each method.
+
+    `summary` as `helpers.evaluation.summary` makes it; `chance` draws the share that guessing gets.
+    """
+    fig, axes = new(height=1.3 + 0.48 * len(summary))
+    places = np.arange(len(summary))[::-1]
+    kinds = [("exact", "exact", "blue", "o", "full", 0.12),
+             ("within_one", "within", "orange", "s", "none", -0.12)]  # fmt: skip
+    for column, short, color, marker, fill, shift in kinds:
+        value = summary[column]
+        ends = [value - summary[f"{short}_low"], summary[f"{short}_high"] - value]
+        axes.errorbar(value, places + shift, xerr=ends, fmt=marker, color=COLORS[color],
+                      fillstyle=fill, capsize=3, label=column.replace("_", " "))  # fmt: skip
+        if column == "exact":
+            for x, y in zip(value, places + shift, strict=True):
+                axes.annotate(f"{x:.2f}", (x, y), (0, 6), textcoords="offset points",
+                              ha="center", fontsize=8, color=_TEXT)  # fmt: skip
+    if chance is not None:
+        axes.axvline(chance, color=COLORS["grey"], linestyle=":", label="exact by guessing")
+    axes.set_yticks(places, summary.index)
+    axes.set_ylim(-0.6, len(summary) - 0.3)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("share of all reviews, with 95 % interval")
+    fig.legend(loc="outside upper right", ncols=3, frameon=False, labelcolor=_TEXT)
+    return fig
+
+
+def confusion(table: "pd.DataFrame", title: str = "") -> Figure:
+    """How often each true number of stars (row) got each answer (column), counts in the cells.
+
+    `table` as `helpers.evaluation.confusion` makes it. A frame marks the right answers.
+    """
+    from matplotlib.patches import Rectangle
+
+    fig, axes = new(width=5.2, height=4.2)
+    axes.grid(False)
+    values = table.to_numpy()
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=max(1, values.max()))
+    for (row, column), count in np.ndenumerate(values):
+        color = "white" if count > values.max() * 0.6 else _TEXT
+        axes.text(column, row, count, ha="center", va="center", color=color)
+        if table.index[row] == table.columns[column]:
+            frame = Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False,
+                              edgecolor=COLORS["red"], linewidth=1.8)  # fmt: skip
+            axes.add_patch(frame)
+    axes.set_xticks(range(len(table.columns)), table.columns)
+    axes.set_yticks(range(len(table.index)), table.index)
+    axes.set_xlabel("answer (stars)")
+    axes.set_ylabel("true stars")
+    axes.set_title(title, fontsize=10, color=_TEXT)
+    return fig
