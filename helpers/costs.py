@@ -6,7 +6,7 @@ Pure arithmetic over `helpers.models`; knows no files, no tokens' texts, and ask
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from helpers import models
 from helpers.errors import WorkbookError
@@ -99,7 +99,13 @@ def request_cost(
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training file costs on one model. Tokens are training tokens, money is USD."""
+    """What a training file costs on one model. Tokens are training tokens, money is USD.
+
+    `billed` and `usd` are what the published rule gives: epochs × tokens, the limit applied.
+    Two things no rule of OpenAI's says bound it: whether the tokens that only mark messages are
+    billed (`low`: they are not), and whether validation is (`high`: all of it, once an epoch, and
+    nothing cut off; https://docs.together.ai/docs/fine-tuning/pricing is a host that bills it).
+    """
 
     model: Model
     examples: int
@@ -108,6 +114,17 @@ class Estimate:
     cut: int  # examples longer than the model's limit
     billed: int
     usd: float
+    billed_low: int
+    billed_high: int
+    usd_low: float
+    usd_high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.examples:,} examples × {self.n_epochs} epochs = {self.billed:,} billed tokens: "
+            f"{usd(self.usd)} on {self.model.label} "
+            f"(at least {usd(self.usd_low)}, at most {usd(self.usd_high)})"
+        )
 
 
 def estimate(
@@ -115,16 +132,28 @@ def estimate(
     model: str | Model,
     n_epochs: int | None = None,
     as_of: date | None = None,
+    text_counts: Iterable[int] | None = None,
+    validation_counts: Iterable[int] = (),
+    free_tokens: int = 0,
 ) -> Estimate:
     """The bill of a training file, from the tokens of each of its examples.
 
-    `n_epochs=None` takes `default_epochs`.
+    `n_epochs=None` takes `default_epochs`. `text_counts`: the same examples without the tokens
+    that mark messages (`tokens.count_text`); without it, low equals expected. `validation_counts`:
+    tokens of each example of the validation file. `free_tokens` as in `training_cost`.
     """
     counts = list(token_counts)
     found = _model(model)
     epochs = default_epochs(len(counts)) if n_epochs is None else n_epochs
     limit = found.max_example_tokens
     billed = billed_tokens(counts, epochs, limit)
+    low = billed if text_counts is None else billed_tokens(text_counts, epochs, limit)
+    high = billed_tokens([*counts, *validation_counts], epochs)
+    price = found.price("training", as_of)
+
+    def dollars(tokens: int) -> float:
+        return max(0, tokens - free_tokens) * price / 1e6
+
     return Estimate(
         model=found,
         examples=len(counts),
@@ -132,7 +161,11 @@ def estimate(
         tokens=sum(counts),
         cut=sum(limit is not None and count > limit for count in counts),
         billed=billed,
-        usd=billed * found.price("training", as_of) / 1e6,
+        usd=dollars(billed),
+        billed_low=low,
+        billed_high=high,
+        usd_low=dollars(low),
+        usd_high=dollars(high),
     )
 
 
@@ -191,6 +224,60 @@ def break_even(
         training=training_usd,
         hosting_per_month=hosting_per_hour * HOURS_PER_MONTH,
     )
+
+
+@dataclass(frozen=True)
+class Use:
+    """A month of use, each way of working in USD, hosting included where the model is tuned."""
+
+    requests: float
+    ways: dict[str, float]
+    break_even: BreakEven  # the tuned model against the plain long prompt
+
+    @property
+    def cheapest(self) -> str:
+        """The name of the cheapest way."""
+        return min(self.ways, key=self.ways.__getitem__)
+
+    def paid_back(self, start: date) -> date | None:
+        """The day on which training and hosting are paid back; None: never at this volume."""
+        months = self.break_even.months(self.requests)
+        days = math.ceil(months * 365 / 12) if math.isfinite(months) else None
+        if days is None or days > (date.max - start).days:
+            return None
+        return start + timedelta(days=days)
+
+
+def use(
+    model: str | Model,
+    long_prompt: int,
+    short_prompt: int,
+    answer: int,
+    requests: float,
+    training_usd: float = 0.0,
+    hosting_per_hour: float | None = None,
+    as_of: date | None = None,
+) -> Use:
+    """The month's bill of each way to do one job: long prompt, cached, in batches, tuned.
+
+    Tokens: the long prompt goes to the base model, the short one to the tuned model; all of the
+    long prompt but the last `short_prompt` tokens comes from the cache in "long prompt, cached".
+    `requests` a month. `hosting_per_hour=None` takes the model's own.
+    """
+    base, tuned = _model(model), _model(model).as_tuned()
+    hosting = base.hosting_per_hour if hosting_per_hour is None else hosting_per_hour
+    cached = max(0, long_prompt - short_prompt)
+    plain = request_cost(base, long_prompt, answer, as_of=as_of)
+    short = request_cost(tuned, short_prompt, answer, as_of=as_of)
+    each = {
+        "long prompt": plain,
+        "long prompt, cached": request_cost(base, long_prompt, answer, cached, as_of=as_of),
+        "long prompt, in batches": plain * BATCH_FACTOR,
+    }
+    ways = {name: monthly_cost(request, requests) for name, request in each.items()}
+    ways["tuned model"] = monthly_cost(short, requests, hosting)
+    ways["tuned model, in batches"] = monthly_cost(short * BATCH_FACTOR, requests, hosting)
+    return Use(requests, ways, break_even(plain, short, training_usd, hosting))
 
 
 def usd(amount: float) -> str:

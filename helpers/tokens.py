@@ -179,6 +179,15 @@ def count_example(example: dict[str, Any], model_id: str) -> int:
     return count(example.get("prompt", "") + example.get("completion", ""), model_id)
 
 
+def count_text(example: dict[str, Any], model_id: str) -> int:
+    """As `count_example`, without the tokens that only mark messages and names."""
+    messages = example.get("messages")
+    if messages is None:
+        return count_example(example, model_id)
+    marks = PER_CONVERSATION + sum(PER_MESSAGE + PER_NAME * ("name" in m) for m in messages)
+    return count_chat(messages, model_id) - marks
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]

@@ -120,3 +120,41 @@ def test_a_dearer_tuned_request_never_pays():
 )
 def test_money_reads_well(amount, text):
     assert costs.usd(amount) == text
+
+
+def test_a_month_of_use_each_way():
+    found = costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, training_usd=0.5)
+    plain = costs.request_cost("gpt-4o-mini", 2000, 50)
+    tuned = costs.request_cost(models.get("gpt-4o-mini").as_tuned(), 100, 50)
+    assert found.ways == pytest.approx({
+        "long prompt": 10_000 * plain,
+        "long prompt, cached": 10_000 * costs.request_cost("gpt-4o-mini", 2000, 50, 1900),
+        "long prompt, in batches": 5_000 * plain,
+        "tuned model": 10_000 * tuned,
+        "tuned model, in batches": 5_000 * tuned,
+    })
+    assert found.cheapest == "tuned model, in batches"
+    days = 0.5 / ((plain - tuned) * 10_000) * 365 / 12
+    assert found.paid_back(date(2026, 1, 1)) == date(2026, 1, 1 + math.ceil(days))
+
+
+def test_hosting_counts_only_for_the_tuned_model():
+    free, hosted = (
+        costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, 0.5, hosting_per_hour=usd)
+        for usd in (None, 1.70)
+    )
+    assert hosted.ways["tuned model"] - free.ways["tuned model"] == pytest.approx(1241)
+    assert hosted.ways["long prompt"] == free.ways["long prompt"]
+    assert hosted.paid_back(date(2026, 1, 1)) is None
+
+
+@pytest.mark.parametrize("id_", ["davinci", "gpt-4o", "gpt-4o-mini"])
+def test_hosting_is_irrelevant_from_a_volume_that_can_be_told(id_):
+    """The source document: at medium to high volumes hosting is practically irrelevant."""
+    request = costs.request_cost(models.get(id_).as_tuned(), 30, 20)
+    found = costs.break_even(1, request, 0, 1.70)
+    volume = 9 * found.hosting_per_month / request  # hosting is then a tenth of the bill
+    assert found.hosting_share(volume, request) == pytest.approx(0.1)
+    assert found.hosting_share(2 * volume, request) < 0.1 < found.hosting_share(volume / 2, request)
+    expected = {"davinci": 1_861_500, "gpt-4o": 27_076_364, "gpt-4o-mini": 338_454_545}
+    assert volume == pytest.approx(expected[id_], abs=1)

@@ -105,7 +105,8 @@ def run(*command: str | Path) -> str:
 
 def run_notebooks(python: Path, *before: str) -> None:
     """Run every notebook, and the tests of what leans on openai's and IPython's insides."""
-    tests = ("-m", "pytest", "-q", "--nbval-lax", "tests/test_backends.py", "notebooks")
+    insides = ("tests/test_backends.py", "tests/test_budget.py")
+    tests = ("-m", "pytest", "-q", "--nbval-lax", *insides, "notebooks")
     output = run(*before, python, *tests)
     assert re.search(r"\d+ passed", output) and "failed" not in output, output[-3000:]
     print(output[-3000:])
