@@ -76,7 +76,7 @@ def test_no_two_prices_hold_on_the_same_day():
 
 def test_every_source_has_title_and_address():
     for key, source in REGISTRY["sources"].items():
-        assert source["title"] and source["url"].startswith("https://"), key
+        assert source["title"] and source["url"].startswith(("https://", "http://")), key
 
 
 def test_every_name_is_unique():
@@ -211,6 +211,38 @@ def test_limits():
     assert limits["gpt-3.5-turbo-0125"] == 16385
     assert models.lab().context_window == 8192
     assert models.get("gpt-4.1").max_example_tokens is None  # not verified
+
+
+def test_the_oldest_windows_are_sourced():
+    windows = {m.id: m.context_window for m in models.seeds()}
+    assert [windows[m.id] for m in models.legacy()] == [2049] * 4
+    assert windows["babbage-002"] == windows["davinci-002"] == 16_384
+    for row in REGISTRY["models"][:8]:  # no page of OpenAI's of today names them any more
+        assert row["context_window"]["source"] != "openai-model-pages", row["id"]
+        assert row["context_window"]["confidence"] == "B"
+
+
+@pytest.mark.parametrize("model", models.seeds(), ids=lambda model: model.id)
+def test_each_source_documents_model_says_when_it_died_and_what_is_left(model):
+    day = model.shutdown
+    with pytest.raises(models.ModelGone, match=f"shut down on {day}.*can tune on {day}: .*the lab"):
+        models.choose(model.id, day, existing_customer=True)
+
+
+@pytest.mark.parametrize("year", range(2022, 2027))
+def test_any_day_since_2022_can_be_looked_at(year):
+    day = date(year, 7, 3)
+    vendors = {m.vendor for m in models.tunable(day)}
+    assert "OpenAI" in vendors or day >= date(2026, 5, 7)  # closed to newcomers on that day
+    for model in models.tunable(day, existing_customer=True):
+        assert models.get(model.id, as_of=day) == model
+
+
+def test_a_model_about_to_shut_down_warns_ninety_days_ahead():
+    model = models.get("gpt-4o")
+    said = " ".join(model.notices(model.shutdown - timedelta(days=90)))
+    assert f"from {model.shutdown}, in 90 days, it is shut down" in said
+    assert str(model.shutdown) not in " ".join(model.notices(model.shutdown - timedelta(days=91)))
 
 
 def test_sources_can_be_read():
