@@ -24,13 +24,13 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers import costs, display, models, paths
+from helpers import costs, display, models, paths, tokens
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
@@ -78,9 +78,21 @@ class Backend:
         """The name for sentences: "the lab", "OpenAI", …"""
         return TITLES[self.name]
 
-    def training_usd(self, tokens: int, n_epochs: int) -> float | None:
-        """What a job on this backend's model costs (tokens of one epoch); None: not known."""
-        return _if_known(lambda: costs.training_cost(tokens, n_epochs, self.model))
+    def count(self, rows: Iterable[dict]) -> int:
+        """Tokens of training rows in one epoch, by the vocabulary of this backend's model.
+
+        The vocabulary of a host of the student's own is not known: there it is an estimate, by that
+        of the newest tunable model in the registry.
+        """
+        try:
+            vocabulary = models.get(self.model).id
+        except models.UnknownModel:
+            vocabulary = models.hosted()[-1].id
+        return sum(tokens.count_example(row, vocabulary) for row in rows)
+
+    def training_usd(self, billed: int, n_epochs: int) -> float | None:
+        """What a job on this backend's model costs (`billed` tokens of one epoch); None: not known."""
+        return _if_known(lambda: costs.training_cost(billed, n_epochs, self.model))
 
     def requests_usd(
         self, n: int, prompt_tokens: int, completion_tokens: int, model: str | None = None

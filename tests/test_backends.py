@@ -447,3 +447,10 @@ def test_the_real_lab_outlives_its_kernel_and_is_started_again(tmp_path, monkeyp
         assert "set-up cell" in backends.sentence(error_of(wrong, backend.model))
     finally:
         subprocess.run([sys.executable, "-m", "helpers.lab", "stop"], cwd=paths.ROOT)
+
+
+def test_tokens_are_counted_also_for_a_host_whose_vocabulary_is_not_known():
+    row = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}
+    own = backends.Backend("compatible", "someone/else-8b", client=None)
+    known = backends.Backend("openai", models.hosted()[-1].id, client=None)
+    assert own.count([row, row]) == known.count([row, row]) == 2 * known.count([row]) > 0

