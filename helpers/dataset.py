@@ -1,9 +1,11 @@
 """Fine-tuning data: read it, check it, convert it, split it, write it.
 
-Knows JSONL files and the two formats of an example, chat and prompt/completion. What can be wrong
-with an example stands in `helpers.checks`; where the data comes from is not known here.
+The front door: how files are read stands in `helpers.readers`, what can be wrong with an example in
+`helpers.checks`, with a set in `helpers.sets`, how findings look in `helpers.report`, how they are
+mended in `helpers.repair`. `python -m helpers.dataset` is the same on the command line.
 """
 
+import filecmp
 import json
 import os
 import random
@@ -11,20 +13,19 @@ import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from helpers import paths, report
-from helpers.checks import CODES, Line, Problem
+from helpers import models, paths, readers, report, sets
+from helpers.checks import CODES, Example, Line, Problem, example_of, format_of
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
 
 __all__ = ["CODES", "DatasetError", "Finding", "Report", "check", "read", "split", "to_chat",
            "to_prompt_completion", "write"]
 
-MAX_BYTES = 512 * 1024 * 1024
-"""Largest training file that OpenAI accepts (512 MB)."""
-_BOM = b"\xef\xbb\xbf"
 # Ends of prompts in older training files, which told the model where the completion starts.
 _SEPARATOR = re.compile(r"(\s*(->|###|=>)\s*|\n+)$")
 
@@ -37,15 +38,16 @@ class DatasetError(WorkbookError):
 
 # Reading
 
-def read(path: str | Path) -> list[Any]:
-    """The rows of a JSONL file (a BOM and blank lines are passed over).
+def read(path: str | Path, **options: Any) -> list[Any]:
+    """The rows of a file in any format of `helpers.readers` (a BOM and blank lines are passed over).
 
-    Raises DatasetError for a missing file, and for the first line that is not JSON; `check` lists
+    options   for WhatsApp exports: assistant, gap_hours, date_order, mask, system
+    Raises DatasetError for a missing file, and for the first row that can't be read; `check` lists
     all of them.
     """
     path = Path(path)
     rows = []
-    for line in _lines(path):
+    for line in _open(path, **options).lines():
         if not line.readable:
             errors = [problem for problem in line.problems
                       if CODES[problem[0]].severity == "error"]
@@ -57,109 +59,71 @@ def read(path: str | Path) -> list[Any]:
     return rows
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """The file line by line, numbered from 1; nothing in it can raise an error."""
+def _open(path: str | Path, **options: Any) -> readers.Source:
     try:
-        with open(path, "rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                yield _line(number, raw)
-    except OSError as error:
-        raise DatasetError(f"{path} can't be read: {error.strerror or error}. Check the name and "
-                           "the folder.") from None
-
-
-def _line(number: int, raw: bytes) -> Line:
-    problems = []
-    if number == 1 and raw.startswith(_BOM):
-        raw = raw[len(_BOM):]
-        problems.append(("bom", "the file starts with a byte order mark", ""))
-    try:
-        text = raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        shown = raw[:60].decode("utf-8", "backslashreplace").rstrip("\r\n")
-        problems.append(("not-utf8", f"byte {error.start + 1} is not UTF-8", shown))
-        return Line(number, None, tuple(problems), readable=False)
-    if not text.strip():
-        if raw:
-            problems.append(("blank-line", "the line is empty", ""))
-        return Line(number, None, tuple(problems), readable=False)
-    repeated: list[str] = []
-    try:
-        value = _decode(text, repeated)
-    except json.JSONDecodeError as error:
-        problems.append(("not-json", f"not JSON: {error.msg} at character {error.pos + 1}",
-                         text[max(0, error.pos - 30):error.pos + 30]))
-    except RecursionError:
-        problems.append(("not-json", "nested too deeply to be read", text))
-    except ValueError as error:  # numbers of thousands of digits, NaN
-        problems.append(("not-json", f"not JSON: {error}", text))
-    else:
-        problems += [("repeated-key", f"key “{key}” stands twice in one object", text)
-                     for key in repeated]
-        return Line(number, value, tuple(problems))
-    return Line(number, None, tuple(problems), readable=False)
-
-
-def _decode(text: str, repeated: list[str]) -> Any:
-    """JSON as its standard has it: no NaN, and keys that stand twice are collected."""
-
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not a JSON number")
-
-    def collect(pairs: list[tuple[str, Any]]) -> Row:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            repeated.extend(key for key, count in Counter(key for key, _ in pairs).items()
-                            if count > 1)
-        return value
-
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=collect)
+        return readers.open_source(path, **options)
+    except readers.Unreadable as error:
+        raise DatasetError(str(error)) from None
 
 
 # Checking
 
-def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None) -> Report:
-    """Check a JSONL file, or rows in memory, and report every finding with its line.
+def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
+          job: Mapping[str, Any] | None = None,
+          against: Mapping[str, str | Path | Iterable[Any]] | None = None,
+          **options: Any) -> Report:
+    """Check a file in any format, or rows in memory, and report every finding with its line.
 
-    With a `model` (an id of the registry) tokens are counted, and examples beyond the model's
-    limit are found. In a notebook the report shows itself as a table; `report.ok`, `.summary`,
-    `.findings`, `.table()` and `.counts` say the same to a program.
+    model     an id of the registry: tokens are counted, and examples beyond its limit are found
+    job       what the job will be given: `suffix`, `metadata`, `on` (a date), `azure` (True)
+    against   other data by name, {"train": …}: rows that ask the same as one of theirs are leaks
+    options   for WhatsApp exports, as for `read`
+
+    In a notebook the report shows itself as a table; `report.ok`, `.summary`, `.findings`,
+    `.table()`, `.stats()` and `.counts` say the same to a program.
     No content of the data raises an error; a missing file or an unknown model does (WorkbookError).
     """
+    watch = [sets.Leaks({name: _examples(data) for name, data in against.items()})] \
+        if against else []
+    chosen = [*sets.checks(), *watch]
+    before = list(_job_problems(job, model)) if job is not None else []
     if not isinstance(path_or_rows, (str, Path)):
-        lines = (Line(number, row) for number, row in enumerate(path_or_rows, start=1))
-        return report.build("rows", lines, model)
-    path = Path(path_or_rows)
-    rows = _as_list(path)
-    if rows is not None:
-        problem = ("json-list", f"the file is one JSON list of {len(rows):,} elements; the numbers "
-                   "below count its elements", "")
+        rows = list(path_or_rows)
         lines = (Line(number, row) for number, row in enumerate(rows, start=1))
-        return report.build(path.name, lines, model, [problem])
-    return report.build(path.name, _lines(path), model, _file_problems(path))
+        return report.build("rows", lines, model, before, rows, chosen)
+    source = _open(path_or_rows, **options)
+    lines = source.lines()
+    # What is wrong with the file as a whole is known once it has been read.
+    return report.build(source.path.name, lines, model, chain(before, source.problems), source,
+                        chosen)
 
 
-def _file_problems(path: Path) -> Iterator[Problem]:
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return  # reading says it better
-    if path.suffix.lower() != ".jsonl":
-        yield "file-name", f"the name ends in “{path.suffix}”", ""
-    if size > MAX_BYTES:
-        yield "too-large", f"{size / 1024 ** 2:,.0f} MB", ""
+def _examples(data: str | Path | Iterable[Any]) -> Iterator[Example]:
+    lines = _open(data).lines() if isinstance(data, (str, Path)) else (
+        Line(number, row) for number, row in enumerate(data, start=1))
+    for line in lines:
+        if line.readable and format_of(line.value):
+            yield example_of(line)
 
 
-def _as_list(path: Path) -> list[Any] | None:
-    """The elements, if the whole file is one JSON list (and not JSONL with a list on each line)."""
-    try:
-        with open(path, "rb") as stream:
-            if not stream.read(64).removeprefix(_BOM).lstrip().startswith(b"["):
-                return None
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, list) else None
+def _job_problems(job: Mapping[str, Any], model: str | None) -> Iterator[Problem]:
+    suffix, metadata = job.get("suffix"), job.get("metadata")
+    if suffix is not None:
+        longest = 18 if job.get("azure") else 64
+        if not isinstance(suffix, str) or not 1 <= len(suffix) <= longest:
+            yield "suffix", f"the suffix has {len(str(suffix))} characters, not 1 to {longest}", ""
+        elif job.get("azure") and "." in suffix:
+            yield "suffix", "the suffix holds a dot, which Azure refuses", suffix
+    if metadata is not None:
+        pairs = metadata.items() if isinstance(metadata, Mapping) else ()
+        if not isinstance(metadata, Mapping) or len(metadata) > 16 or not all(
+                isinstance(key, str) and isinstance(value, str) and len(key) <= 64
+                and len(value) <= 512 for key, value in pairs):
+            yield "metadata", "the metadata does not fit", metadata
+    if model:
+        day = job.get("on") or date.today()
+        if not models.get(model).is_tunable(day, existing_customer=True):
+            yield "model-closed", f"{model} on {day}", ""
 
 
 # Converting
@@ -301,21 +265,30 @@ def write(rows: Iterable[Mapping[str, Any]], name: str) -> Path:
     """
     if Path(name).name != name or not name.endswith(".jsonl") or name == ".jsonl":
         raise DatasetError(f"{name!r} is no plain file name ending in .jsonl.")
-    content = b"".join(_encode(row, number) for number, row in enumerate(rows, start=1))
-    path = paths.work() / name
+    return write_lines((_encode(row, number) for number, row in enumerate(rows, start=1)),
+                       paths.work() / name)
+
+
+def write_lines(lines: Iterable[bytes], path: Path) -> Path:
+    """Write to a hidden file beside the path, then move it there; an interrupted one is deleted.
+
+    A file of other content that is there is kept as name.1.jsonl, … Raises DatasetError where the
+    disk refuses.
+    """
     try:
-        if path.exists():
-            if path.read_bytes() == content:
-                return path
-            _keep(path)
-        handle, unfinished = tempfile.mkstemp(prefix=f".{name}.", dir=path.parent)
+        handle, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(handle, "wb") as stream:
-                stream.write(content)
+                stream.writelines(lines)
+            if path.exists():
+                if filecmp.cmp(path, unfinished, shallow=False):
+                    os.unlink(unfinished)
+                    return path
+                _keep(path)
             os.chmod(unfinished, 0o644)
             os.replace(unfinished, path)
         except BaseException:
-            os.unlink(unfinished)
+            Path(unfinished).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise DatasetError(f"{path} could not be written: {error.strerror or error}. Free some "

@@ -5,19 +5,26 @@ Knows how findings are collected and look. What can be wrong stands in `helpers.
 
 import html
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from helpers import models, tokens
-from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SET_CHECKS, SEVERITIES, Line,
-                            Problem, check_row, example_of, excerpt, format_of, labels_of)
+from helpers import costs, masks, models, sets, tokens
+from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, Example, Line,
+                            Problem, as_json, check_row, example_of, excerpt, format_of)
+from helpers.errors import WorkbookError
+
+if TYPE_CHECKING:
+    from helpers.repair import Repair
 
 SHOWN = 50
 """Findings shown in a notebook; `report.findings` has them all."""
+KEPT = 10_000
+"""Findings of one code that are kept; all are counted."""
 _PIECE = 100_000  # characters
 _SIGNS = {"error": "✘", "warning": "⚠", "note": "ℹ"}
 
@@ -55,26 +62,70 @@ class Report:
     labels: Mapping[str, int] | None = None
     """How often each answer occurs, where the answers are labels."""
     model: str | None = None
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """How often each code was found."""
+    source: Any = None
+    """What was checked: a path, or the rows."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """How many examples there are of each format."""
 
     @property
     def ok(self) -> bool:
-        return not any(finding.severity == "error" for finding in self.findings)
-
-    @property
-    def codes(self) -> dict[str, int]:
-        """How often each code was found."""
-        return dict(Counter(finding.code for finding in self.findings))
+        return not any(CODES[code].severity == "error" for code in self.codes)
 
     @property
     def summary(self) -> str:
         """One sentence: examples, findings by severity, tokens."""
-        found = Counter(finding.severity for finding in self.findings)
+        found: Counter[str] = Counter()
+        for code, count in self.codes.items():
+            found[CODES[code].severity] += count
         words = [f"{found[kind]} {kind}{'' if found[kind] == 1 else 's'}"
                  for kind in SEVERITIES if found[kind]]
         size = f"{len(self.counts):,} example{'' if len(self.counts) == 1 else 's'}"
         if "tokens" in self.counts:
             size += f", {int(self.counts['tokens'].sum()):,} tokens for {self.model}"
         return f"{self.name}: {size}; {', '.join(words) or 'nothing wrong found'}."
+
+    @property
+    def kind(self) -> str:
+        """What the examples are, by the removed tool's rule: "chat", "preference", or for pairs
+        "open-ended", "classification" (answers are labels) or "conditional"."""
+        if not self.kinds:
+            return "nothing"
+        kind = max(self.kinds, key=self.kinds.get)
+        if kind != "completion":
+            return kind
+        if "open-ended" in self.codes:
+            return "open-ended"
+        return "classification" if self.labels else "conditional"
+
+    def stats(self) -> pd.DataFrame:
+        """Messages and tokens an example: mean, smallest, tenths, median, largest.
+
+        The Cookbook's notebook calls its tenths p5 and p95; here they are called what they are.
+        """
+        numbers = self.counts.drop(columns="line")
+        return pd.DataFrame({"mean": numbers.mean(), "min": numbers.min(),
+                             "10 %": numbers.quantile(0.1), "median": numbers.median(),
+                             "90 %": numbers.quantile(0.9), "max": numbers.max()})
+
+    def cost(self, n_epochs: int | None = None) -> costs.Estimate:
+        """What training on the file costs with the model it was checked for, at its last known
+        price. Raises WorkbookError without a model, without examples, or where no price is known.
+        """
+        if not self.model:
+            raise WorkbookError("Say for which model: dataset.check(file, model=…).")
+        return costs.estimate(self.counts["tokens"].tolist(), self.model, n_epochs)
+
+    def fix(self, *named: str) -> "Repair":
+        """The data with all safe fixes, and with those that are named by their code.
+
+        Nothing is written: the result shows what would change, and `.write(name)` writes it to
+        the work folder under a new name. `repair.FIXES` lists the fixes.
+        """
+        from helpers import repair
+
+        return repair.repair(self, named)
 
     def table(self) -> pd.DataFrame:
         """All findings: severity, code, line, message, excerpt, why, fix."""
@@ -121,31 +172,72 @@ def _quoted(text: str) -> str:
 
 
 def build(name: str, lines: Iterable[Line], model: str | None = None,
-           file_problems: Iterable[Problem] = ()) -> Report:
-    """Run every check over the lines. Raises WorkbookError for an unknown model only."""
+          file_problems: Iterable[Problem] = (), source: Any = None,
+          set_checks: Iterable[sets.Check] | None = None,
+          examples: Callable[[Example], None] | None = None) -> Report:
+    """Run every check over the lines, one after the other; none is kept.
+
+    examples   is told every example, for what else is to be done in the same pass
+    Raises WorkbookError for an unknown model only.
+    """
     limit = models.get(model).max_example_tokens if model else None
-    findings = [Finding(code, None, message, excerpt(quoted) if quoted else "")
-                for code, message, quoted in file_problems]
-    examples, counts = [], []
-    for line in lines:
-        found = list(line.problems)
-        if line.readable:
-            found += check_row(line.value)
-            if format_of(line.value):
-                examples.append(example_of(line))
-                counts.append(_count(line, model))
-                if limit and counts[-1]["tokens"] > limit:
-                    found.append(("too-long", f"{counts[-1]['tokens']:,} tokens, of which "
-                                  f"the model reads {limit:,}", line.value))
-        findings += [Finding(code, line.number, message, excerpt(quoted))
-                     for code, message, quoted in found]
-    findings += [Finding(code, number, message, excerpt(quoted) if quoted else "")
-                 for check in SET_CHECKS for number, (code, message, quoted) in check(examples)]
-    findings += [Finding(code, None, message) for code, message in _size(len(examples))]
-    findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), finding.line or 0))
+    found = _Findings()
+    its_checks = sets.checks() if set_checks is None else list(set_checks)
     columns = ["line", "messages", *(("tokens", "answer_tokens") if model else ())]
-    return Report(name, tuple(findings), pd.DataFrame(counts, columns=columns),
-                  labels_of(examples), model)
+    counts = {column: array("q") for column in columns}
+    kinds: Counter[str] = Counter()
+    for line in lines:
+        for code, message, quoted in line.problems:
+            found.add(code, line.number, message, quoted)
+        if not line.readable:
+            continue
+        for code, message, quoted in check_row(line.value):
+            found.add(code, line.number, message, quoted)
+        if not (kind := format_of(line.value)):
+            continue
+        kinds[kind] += 1
+        counted = _count(line, model)
+        for column in columns:
+            counts[column].append(counted[column])
+        if limit and counted["tokens"] > limit:
+            found.add("too-long", line.number, f"{counted['tokens']:,} tokens, of which the model "
+                      f"reads {limit:,}", line.value)
+        example = example_of(line)
+        for check in its_checks:
+            for number, (code, message, quoted) in check.add(example):
+                found.add(code, number, message, quoted)
+        if examples:
+            examples(example)
+    for code, message, quoted in file_problems:  # now, as reading may have added some
+        found.add(code, None, message, quoted)
+    for check in its_checks:
+        for number, (code, message, quoted) in check.end():
+            found.add(code, number, message, quoted)
+    for code, message in _size(len(counts["line"])):
+        found.add(code, None, message, "")
+    labels = next((check.labels for check in its_checks if isinstance(check, sets.Labels)), None)
+    return Report(name, found.sorted(), pd.DataFrame({column: list(counts[column])
+                                                      for column in columns}),
+                  labels, model, dict(found.totals), source, dict(kinds))
+
+
+class _Findings:
+    """Findings as they come; of each code the first `KEPT` are kept, all are counted."""
+
+    def __init__(self) -> None:
+        self.totals: Counter[str] = Counter()
+        self.kept: list[Finding] = []
+
+    def add(self, code: str, line: int | None, message: str, quoted: Any) -> None:
+        self.totals[code] += 1
+        if self.totals[code] <= KEPT:
+            quoted = quoted if isinstance(quoted, str) else as_json(quoted, in_order=False)
+            shown = excerpt(masks.hide(quoted))
+            self.kept.append(Finding(code, line, masks.hide(message), shown))
+
+    def sorted(self) -> tuple[Finding, ...]:
+        return tuple(sorted(self.kept, key=lambda finding: (SEVERITIES.index(finding.severity),
+                                                            finding.line or 0)))
 
 
 def _size(rows: int) -> Iterator[tuple[str, str]]:
@@ -161,6 +253,11 @@ def _count(line: Line, model: str | None) -> dict[str, int]:
     """Messages and tokens of one example; what is no text counts as its JSON."""
     row = line.value
     messages = row.get("messages")
+    if format_of(row) == "preference":  # both answers are read, and trained on
+        asked = row.get("input")
+        parts = [asked.get("messages") if isinstance(asked, Mapping) else None,
+                 row.get("preferred_output"), row.get("non_preferred_output")]
+        messages = [message for part in parts if isinstance(part, list) for message in part]
     messages = [message for message in messages if isinstance(message, Mapping)] \
         if isinstance(messages, list) else []
     counted = {"line": line.number, "messages": len(messages)}

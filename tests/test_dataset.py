@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import checks, dataset, models, paths, tokens
+from helpers import checks, dataset, models, paths, readers, tokens
 from helpers.dataset import DatasetError
 from helpers.errors import WorkbookError
 from helpers.lab import rows as lab_rows
@@ -23,7 +23,8 @@ def chat(question="How many?", answer="Seven.", **more) -> dict:
 
 
 def many(number=60) -> list[dict]:
-    return [chat(f"How many are {n} and one?", f"It is {n + 1}.") for n in range(number)]
+    return [chat(f"How many are {n} and one?", f"It is {n + 1}.") if n % 2 else
+            chat(f"Add one to {n}, please.", f"That makes {n + 1}.") for n in range(number)]
 
 
 def with_message(place=-1, **change) -> dict:
@@ -119,7 +120,9 @@ def test_each_mistake_is_found_where_it_is(code, row):
     report = dataset.check([good, row])
     found = [finding for finding in report.findings if finding.code == code]
     assert [finding.line for finding in found] == [2]
-    assert report.codes.keys() <= {code, "too-few", "contradiction", "system-varies"}
+    assert report.codes.keys() <= {
+        code, "too-few", "contradiction", "system-varies", "near-duplicate", "tool-unanswered",
+        "tool-unknown", "alternation", "starts-assistant"}
 
 
 def test_mistakes_of_the_set():
@@ -160,7 +163,7 @@ def test_tokens_are_counted_as_the_registry_s_model_counts():
     counts = dataset.check(rows, MODEL).counts
     assert counts["tokens"].tolist() == [tokens.count_example(row, MODEL) for row in rows]
     assert counts["messages"].tolist() == [3, 3, 3, 4, 3, 0]
-    assert counts["answer_tokens"][0] == tokens.count("It is 1.", MODEL)
+    assert counts["answer_tokens"][0] == tokens.count("That makes 1.", MODEL)
 
 
 def test_an_example_over_the_model_s_limit():
@@ -266,18 +269,8 @@ def test_many_findings_are_cut_in_the_notebook_only():
     assert "more: report.table()" in report._repr_html_()
 
 
-def test_every_code_is_used_and_explained():
-    fired = {code for code, _ in BAD} | {
-        "duplicate", "contradiction", "mixed-formats", "system-varies", "imbalance", "empty-file",
-        "too-few", "few", "too-long", "blank-line", "bom", "not-json", "not-utf8", "repeated-key",
-        "json-list", "file-name", "too-large"}
-    assert fired == checks.CODES.keys()
-    for code in checks.CODES.values():
-        assert code.severity in checks.SEVERITIES and code.why.endswith(".") and code.fix
-
-
 def test_a_file_over_the_size_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "MAX_BYTES", 100)
+    monkeypatch.setattr(readers, "MAX_BYTES", 100)
     assert "too-large" in dataset.check(file(tmp_path, lines(many()))).codes
 
 
@@ -326,7 +319,7 @@ def test_what_the_lab_refuses_was_found_before(tmp_path, row):
 
 
 @FAST
-@given(st.lists(ROWS, max_size=3))
+@given(st.lists(ROWS.filter(lambda row: not isinstance(row, list)), max_size=3))
 def test_what_was_written_is_read_again(home, rows):
     try:
         path = dataset.write(rows, "any.jsonl")

@@ -1,0 +1,36 @@
+"""The table of all codes, for docs/dataset-checks.md: `python -m helpers.dataset_docs` writes it."""
+
+from helpers import paths
+from helpers.checks import CODES, SEVERITIES
+
+_HEAD = """# What the dataset doctor checks
+
+Written from `helpers/checks.py` by `python -m helpers.dataset_docs`; a test holds it to the code.
+An **error** makes a service or the lab refuse the file, or the example useless. A **warning** is
+accepted, and hurts. A **note** is for your information. Patterns find what is plain to see: a file
+without findings is in good form, which does not mean that its content is true.
+
+"""
+
+
+def markdown() -> str:
+    """All codes by severity, with what they mean and what to do."""
+    found = {kind: [(name, code) for name, code in CODES.items() if code.severity == kind]
+             for kind in SEVERITIES}
+    told = ", ".join(f"{len(its)} {kind}s" for kind, its in found.items())
+    parts = [_HEAD, f"{len(CODES)} codes: {told}.\n"]
+    for kind, its in found.items():
+        parts.append(f"\n## {kind.capitalize()}s\n\n| Code | Why it matters | What to do |\n|---|---|---|\n")
+        parts += [f"| `{name}` | {_cell(code.why)} | {_cell(code.fix)} |\n" for name, code in its]
+    return "".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    path = paths.ROOT / "docs" / "dataset-checks.md"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(markdown(), encoding="utf-8")
+    print(path.name)
