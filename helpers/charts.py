@@ -472,3 +472,96 @@ def confusion(table: "pd.DataFrame", title: str = "") -> Figure:
     axes.set_ylabel("true stars")
     axes.set_title(title, fontsize=10, color=_TEXT)
     return fig
+
+
+def seed_spread(seeds: "pd.DataFrame") -> Figure:
+    """Exact and within-one shares of one training repeated with other seeds, and their means.
+
+    `seeds`: rows of `helpers.evaluation.summary`, one a seed. A grey bar behind the points is the
+    95 % interval of the first row: what another sample of reviews might have changed.
+    """
+    fig, axes = new(height=2.4)
+    kinds = [("exact", "exact", "blue", "o"), ("within_one", "within", "orange", "s")]
+    for place, (column, short, color, marker) in enumerate(reversed(kinds)):
+        low, high = seeds[f"{short}_low"].iloc[0], seeds[f"{short}_high"].iloc[0]
+        axes.barh(place, high - low, left=low, height=0.5, color="#DDDDDD")
+        axes.vlines(seeds[column].mean(), place - 0.25, place + 0.25, color=COLORS["black"])
+        for number, value in enumerate(seeds[column]):
+            axes.plot(value, place + 0.14 * (1 - number), marker, color=COLORS[color])
+    axes.set_yticks(range(2), [column.replace("_", " ") for column, *_ in reversed(kinds)])
+    axes.set_ylim(-0.5, 1.5)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of all reviews (point: a seed; line: their mean; grey: 95 % interval)")
+    return fig
+
+
+# Scores (notebooks 01 and 05)
+
+
+def scores(
+    summary: "pd.DataFrame",
+    chance: tuple[float, float] | None = None,
+    seeds: dict[str, list[tuple[float, float]]] | None = None,
+) -> Figure:
+    """Two panels, exact and within one star: a point and its 95 % interval for each row.
+
+    `summary` is `evaluation.summary`'s; its first row stands on top. `chance`: (exact, within one)
+    of blind guessing, a dotted line. `seeds`: row name → (exact, within one) of single training
+    seeds, drawn as small crosses.
+    """
+    fig = Figure(figsize=(8.4, 0.42 * len(summary) + 1.3), layout="constrained")
+    panels = fig.subplots(1, 2, sharey=True)
+    names = [("exact", "exact", "Exactly right"), ("within_one", "within", "At most one star off")]
+    y = np.arange(len(summary))[::-1]
+    for number, (axes, (column, short, title)) in enumerate(zip(panels, names, strict=True)):
+        value = summary[column].to_numpy()
+        ends = [value - summary[f"{short}_low"], summary[f"{short}_high"] - value]
+        axes.errorbar(value, y, xerr=np.clip(ends, 0, 1), fmt="o", color=COLORS["blue"],
+                      markersize=6, capsize=3, linewidth=1.6)  # fmt: skip
+        for place, each in zip(y, value, strict=True):
+            axes.annotate(f"{each:.2f}", (each, place), xytext=(0, 7), textcoords="offset points",
+                          ha="center", fontsize=8.5, color=_TEXT)  # fmt: skip
+        for name, points in (seeds or {}).items():
+            place = y[summary.index.get_loc(name)]
+            axes.plot([point[number] for point in points], [place] * len(points), "x",
+                      color=COLORS["red"], markersize=7, markeredgewidth=1.6)  # fmt: skip
+        if chance:
+            axes.axvline(chance[number], color=COLORS["black"], linewidth=1, linestyle=":")
+            axes.annotate("chance", (chance[number], 0), xycoords=("data", "axes fraction"),
+                          xytext=(3, 3), textcoords="offset points", fontsize=8)  # fmt: skip
+        axes.set_xlim(-0.03, 1.03)
+        axes.set_ylim(-0.6, len(summary) - 0.4)
+        axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
+        axes.set_xlabel("Share of the reviews")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(True, axis="x", color="#DDDDDD", linewidth=0.7)
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(y, list(summary.index))
+    return fig
+
+
+def confusion(tables: "dict[str, pd.DataFrame]") -> Figure:
+    """True stars against answers, one panel for each of `evaluation.confusion`'s tables.
+
+    Each cell holds its number of reviews; the darker, the more. The frames mark the right answers.
+    """
+    fig = Figure(figsize=(3.4 * len(tables) + 0.4, 3.5), layout="constrained")
+    panels = fig.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    for axes, (title, table) in zip(panels, tables.items(), strict=True):
+        counts = table.to_numpy()
+        top = counts.sum(axis=1).max()
+        axes.imshow(counts, cmap="Blues", vmin=0, vmax=top, aspect="equal")
+        for row, column in np.ndindex(counts.shape):
+            dark = counts[row, column] > 0.55 * top
+            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=9,
+                      color="white" if dark else _TEXT)  # fmt: skip
+        for place in range(len(table)):
+            axes.plot([place - 0.5, place + 0.5, place + 0.5, place - 0.5, place - 0.5],
+                      [place - 0.5, place - 0.5, place + 0.5, place + 0.5, place - 0.5],
+                      color=COLORS["orange"], linewidth=1.8)  # fmt: skip
+        axes.set_xticks(range(counts.shape[1]), [str(name) for name in table.columns])
+        axes.set_yticks(range(counts.shape[0]), [str(name) for name in table.index])
+        axes.set_xlabel("Answer (stars)")
+        axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
+    panels[0].set_ylabel("True stars")
+    return fig
