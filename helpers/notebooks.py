@@ -21,6 +21,8 @@ FOLDER = paths.ROOT / "notebooks"
 README = paths.ROOT / "README.md"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
 SETUP_CELL = """\
 from helpers import backends
 client, backend = backends.connect()"""
@@ -92,6 +94,8 @@ def clean(notebook) -> None:
         cell.id = _stable_id(cell.source, seen)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _worth_keeping(output)]
+            for output in cell.outputs:  # of a widget, the still picture stays
+                output.get("data", {}).pop(_WIDGET, None)
 
 
 def run(path: Path) -> None:
@@ -114,10 +118,14 @@ def run(path: Path) -> None:
 
 
 def _worth_keeping(output) -> bool:
-    """Progress on stderr and widgets (whose state isn't stored) say nothing to a later reader."""
+    """Progress on stderr and widgets (whose state isn't stored) say nothing to a later reader.
+
+    A widget that brings a still picture of itself, in HTML, is kept for that.
+    """
     if output.output_type == "stream":
         return output.name != "stderr"
-    return "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+    data = output.get("data", {})
+    return _WIDGET not in data or "text/html" in data
 
 
 def _stable_id(source: str, seen: set[str]) -> str:

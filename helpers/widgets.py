@@ -1,10 +1,12 @@
 """Things to play with: a cost explorer made of sliders, number boxes, a text and a figure.
 
 Knows ipywidgets (7.7 and 8), and that a cell may be run again: what was set stays set as long as
-the kernel lives. It stores no state in the notebook. Calculates nothing itself.
+the kernel lives. It stores no state in the notebook, but a still picture for where nothing runs.
+Calculates nothing itself.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,10 +97,20 @@ class CostExplorer:
         """The curves shown, as HTML."""
         return self._figure.value
 
+    @property
+    def still(self) -> str:
+        """The sums and curves as HTML that needs no kernel: what GitHub and nbconvert show."""
+        # The class: dollar signs would be read as formulas.
+        return f'<div class="tex2jax_ignore mathjax_ignore">{self.text}{self.figure}</div>'
+
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self.widget)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": self.figure_alt}
+        if "google.colab" not in sys.modules:  # always live there; one form is enough
+            bundle["text/html"] = self.still
+        display(bundle, raw=True)
 
     def _row(self, name: str, dial: _Dial) -> ipywidgets.Widget:
         """A number box that carries the name and unit, and a slider that follows it and leads."""
@@ -242,4 +254,5 @@ def _verdict(found: costs.BreakEven, requests: float) -> str:
         return "at once."
     days = months * 365 / 12
     span = f"{months:,.1f} months" if months >= 2 else f"{days:,.1f} days"
+    span = span if days >= 1 else "less than a day"
     return f"after {math.ceil(months * requests):,} requests, that is {span}."

@@ -201,12 +201,18 @@ def test_widgets_and_timings_are_dropped() -> None:
     widget = new_output(
         "display_data", data={"application/vnd.jupyter.widget-view+json": {}, "text/plain": "w"}
     )
+    still = new_output(
+        "display_data", data={"application/vnd.jupyter.widget-view+json": {}, "text/html": "<img>"}
+    )
     table = new_output("display_data", data={"text/html": "<table>", "text/plain": "t"})
     notebook = new_notebook(
-        cells=[new_code_cell("1", outputs=[widget, table], metadata={"execution": {"a": "b"}})],
+        cells=[
+            new_code_cell("1", outputs=[widget, still, table], metadata={"execution": {"a": "b"}})
+        ],
         metadata={"widgets": {}},
     )
     notebooks.clean(notebook)
-    assert notebook.cells[0].outputs == [table]
+    picture = new_output("display_data", data={"text/html": "<img>"})
+    assert notebook.cells[0].outputs == [picture, table]
     assert not notebook.cells[0].metadata
     assert "widgets" not in notebook.metadata

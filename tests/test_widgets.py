@@ -89,3 +89,14 @@ def test_every_model_can_be_picked(explorer):
     for label in explorer.model.options:
         explorer.model.value = label
         assert "billed tokens" in explorer.text
+
+
+def test_it_is_shown_live_and_as_a_still_picture(explorer, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    explorer._ipython_display_()
+    [data] = shown
+    view = data["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == explorer.widget.model_id
+    assert data["text/html"] == explorer.still and 'alt="Bill of the month' in explorer.still
+    assert "<b>Training</b>" in explorer.still and data["text/plain"] == explorer.figure_alt
