@@ -92,12 +92,16 @@ def mask(text: str, names: Iterable[str] = (), regions: Sequence[str | None] = (
     for each in find(text, regions):
         parts += [text[end:each.start], "[key]" if each.secret else f"[{each.kind}]"]
         end = each.end
-    text = "".join([*parts, text[end:]])
-    words = sorted({word for name in names for word in (name, *name.split())
-                    if len(word) > 1 and any(map(str.isalpha, word))}, key=len, reverse=True)
-    if words:
-        text = re.sub(r"(?<!\w)@?(?:" + "|".join(map(re.escape, words)) + r")(?!\w)", "[name]",
-                      text, flags=re.IGNORECASE)
+    text, names = "".join([*parts, text[end:]]), list(names)
+    # A whole name however it is written; a part of it ("Free" of "Free Wheel Workshop") only with
+    # its capital, as it may be a word, too.
+    whole = {name for name in names if any(map(str.isalpha, name))}
+    part = {form for name in whole for word in name.split() if len(word) > 2
+            for form in (word, word.upper()) if word[0].isupper()}
+    wanted = [f"(?i:{re.escape(name)})" for name in sorted(whole, key=len, reverse=True)]
+    wanted += [re.escape(word) for word in sorted(part, key=len, reverse=True)]
+    if wanted:
+        text = re.sub(rf"(?<!\w)@?(?:{'|'.join(wanted)})(?!\w)", "[name]", text)
         text = re.sub(r"\[name\](?: \[name\])+", "[name]", text)
     return text
 

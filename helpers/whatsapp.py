@@ -30,7 +30,7 @@ _MEDIA = re.compile(
     r"arquivo de mídia oculto|attached: .*|adjunto: .*|anexado: .*)>$|"
     r"^(?:image|video|audio|gif|sticker|document|contact card|imagen|imagem|vídeo|áudio|"
     r"documento|tarjeta de contacto|cartão do contato|figurinha|.{1,80}\.\w{2,4})\s"
-    r"(?:omitted|omitid[oa]|ocult[oa])$|"
+    r"(?:omitted|omitid[oa]|ocult[oa]|ocultad[oa])$|"
     r".{1,80}\.\w{2,5} \((?:file attached|archivo adjunto|arquivo anexado)\)$")
 _SYSTEM = re.compile(
     r"(?i)end-to-end encrypted|cifrados? de extremo a extremo|"

@@ -1,0 +1,251 @@
+"""Every format and encoding that training data comes in, and WhatsApp exports; nothing crashes."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers import dataset, masks, paths, readers, whatsapp
+
+ROWS = [{"prompt": "¿Dónde vive la nutria?", "completion": "En el río,\ncon su familia."},
+        {"prompt": 'What does "otter" mean?', "completion": "A kind of animal; it swims."}]
+CHAT = {"messages": [{"role": "user", "content": "Where?"},
+                     {"role": "assistant", "content": "There."}]}
+
+
+def put(folder: Path, name: str, content: bytes | str, encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return path
+
+
+def jsonl(rows: list = ROWS) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def table(sign: str) -> str:
+    import csv
+
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=sign)
+    writer.writerow(["prompt", "completion"])
+    writer.writerows([row["prompt"], row["completion"]] for row in ROWS)
+    return out.getvalue()
+
+
+def codes(path: Path) -> set[str]:
+    return set(dataset.check(path).codes) - {"too-few", "language-mix"}
+
+
+@pytest.mark.parametrize(("name", "content", "encoding", "said"), [
+    ("a.jsonl", jsonl(), "utf-8", set()),
+    ("a.jsonl", jsonl(), "utf-8-sig", {"bom"}),
+    ("a.jsonl", jsonl(), "utf-16", {"encoding"}),
+    ("a.jsonl", jsonl(), "utf-16-le", {"encoding"}),
+    ("a.jsonl", jsonl(), "utf-16-be", {"encoding"}),
+    ("a.jsonl", jsonl(), "latin-1", {"encoding"}),
+    ("a.jsonl", jsonl().replace("…", "").replace("nutria", "nutria’"), "cp1252", {"encoding"}),
+    ("a.json", json.dumps(ROWS), "utf-8", {"json-list"}),
+    ("a.json", json.dumps({"data": ROWS}, indent=1), "utf-8", {"json-list"}),
+    ("a.json", jsonl(), "utf-8", {"file-name"}),
+    ("a.csv", table(","), "utf-8", {"not-jsonl"}),
+    ("a.csv", table(";"), "latin-1", {"not-jsonl", "encoding"}),
+    ("a.tsv", table("\t"), "utf-16", {"not-jsonl", "encoding"}),
+    ("a.jsonl", "", "utf-8", {"empty-file"}),
+])
+def test_a_format_and_an_encoding(tmp_path, name, content, encoding, said) -> None:
+    path = put(tmp_path, name, content, encoding)
+    assert codes(path) == said
+    rows = dataset.read(path)
+    assert [{key: text.replace("’", "").replace("\r\n", "\n") for key, text in row.items()}
+            for row in rows] == (ROWS if content else [])
+    packed = put(tmp_path, name + ".gz", gzip.compress(path.read_bytes()))
+    assert dataset.read(packed) == rows and "compressed" in codes(packed)
+    packed = put(tmp_path, name + ".zst", zstandard.compress(path.read_bytes()))
+    assert dataset.read(packed) == rows and "compressed" in codes(packed)
+
+
+def test_a_workbook_and_parquet(tmp_path) -> None:
+    import openpyxl
+    import polars
+
+    book = openpyxl.Workbook()
+    book.active.append(["Prompt", "completion", "author"])
+    for row in ROWS:
+        book.active.append([*row.values(), 7])
+    book.save(tmp_path / "a.xlsx")
+    assert dataset.read(tmp_path / "a.xlsx") == [row | {"author": 7} for row in ROWS]
+    polars.DataFrame(ROWS).write_parquet(tmp_path / "a.parquet")
+    assert dataset.read(tmp_path / "a.parquet") == ROWS
+    polars.DataFrame([CHAT, CHAT]).write_parquet(tmp_path / "b.parquet")
+    assert dataset.read(tmp_path / "b.parquet") == [CHAT, CHAT]
+
+
+def test_text_and_other_tools_forms(tmp_path) -> None:
+    assert dataset.read(put(tmp_path, "a.txt", "One line.\n\nAnother.\n")) == [
+        {"prompt": "", "completion": "One line."}, {"prompt": "", "completion": "Another."}]
+    assert dataset.read(put(tmp_path, "b.csv", "question,answer\nWhere?,There.\n")) == [
+        {"prompt": "Where?", "completion": "There."}]
+    assert dataset.read(put(tmp_path, "c.csv", "user,assistant\nWhere?,There.\n")) == [CHAT]
+    cell = json.dumps(CHAT["messages"]).replace('"', '""')
+    assert dataset.read(put(tmp_path, "d.csv", f'messages\n"{cell}"\n')) == [CHAT]
+    shared = {"conversations": [{"from": "human", "value": "Where?"},
+                                {"from": "gpt", "value": "There."}]}
+    assert dataset.read(put(tmp_path, "e.json", json.dumps([shared]))) == [CHAT]
+
+
+def test_a_table_s_rows_have_the_line_they_start_on(tmp_path) -> None:
+    path = put(tmp_path, "a.csv", 'prompt,completion\n"a\nb",c\nd,\n')
+    assert [line.number for line in readers.open_source(path).lines()] == [2, 4]
+    [finding] = [f for f in dataset.check(path).findings if f.code == "empty-content"]
+    assert finding.line == 4
+
+
+def test_a_damaged_file_ends_in_a_finding(tmp_path) -> None:
+    whole = gzip.compress(jsonl(ROWS * 500).encode())
+    for name, content in (("a.jsonl.gz", whole[:len(whole) // 2]), ("b.jsonl.gz", whole[:12]),
+                          ("c.xlsx", b"PK\x03\x04 nothing"), ("d.parquet", b"PAR1 nothing"),
+                          ("e.jsonl.zst", b"\x28\xb5\x2f\xfd nothing")):
+        assert not dataset.check(put(tmp_path, name, content)).ok, name
+
+
+def test_a_line_of_ten_megabytes(tmp_path) -> None:
+    content = jsonl() + '{"prompt": "' + "far " * 2_600_000 + '"}\n' + jsonl([CHAT])
+    found = {(f.code, f.line) for f in dataset.check(put(tmp_path, "a.jsonl", content)).findings}
+    assert ("long-line", 3) in found and ("mixed-formats", 4) in found
+
+
+FAST = settings(max_examples=120, deadline=None,
+                suppress_health_check=[HealthCheck.function_scoped_fixture])
+NAMES = st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.xlsx", "a.parquet",
+                         "a.jsonl.gz", "a", "a.csv.zst"])
+STARTS = st.sampled_from([b"", b"PK\x03\x04", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"[", b"{",
+                          b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"prompt,completion\n",
+                          b"02/03/2026, 09:12 - Ana: hi\n", b"[02/03/26, 9:12:01 PM] Ana: hi\n"])
+
+
+@FAST
+@given(NAMES, STARTS, st.binary(max_size=300) | st.text(max_size=200).map(
+    lambda text: text.encode("utf-8", "replace")))
+def test_any_file_ends_in_findings(tmp_path, name, start, rest) -> None:
+    report = dataset.check(put(tmp_path, name, start + rest))
+    assert repr(report) and report._repr_html_()
+
+
+GOOD = jsonl([CHAT] * 5).encode()
+
+
+@FAST
+@given(NAMES, st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=8),
+       st.integers(0, len(GOOD)))
+def test_damaged_bytes_end_in_findings(tmp_path, name, changes, end) -> None:
+    content = bytearray(GOOD)
+    for place, byte in changes:
+        content[place] = byte
+    assert repr(dataset.check(put(tmp_path, name, bytes(content[:end]))))
+
+
+# WhatsApp
+
+LAYOUTS = {
+    "Android, 24 h": "{d:02}/{m:02}/20{y}, {h:02}:{mi:02} - {who}: {text}",
+    "Android, 12 h": "{m}/{d}/{y}, {h12}:{mi:02}\u202f{half} - {who}: {text}",
+    "Android, German order": "{d:02}.{m:02}.{y}, {h:02}:{mi:02} - {who}: {text}",
+    "Android, Spanish 12 h": "{d}/{m}/{y}, {h12}:{mi:02}\u00a0{es} - {who}: {text}",
+    "Android, Brazil": "{d:02}/{m:02}/20{y} {h:02}:{mi:02} - {who}: {text}",
+    "Android, year first": "20{y}/{m:02}/{d:02}, {h:02}:{mi:02} - {who}: {text}",
+    "iOS, 24 h": "[{d:02}/{m:02}/{y}, {h:02}:{mi:02}:07] {who}: {text}",
+    "iOS, 12 h": "\u200e[{m}/{d}/{y}, {h12}:{mi:02}:07\u202f{half}] {who}: {text}",
+    "iOS, Brazil": "[{d:02}/{m:02}/20{y} {h:02}:{mi:02}:07] {who}: {text}",
+    "iOS, year first": "[20{y}-{m:02}-{d:02}, {h:02}:{mi:02}:07] {who}: {text}",
+}
+
+
+def header(layout: str, day: int, hour: int, who: str, text: str) -> str:
+    half = "AM" if hour < 12 else "PM"
+    return LAYOUTS[layout].format(d=day, m=3, y=26, h=hour, h12=hour % 12 or 12, mi=5, who=who,
+                                  half=half, es={"AM": "a. m.", "PM": "p. m."}[half], text=text)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout(layout: str, tmp_path) -> None:
+    said = [(2, 9, "Ana", "Is it open?\nI mean the shop: today"), (2, 13, "Casa Azul", "Yes"),
+            (2, 13, "Casa Azul", "until eight."), (15, 21, "Ana", "Thanks: see you"),
+            (16, 0, "Casa Azul", "Good.")]
+    lines = [header(layout, *each) for each in said]
+    chat = whatsapp.parse("\n".join(lines).split("\n"))
+    assert chat.certain and chat.layout in layout and chat.senders == {"Casa Azul": 3, "Ana": 2}
+    first, *_, last = chat.messages
+    assert (first.time.day, first.time.month, first.time.hour) == (2, 3, 9)
+    assert (last.time.day, last.time.month, last.time.hour, last.line) == (16, 3, 0, 6)
+    rows = dataset.read(put(tmp_path, "chat.txt", "\n".join(lines)))
+    assert [[m["content"] for m in row["messages"]] for row in rows] == [
+        ["Is it open?\nI mean the shop: today", "Yes\nuntil eight."], ["Thanks: see you", "Good."]]
+
+
+@pytest.mark.parametrize("line", [
+    "Messages and calls are end-to-end encrypted. Tap to learn more.",
+    "Los mensajes y las llamadas están cifrados de extremo a extremo.",
+    "As mensagens e as ligações são protegidas com a criptografia de ponta a ponta.",
+    "Ana: This message was deleted", "Ana: Se eliminó este mensaje.", "Ana: Mensagem apagada",
+    "Ana: <Media omitted>", "Ana: <Multimedia omitido>", "Ana: <Mídia oculta>",
+    "Ana: \u200eimage omitted", "Ana: imagen omitida", "Ana: áudio ocultado",
+    "Ana: IMG-2026.jpg (file attached)", "Ana: <attached: 0001-PHOTO.jpg>",
+    "Ana: <adjunto: a.pdf>", "Ana: <anexado: a.pdf>", "Ana: Missed voice call",
+    "Ana: Llamada perdida", "Ana: Chamada de voz perdida", "Ana created group “Bikes”"])
+def test_what_the_app_writes_is_left_out(line: str) -> None:
+    chat = whatsapp.parse([f"02/03/2026, 09:12 - {line}", "02/03/2026, 09:13 - Ana: Hello there"])
+    assert [message.text for message in chat.messages] == ["Hello there"]
+    assert chat.media + chat.system == 1 and chat.problems
+
+
+def test_who_asks_who_answers_and_what_is_masked() -> None:
+    path = paths.data("whatsapp_sample.txt")
+    rows = dataset.read(path)
+    assert len(rows) >= 10 and dataset.check(rows).ok
+    told = json.dumps(rows, ensure_ascii=False)
+    for hidden in ("Lucía", "Prado", "612 345 678", "example.com", "omitted", "deleted"):
+        assert hidden not in told
+    for shown in ("[name]", "[phone]", "[e-mail]", "a blue one, 20 inches"):
+        assert shown in told
+    for row in rows:
+        roles = [message["role"] for message in row["messages"]]
+        assert roles[0] == "user" and roles[-1] == "assistant"
+        assert all(one != other for one, other in zip(roles, roles[1:], strict=False))
+    other = dataset.read(path, assistant="Lucía Prado", mask=False)
+    assert "Free Wheel" not in str(rows) and other != rows
+    assert dataset.read(path, system="Be kind.")[0]["messages"][0]["content"] == "Be kind."
+
+
+def test_an_order_that_nothing_proves_is_said() -> None:
+    chat = whatsapp.parse(["02/03/2026, 09:12 - Ana: Hi", "02/03/2026, 09:13 - Ben: Hi"])
+    assert not chat.certain and "day or the month" in chat.problems[-1][1]
+    assert whatsapp.parse(["02/03/2026, 09:12 - Ana: Hi"], "mdy").messages[0].time.month == 2
+
+
+@FAST
+@given(st.lists(st.sampled_from(["02/03/2026, 09:12 - Ana: hi", "[3/2/26, 9:12:01 PM] Ben: yo",
+                                 "99/99/9999, 77:99 - Ana: x", "02/03/2026, 09:12 - ", "", "\u200e",
+                                 "more: text", "2026-03-02, 9:99 - Ana: x"]) | st.text(max_size=30)))
+def test_any_export_is_parsed(lines) -> None:
+    for _, row in whatsapp.parse(lines).examples():
+        assert row["messages"][0]["role"] == "user"
+
+
+# Masks
+
+@pytest.mark.parametrize(("text", "masked"), [
+    ("Call +55 11 91234-5678 now", "Call [phone] now"),
+    ("ana@example.org, ben.b@mail.example.com", "[e-mail], [e-mail]"),
+    ("key sk-proj-abcdefghijklmnopqrstuvwx!", "key [key]!"),
+    ("card 4111 1111 1111 1111.", "card [card number]."),
+    ("IBAN DE89 3704 0044 0532 0130 00", "IBAN [bank account]"),
+    ("In 2026 it cost 1234567 euros", "In 2026 it cost 1234567 euros"),
+    ("ANA and Anabel met @ana", "[name] and Anabel met [name]")])
+def test_a_mask(text: str, masked: str) -> None:
+    assert masks.mask(text, ["Ana"]) == masked
