@@ -175,16 +175,32 @@ def to_chat(row: Mapping[str, Any], system: str | None = None) -> Row:
 
 def question_of(row: Mapping[str, Any]) -> str:
     """What the model is asked in an example, in lower case and without double spaces."""
-    if "messages" in row:
-        asked = [str(message.get("content")) for message in row["messages"]
+    messages = _list_of(row.get("messages"))
+    if isinstance(row.get("input"), Mapping):
+        messages = _list_of(row["input"].get("messages"))
+    if "contents" in row:
+        asked = [part.get("text", "") for content in _list_of(row["contents"])
+                 if content.get("role") == "user" for part in _list_of(content.get("parts"))]
+    elif messages:
+        asked = [str(message.get("content")) for message in messages
                  if message.get("role") == "user"]
-        return " ".join("\n".join(asked).lower().split())
-    return " ".join(str(row.get("prompt")).lower().split())
+    else:
+        asked = [str(row.get("prompt"))]
+    return " ".join("\n".join(asked).lower().split())
 
 
 def answer_of(row: Mapping[str, Any]) -> str:
     """What the model is to answer in an example."""
-    return str(row["messages"][-1].get("content") if "messages" in row else row.get("completion"))
+    messages = _list_of(row.get("messages")) or _list_of(row.get("preferred_output"))
+    if "contents" in row:
+        parts = [part for content in _list_of(row["contents"])[-1:]
+                 for part in _list_of(content.get("parts"))]
+        return "\n".join(str(part.get("text")) for part in parts)
+    return str(messages[-1].get("content") if messages else row.get("completion"))
+
+
+def _list_of(value: Any) -> list[Mapping]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def split(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float] | None = None, *,
@@ -256,17 +272,17 @@ def _bundles(rows: Sequence[Mapping[str, Any]],
 
 # Writing
 
-def write(rows: Iterable[Mapping[str, Any]], name: str) -> Path:
+def write(rows: Iterable[Mapping[str, Any]], name: str, *, bom: bool = False) -> Path:
     """Write rows as JSONL (UTF-8, one a line) to `name` in the student's work folder.
 
     A file of that name is never lost: with the same content it stays as it is, with another one it
-    is kept as name.1.jsonl, name.2.jsonl, … Raises DatasetError for a row that JSON can't hold and
+    is kept as name.1.jsonl, name.2.jsonl, … `bom` is for Azure. Raises DatasetError for a row that JSON can't hold and
     for a name that is no plain file name ending in .jsonl.
     """
     if Path(name).name != name or not name.endswith(".jsonl") or name == ".jsonl":
         raise DatasetError(f"{name!r} is no plain file name ending in .jsonl.")
-    return write_lines((_encode(row, number) for number, row in enumerate(rows, start=1)),
-                       paths.work() / name)
+    lines = (_encode(row, number) for number, row in enumerate(rows, start=1))
+    return write_lines(chain([readers.BOM] if bom else [], lines), paths.work() / name)
 
 
 def write_lines(lines: Iterable[bytes], path: Path) -> Path:
@@ -311,3 +327,9 @@ def _keep(path: Path) -> None:
     while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1
     path.rename(kept)
+
+
+if __name__ == "__main__":
+    from helpers.dataset_cli import main  # here: only the command line needs it
+
+    raise SystemExit(main())
