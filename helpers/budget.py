@@ -200,7 +200,7 @@ class Budget:
         return self._like.as_tuned() if tuned else self._like
 
     def _job_estimates(self, body: dict[str, Any]) -> tuple[int, costs.Estimate]:
-        """Billed tokens in the trained model's vocabulary, and the bill at the prices that count."""
+        """Billed tokens in the trained model's vocabulary, and the bill at the counted prices."""
         method = body.get("method") or {"type": "supervised"}
         if method.get("type") != "supervised":
             raise NotCountable(f"the tokens of a {method.get('type')} job can't be foreseen.")
@@ -281,7 +281,7 @@ class Budget:
         return mine != tokens.encoding_for(self._like.id)
 
     def _job_seen(self, job: dict[str, Any]) -> None:
-        """A job passed by: once it has ended, `trained_tokens` settles what was put aside for it."""
+        """A job passed by: once it has ended, `trained_tokens` settles what was put aside."""
         status, trained = job.get("status"), job.get("trained_tokens")
         found = self._ledger.of_job(str(job.get("id")))
         if found is None or status not in ("succeeded", "failed", "cancelled"):
@@ -415,7 +415,7 @@ def _counted(client: "OpenAI", budget: Budget) -> "OpenAI":
     import openai
 
     if not isinstance(client, openai.OpenAI):
-        raise WorkbookError("A budget goes around openai.OpenAI, not around an asynchronous client.")
+        raise WorkbookError("A budget goes around openai.OpenAI, not an asynchronous client.")
     plain = client._client
 
     class Metered(type(plain)):
@@ -485,7 +485,8 @@ class _Ledger:
                     "Set max_completion_tokens lower, or a larger budget."
                 )
             return db.execute(
-                f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)
+                f"INSERT INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                astuple(entry),
             ).lastrowid
 
     def settle(self, number: int, usd: float, billed: int | None = None) -> None:

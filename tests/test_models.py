@@ -74,6 +74,12 @@ def test_no_two_prices_hold_on_the_same_day():
     assert overlaps(twice)
 
 
+def test_no_two_promotions_hold_on_the_same_day():
+    for model in REGISTRY["models"]:
+        rows = [row | {"kinds": ["free"]} for row in model.get("promotions", [])]
+        assert overlaps(rows) == [], model["id"]
+
+
 def test_every_source_has_title_and_address():
     for key, source in REGISTRY["sources"].items():
         assert source["title"] and source["url"].startswith(("https://", "http://")), key
@@ -258,9 +264,30 @@ def code_lines(notebook):
 NOTEBOOKS = sorted((paths.ROOT / "notebooks").glob("*.ipynb"))
 
 
+KNOWN = {name for m in REGISTRY["models"] for name in [m["id"], *m["aliases"]]}
+
+
+def written_ids(line):
+    """The strings of a line of code that are a model's id, or a name tuned from it."""
+    strings = re.findall(r"""["']([\w./:-]+)["']""", line)
+    return [text for text in strings if {text, models.base_of(text)[0]} & KNOWN]
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.name[:2] for path in NOTEBOOKS])
 def test_no_notebook_writes_a_models_id_into_a_code_cell(notebook):
-    quoted = re.compile(r"""["']([\w./:-]+)["']""")
-    known = {name for m in REGISTRY["models"] for name in [m["id"], *m["aliases"]]}
     for line in code_lines(notebook):
-        assert not known & set(quoted.findall(line)), line
+        assert not written_ids(line), line
+
+
+@pytest.mark.parametrize("line", [
+    'client.chat.completions.create(model="gpt-4o-mini")',
+    "model = 'ft:gpt-4.1-2025-04-14:school::1'",
+    'tokens.count(text, "davinci")',
+    'models.get("azure/gpt-4o-2024-08-06")',
+])
+def test_a_models_id_in_a_code_cell_is_refused(line):
+    assert written_ids(line)
+
+
+def test_a_word_that_is_also_a_models_name_may_be_written():
+    assert not written_ids('print("ada and davinci were models", "my-gpt-4o")')

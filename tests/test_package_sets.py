@@ -105,7 +105,7 @@ def run(*command: str | Path) -> str:
 
 def run_notebooks(python: Path, *before: str) -> None:
     """Run every notebook, and the tests of what leans on openai's and IPython's insides."""
-    insides = ("tests/test_backends.py", "tests/test_budget.py")
+    insides = (f"tests/test_{name}.py" for name in ("backends", "budget", "widgets"))
     tests = ("-m", "pytest", "-q", "--nbval-lax", *insides, "notebooks")
     output = run(*before, python, *tests)
     assert re.search(r"\d+ passed", output) and "failed" not in output, output[-3000:]

@@ -120,13 +120,15 @@ def run_cell(page: Any) -> None:
 
 
 def shown(page: Any) -> dict[str, str]:
-    """What the explorer says: its sums, the text and the pixels of its figure."""
-    image = page.locator(f"{OUTPUT} img")
-    return {
-        "sums": page.locator(f"{OUTPUT} [role=status]").inner_text(),
-        "alt": image.get_attribute("alt"),
-        "pixels": image.get_attribute("src"),
-    }
+    """What the explorer says at one moment: its sums, the text and the pixels of its figure."""
+    return page.evaluate(
+        """output => {
+            const [sums, image] = ["[role=status]", "img"].map(
+                name => document.querySelector(`${output} ${name}`));
+            return {sums: sums.innerText, alt: image.alt, pixels: image.src};
+        }""",
+        OUTPUT,
+    )
 
 
 def row(page: Any, name: str) -> Any:
@@ -138,7 +140,7 @@ def after(page: Any, before: dict[str, str]) -> dict[str, str]:
     """What is shown once sums and figure have both changed."""
     for _ in range(300):
         now = shown(page)
-        if all(now[key] != before[key] for key in ("sums", "pixels")):
+        if all(now[key] != before[key] for key in now):
             return now
         page.wait_for_timeout(100)
     pytest.fail("the sums and the figure did not follow")
