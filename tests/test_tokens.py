@@ -105,6 +105,31 @@ def test_a_chat_counts_its_messages_names_and_the_conversation():
     assert tokens.count_chat([], "gpt-4o") == 3
 
 
+# The six messages on which OpenAI's cookbook (MIT) shows what its API counted:
+# https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+MEASURED = [
+    {"role": "system", "content": "You are a helpful, pattern-following assistant that translates "
+     "corporate jargon into plain English."},
+    {"role": "system", "name": "example_user",
+     "content": "New synergies will help drive top-line growth."},
+    {"role": "system", "name": "example_assistant",
+     "content": "Things working well together will increase revenue."},
+    {"role": "system", "name": "example_user", "content": "Let's circle back when we have more "
+     "bandwidth to touch base on opportunities for increased leverage."},
+    {"role": "system", "name": "example_assistant",
+     "content": "Let's talk later when we're less busy about how to do better."},
+    {"role": "user", "content": "This late pivot means we don't have time to boil the ocean for "
+     "the client deliverable."},
+]
+
+
+@pytest.mark.parametrize(
+    "model, by_the_api", [("gpt-3.5-turbo", 129), ("gpt-4o", 124), ("gpt-4o-mini", 124)]
+)
+def test_a_chat_counts_as_openais_own_service_counted_it(model, by_the_api):
+    assert tokens.count_chat(MEASURED, model) == by_the_api
+
+
 def test_values_that_are_no_text_do_not_crash():
     odd = [{"role": "assistant", "content": None, "weight": 0},
            {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
