@@ -26,8 +26,8 @@ from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
 CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
-CACHED_TOKENS = 8192  # prompt tokens remembered per model (about 23 KB each)
-TOTAL_TOKENS = 32768  # bound on slots times the longest sequence
+CACHED_TOKENS = 4096  # prompt tokens remembered per model (about 23 KB each)
+TOTAL_TOKENS = 16384  # bound on slots times the longest sequence
 WORTH_SHARING = 32  # a shared beginning shorter than this is not worth waiting for
 MODELS = 3  # tuned models kept in memory beside the base
 
@@ -378,7 +378,7 @@ class _Batch:
                 self._v[:, slot, :, :done] = self._v[:, last, :, :done]
                 self.active[slot] = self.active[last]
             self.active.pop()
-        if not self.busy and self._k.shape[1] * self._k.shape[3] > TOTAL_TOKENS // 4:
+        if not self.busy:  # several models may lie idle: they keep no room for answers
             self._k = self._v = self._new_cache(0, 0)
 
     def _reserve(self, slots: int, length: int) -> None:
