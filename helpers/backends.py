@@ -90,6 +90,11 @@ class Backend:
             vocabulary = models.hosted()[-1].id
         return sum(tokens.count_example(row, vocabulary) for row in rows)
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether billed calls may leave: always on the lab, elsewhere after a yes to `confirm`."""
+        return self.is_lab or bool(self._confirmed)
+
     def training_usd(self, billed: int, n_epochs: int) -> float | None:
         """What a job on this backend's model costs (`billed` tokens of one epoch); None: not known."""
         return _if_known(lambda: costs.training_cost(billed, n_epochs, self.model))

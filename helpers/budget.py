@@ -62,8 +62,8 @@ class Budget:
     `like` is the model whose prices count; without it each model has its own (on the lab: the
     cheapest chat model that OpenAI's customers can still tune). On the lab nothing is refused or
     asked unless `strict=True`: it counts what the same work would have cost elsewhere. On a hosted
-    backend a call is refused until `confirm` was answered with yes, and when it could exceed what
-    is left. A call without `max_completion_tokens` holds the rest of the model's window.
+    backend a call is refused until `confirm`, here or of the backend, was answered with yes, and
+    when it could exceed what is left. A call without `max_completion_tokens` holds the rest of the model's window.
     """
 
     def __init__(
@@ -83,7 +83,6 @@ class Budget:
         self._backend = backend
         self._like = like or (_cheapest_open() if backend.is_lab else None)
         self._strict = not backend.is_lab if strict is None else strict
-        self._confirmed = backend.is_lab
         self._ledger = _Ledger(name)
         self._plain = backend.client
         self.client: OpenAI = _counted(backend.client, self)
@@ -123,9 +122,7 @@ class Budget:
                 f"{what} may cost {costs.usd(amount)}; {costs.usd(max(0, self.left))} are left of "
                 f"{costs.usd(self.usd)}. Make it smaller, or set a larger budget."
             )
-        self._confirmed = self._backend.is_lab
         self._backend.confirm(what, amount)
-        self._confirmed = True
 
     def compare(self) -> list[dict[str, Any]]:
         """Estimate against bill, a row for each job: billed tokens, `trained_tokens`, dollars."""
@@ -156,7 +153,7 @@ class Budget:
         path = request.url.path
         if request.method != "POST" or _FREE.search(path):
             return
-        if self._strict and not self._confirmed:
+        if not self._backend.is_confirmed:
             raise WorkbookError(
                 "Nothing was sent: this call costs money. Run budget.confirm(what, usd) first."
             )

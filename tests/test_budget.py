@@ -143,6 +143,22 @@ def test_nothing_is_sent_before_the_confirmation(server, yes):
     assert len(server.seen) == 1
 
 
+def test_the_backends_own_confirmation_counts(server, yes):
+    """So that a notebook written for the plain client runs unchanged."""
+    found = Budget(1.0, backend(server))
+    found._backend.confirm("one call", 0.01)
+    ask(found)
+    assert found.spent == pytest.approx(REAL)
+
+
+def test_a_plain_client_is_held_back_too(server, yes):
+    plain = openai.OpenAI(api_key="sk-x", base_url=f"http://127.0.0.1:{server.server_port}/v1")
+    found = Budget(1.0, Backend("openai", MODEL, plain))
+    with pytest.raises(WorkbookError, match="budget.confirm"):
+        ask(found)
+    assert not server.seen
+
+
 def test_a_no_sends_nothing(server, monkeypatch):
     monkeypatch.setattr(backends, "_ask", lambda question: "no")
     found = Budget(1.0, backend(server))
