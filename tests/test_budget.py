@@ -46,6 +46,14 @@ class Answers(BaseHTTPRequestHandler):
             self._json(400, {"error": {"message": "no", "type": "x", "param": None, "code": None}})
         elif said == "hang up":
             self.close_connection = True
+        elif said == "never end":
+            chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            self.server.ending.wait(5)
         elif self.path.endswith("/jobs"):
             self._json(200, self.server.job)
         elif body.get("stream"):
@@ -77,7 +85,7 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(home: Path) -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.seen, server.usage = [], USAGE
+    server.seen, server.usage, server.ending = [], USAGE, threading.Event()
     server.job = {"id": "ftjob-1", "object": "fine_tuning.job", "status": "running",
                   "trained_tokens": None, "model": MODEL}
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
@@ -216,7 +224,31 @@ def test_it_holds_after_a_kernel_restart(server, yes):
     assert later.spent == pytest.approx(REAL)
     with pytest.raises(WorkbookError, match="Nothing was sent"):  # and it asks again
         ask(later)
+    smaller = opened(server, usd=1.1 * REAL + 0.001)
+    with pytest.raises(OverBudget):
+        ask(smaller, max_completion_tokens=2000)
     assert Budget(1.0, backend(server), name="another").spent == 0
+
+
+HOLDING = """
+from helpers.budget import Entry, OverBudget, _Ledger
+ledger, done = _Ledger("shared"), 0
+for _ in range(10):
+    try:
+        ledger.hold(1.0, Entry("", "request", "m", 0.1, None, None, None, None, None))
+        done += 1
+    except OverBudget:
+        pass
+print(done)
+"""
+
+
+def test_it_holds_for_several_kernels_at_once(home):
+    kernels = [
+        subprocess.Popen([sys.executable, "-c", HOLDING], cwd=paths.ROOT, stdout=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    assert sum(int(kernel.communicate()[0]) for kernel in kernels) == 10
 
 
 def test_a_stream_is_counted_when_it_has_been_read(server, yes):
@@ -245,6 +277,12 @@ def test_a_stream_that_is_broken_off_keeps_its_money_aside(server, yes):
     with stream:
         pass  # not one piece was read
     assert found.spent == 0 and found.held > 0
+    before = found.held
+    stream = ask(found, "never end", stream=True)
+    assert next(iter(stream)).choices[0].delta.content == "Hi"
+    stream.close()  # the server goes on, and bills what it makes
+    server.ending.set()
+    assert found.spent == 0 and found.held > before
 
 
 def test_a_refused_call_costs_nothing_and_a_lost_one_may(server, yes):
