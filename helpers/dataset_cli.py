@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import convert, costs, dataset, readers, repair
+from helpers.checks import CODES, MINIMUM
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
 
@@ -54,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
     check = command("check", _check, "Find what is wrong; several files are also compared.", True)
     check.add_argument("--suffix", help="check the job's suffix, too")
+    check.add_argument("--basics", action="store_true", help="structure, tokens and price only: "
+                       "the fast pass for very large JSONL files (needs --model)")
     for its in (check, command("stats", _stats, "Count messages, tokens and dollars.", True)):
         its.add_argument("--model", help="count tokens, limits and prices for this model")
         its.add_argument("--format", choices=["text", "json"], default="text")
@@ -92,6 +95,8 @@ def _options(chosen: argparse.Namespace) -> dict[str, Any]:
 # check, stats
 
 def _check(chosen: argparse.Namespace) -> int:
+    if chosen.basics:
+        return _basics(chosen)
     reports, before = [], {}
     for file in chosen.file:
         job = {"suffix": chosen.suffix} if chosen.suffix is not None else None
@@ -109,6 +114,34 @@ def _check(chosen: argparse.Namespace) -> int:
             if chosen.model and len(report.counts):
                 print(_price(report))
     return 0 if all(report.ok for report in reports) else 1
+
+
+def _basics(chosen: argparse.Namespace) -> int:
+    from helpers import scan
+
+    if not chosen.model:
+        raise WorkbookError("--basics counts tokens: say for which --model.")
+    wrong = False
+    for file in chosen.file:
+        found = scan.scan(file, chosen.model)
+        errors = sum(count for code, count in found.codes.items()
+                     if CODES[code].severity == "error")
+        wrong = wrong or errors > 0 or found.rows < MINIMUM
+        said = {"file": file, "examples": found.rows, "tokens": found.tokens, "errors": errors,
+                "without system message": found.without_system, "codes": dict(found.codes)}
+        if chosen.format == "json":
+            print(json.dumps(said, ensure_ascii=False))
+            continue
+        for finding in found.findings:
+            print(text_of(finding, file, sys.stdout.isatty()))
+        print(f"{file}: {found.rows:,} examples, {found.tokens:,} tokens, {errors:,} errors, "
+              f"{found.without_system:,} without a system message.")
+        if found.rows:
+            try:
+                print(f"Training: {costs.usd(found.cost(chosen.model).usd)} with {chosen.model}.")
+            except WorkbookError as error:
+                print(error)
+    return int(wrong)
 
 
 def text_of(finding: Finding, file: str, colours: bool = False) -> str:

@@ -251,33 +251,46 @@ def _size(rows: int) -> Iterator[tuple[str, str]]:
 
 def _count(line: Line, model: str | None) -> dict[str, int]:
     """Messages and tokens of one example; what is no text counts as its JSON."""
-    row = line.value
+    counted = {"line": line.number, "messages": len(_messages(line.value))}
+    if not model:
+        return counted
+    total, answer = tokens_of(line.value, lambda text: tokens.count(text, model))
+    return counted | {"tokens": total, "answer_tokens": answer}
+
+
+def _messages(row: Mapping) -> list[Mapping]:
     messages = row.get("messages")
     if format_of(row) == "preference":  # both answers are read, and trained on
         asked = row.get("input")
         parts = [asked.get("messages") if isinstance(asked, Mapping) else None,
                  row.get("preferred_output"), row.get("non_preferred_output")]
         messages = [message for part in parts if isinstance(part, list) for message in part]
-    messages = [message for message in messages if isinstance(message, Mapping)] \
+    return [message for message in messages if isinstance(message, Mapping)] \
         if isinstance(messages, list) else []
-    counted = {"line": line.number, "messages": len(messages)}
-    if not model:
-        return counted
+
+
+def tokens_of(row: Mapping, count: Callable[[str], int]) -> tuple[int, int]:
+    """(all tokens, those of the answers that are learned) of an example in any format.
+
+    count   the tokens of one text
+    """
     if format_of(row) == "completion":
-        answer = _tokens(row.get("completion"), model)
-        total = _tokens(row.get("prompt"), model) + answer
-    else:
-        total = tokens.PER_CONVERSATION
-        for message in messages:
-            total += tokens.PER_MESSAGE + tokens.PER_NAME * ("name" in message)
-            total += sum(_tokens(value, model) for key, value in message.items()
-                         if key in MESSAGE_KEYS and key != "weight")
-        answer = sum(_tokens(message.get("content"), model) for message in messages
-                     if message.get("role") == "assistant" and message.get("weight", 1) != 0)
-    return counted | {"tokens": total, "answer_tokens": answer}
+        answer = _tokens(row.get("completion"), count)
+        return _tokens(row.get("prompt"), count) + answer, answer
+    total, answer = tokens.PER_CONVERSATION, 0
+    for message in _messages(row):
+        total += tokens.PER_MESSAGE + tokens.PER_NAME * ("name" in message)
+        for key, value in message.items():
+            if key in MESSAGE_KEYS and key != "weight":
+                number = _tokens(value, count)
+                total += number
+                if key == "content" and message.get("role") == "assistant" \
+                        and message.get("weight", 1) != 0:
+                    answer += number
+    return total, answer
 
 
-def _tokens(value: Any, model: str) -> int:
+def _tokens(value: Any, count: Callable[[str], int]) -> int:
     """Tokens of all text in a value, as `tokens.count_chat` counts, but of any text and depth."""
     total, waiting = 0, [value]
     while waiting:
@@ -289,6 +302,6 @@ def _tokens(value: Any, model: str) -> int:
         elif isinstance(value, str):
             text = value.encode("utf-8", "replace").decode("utf-8")  # half a character is one "?"
             # Piece by piece: tiktoken gives up on a million spaces in a row.
-            total += sum(tokens.count(text[start:start + _PIECE], model)
+            total += sum(count(text[start:start + _PIECE])
                          for start in range(0, len(text), _PIECE))
     return total

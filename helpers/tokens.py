@@ -51,6 +51,8 @@ class Vocabulary(Protocol):
 
     def decode(self, tokens: Sequence[int]) -> str: ...
 
+    def sizes(self, texts: Sequence[str]) -> list[int]: ...
+
 
 class _OpenAI:
     """A tiktoken encoding that takes `<|endoftext|>` in a text for ordinary characters."""
@@ -65,6 +67,22 @@ class _OpenAI:
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._encoding.decode(list(tokens))
+
+    def sizes(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text, in one call: far quicker for many short ones."""
+        import numpy as np
+
+        # A special token between two texts: nothing is ever joined across it.
+        seam = "<|endoftext|>"
+        if not texts:
+            return []
+        found = self._encoding.encode_to_numpy(seam.join(texts), allowed_special={seam},
+                                               disallowed_special=())
+        seams = np.flatnonzero(found == self._encoding.eot_token)
+        if len(seams) != len(texts) - 1:  # a text holds one itself, as ordinary characters
+            return [len(self.encode(text)) for text in texts]
+        ends = np.concatenate(([-1], seams, [len(found)]))
+        return (np.diff(ends) - 1).tolist()
 
 
 class _SmolLM2:
@@ -88,6 +106,11 @@ class _SmolLM2:
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    def sizes(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text."""
+        return [len(found.ids) for found in
+                self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 @cache

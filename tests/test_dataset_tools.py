@@ -205,6 +205,15 @@ def test_check_as_json_and_leaks_between_files(tmp_path, capsys) -> None:
     assert second["findings"][0].keys() >= {"code", "severity", "line", "message", "why", "fix"}
 
 
+def test_the_fast_pass(tmp_path, capsys) -> None:
+    path = put(tmp_path, [*many(), {"messages": []}])
+    model = next(each for each in models.seeds() if each.encoding == "o200k_base").id
+    assert run("check", path, "--basics") == 2
+    assert run("check", path, "--basics", "--model", model) == 1
+    out = capsys.readouterr().out
+    assert f"{path}:31: error[messages]" in out and "31 examples" in out and "Training: $" in out
+
+
 def test_prepare_reads_fixes_splits_and_writes(home, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     path = tmp_path / "shop.csv"
