@@ -108,15 +108,16 @@ def whole(path: str) -> None:
                       "errors": sum(finding.severity == "error" for finding in report.findings)}))
 
 
-def measure(what: str, path: Path) -> tuple[float, float, dict]:
-    """(seconds, MiB at the peak of the largest process, what it found), in a process of its own."""
+def measure(what: str, path: Path) -> tuple[float, float, float, dict]:
+    """(seconds, seconds of processor time, MiB at the peak of the largest process, what it found),
+    in a process of its own."""
     os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / "data/tiktoken")
     begun = time.perf_counter()
     done = subprocess.run([sys.executable, __file__, "--run", what, str(path)], check=True,
                           capture_output=True, text=True)
     seconds = time.perf_counter() - begun
-    *_, found, peak = done.stdout.strip().splitlines()
-    return seconds, float(peak), json.loads(found)
+    *_, found, used, peak = done.stdout.strip().splitlines()
+    return seconds, float(used), float(peak), json.loads(found)
 
 
 def main() -> None:
@@ -130,6 +131,8 @@ def main() -> None:
         {"loop": plain_loop, "scan": scan, "whole": whole}[chosen.run[0]](chosen.run[1])
         peaks = [resource.getrusage(who).ru_maxrss
                  for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(sum(each.ru_utime + each.ru_stime for each in used))
         print(max(peaks) / 1024)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -139,16 +142,18 @@ def main() -> None:
         generate(few, min(chosen.full, chosen.rows), size)
         print(f"{chosen.rows:,} rows of {path.stat().st_size / chosen.rows / 1000:.1f} KB, "
               f"{os.cpu_count()} processors, whole processes timed from start to end")
-        loop, _, found = measure("loop", path)
-        print(f"plain loop        {chosen.rows / loop:10,.0f} rows/s  {_:6.0f} MiB  {found}")
-        fast, peak, its = measure("scan", path)
-        print(f"doctor, scan      {chosen.rows / fast:10,.0f} rows/s  {peak:6.0f} MiB  {its}")
-        print(f"ratio             {loop / fast:10.2f} ×")
-        assert its["tokens"] == found["tokens"], "both count the same tokens"
         rows = min(chosen.full, chosen.rows)
-        slow, peak, _ = measure("whole", few)
-        print(f"doctor, all checks{rows / slow:10,.0f} rows/s  {peak:6.0f} MiB  ({rows:,} rows; near "
-              "duplicates among the first 20,000)")
+        measured = {}
+        for what, name, file, count in (("loop", "plain loop", path, chosen.rows),
+                                        ("scan", "doctor, basics", path, chosen.rows),
+                                        ("whole", "doctor, all checks", few, rows)):
+            seconds, used, peak, found = measured[what] = measure(what, file)
+            print(f"{name:19}{count:11,} rows {count / seconds:9,.0f} rows/s {count / used:9,.0f} "
+                  f"rows/s of processor time {peak:6,.0f} MiB a process  {found['tokens']:,} tokens")
+        loop, fast = measured["loop"], measured["scan"]
+        assert fast[3]["tokens"] == loop[3]["tokens"], "both count the same tokens"
+        print(f"basics : plain loop ratio  {loop[0] / fast[0]:.2f} × by the clock, "
+              f"{loop[1] / fast[1]:.2f} × by processor time, over load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from helpers import models, paths, readers, report, sets
 from helpers.checks import CODES, Example, Line, Problem, example_of, format_of
 from helpers.errors import WorkbookError
@@ -92,7 +94,8 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
         lines = (Line(number, row) for number, row in enumerate(rows, start=1))
         return report.build("rows", lines, model, before, rows, chosen)
     source = _open(path_or_rows, **options)
-    lines = source.lines()
+    lines = tqdm(source.lines(), desc=f"checking {source.path.name}", unit=" rows", delay=2,
+                 leave=False)  # on stderr, and only where it takes longer than two seconds
     # What is wrong with the file as a whole is known once it has been read.
     return report.build(source.path.name, lines, model, chain(before, source.problems), source,
                         chosen)

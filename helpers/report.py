@@ -19,6 +19,8 @@ from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, E
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from helpers.repair import Repair
 
 SHOWN = 50
@@ -108,6 +110,12 @@ class Report:
         return pd.DataFrame({"mean": numbers.mean(), "min": numbers.min(),
                              "10 %": numbers.quantile(0.1), "median": numbers.median(),
                              "90 %": numbers.quantile(0.9), "max": numbers.max()})
+
+    def figure(self) -> "Figure":
+        """Messages and tokens an example, and labels, as a figure for `charts.show`."""
+        from helpers import charts
+
+        return charts.dataset_overview(self.counts, self.labels)
 
     def cost(self, n_epochs: int | None = None) -> costs.Estimate:
         """What training on the file costs with the model it was checked for, at its last known

@@ -107,6 +107,13 @@ def test_an_unknown_fix_is_named_and_every_fix_has_a_code() -> None:
             assert code in repair.FIXES and ("(" + chr(34) in said.fix) != repair.FIXES[code].safe
 
 
+def test_a_figure_shows_turns_tokens_and_labels() -> None:
+    rows = [chat(f"Where is {n}?", "here" if n % 2 else "there") for n in range(12)]
+    model = next(each for each in models.seeds() if each.encoding == "o200k_base").id
+    assert len(dataset.check(rows, model).figure().axes) == 3
+    assert len(dataset.check([]).figure().axes) == 1
+
+
 # Converting
 
 TOOLS = {"messages": [
@@ -177,6 +184,19 @@ def test_what_is_no_example_is_refused_or_passed(row, to) -> None:
         convert.convert(row, to)
     except WorkbookError as error:
         assert str(error).endswith(".")
+
+
+def test_an_interrupted_write_leaves_what_was_there(home) -> None:
+    first = dataset.write(many(3), "mine.jsonl")
+
+    def rows():
+        yield from many(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dataset.write(rows(), "mine.jsonl")
+    assert [path.name for path in paths.work().iterdir()] == ["mine.jsonl"]
+    assert dataset.read(first) == many(3)
 
 
 # The command line
