@@ -12,6 +12,26 @@ without findings is in good form, which does not mean that its content is true.
 
 """
 
+LEGACY = (
+    ("number of examples", "`few`, `too-few`", "the same"),
+    ("prompt and completion columns, their case", "`key-case`, `prompt`, `completion`",
+     "`key-case`, `messages`, `message`"),
+    ("other columns", "`unknown-key`", "the same"),
+    ("empty completions", "`empty-content`", "the same, in every message"),
+    ("kind of data", "`report.kind`, `open-ended`", "`report.labels`"),
+    ("equal rows", "`duplicate`", "the same, and `near-duplicate`"),
+    ("over 10,000 characters", "`long-text`", "`too-long`, in tokens of the model"),
+    ("mostly capitals", "`upper-case`", "the same, in every message"),
+    ("common end of the prompts", "`no-separator`", "none: roles end a turn"),
+    ("common start of the prompts", "`user-prefix`", "`user-prefix`: it belongs into the system "
+     "message"),
+    ("common start of the completions", "`answer-prefix`", "`answer-prefix`, `same-answer`"),
+    ("common end of the completions", "`no-ending`", "`endings-vary`: no sign is needed, but one "
+     "habit"),
+    ("a space before the completion", "`no-space`", "none: it would be learned as a space"),
+)
+"""The removed tool's checks: (what, the code for pairs, what it became for chat)."""
+
 
 def markdown() -> str:
     """All codes by severity, with what they mean and what to do."""
@@ -22,6 +42,10 @@ def markdown() -> str:
     for kind, its in found.items():
         parts.append(f"\n## {kind.capitalize()}s\n\n| Code | Why it matters | What to do |\n|---|---|---|\n")
         parts += [f"| `{name}` | {_cell(code.why)} | {_cell(code.fix)} |\n" for name, code in its]
+    parts.append("\n## What became of the removed tool's checks\n\n`openai tools "
+                 "fine_tunes.prepare_data` knew pairs of prompt and completion only.\n\n"
+                 "| It looked at | For pairs | For chat |\n|---|---|---|\n")
+    parts += [f"| {what} | {pairs} | {chat} |\n" for what, pairs, chat in LEGACY]
     return "".join(parts)
 
 

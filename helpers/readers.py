@@ -80,9 +80,13 @@ class Source:
             if self.format not in ("xlsx", "parquet") and not self.packed:
                 raise
             yield _broken(last + 1, error)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # polars: how Rust gives up
+                raise
+            yield _broken(last + 1, error)
 
 
-def _broken(number: int, error: Exception) -> Line:
+def _broken(number: int, error: BaseException) -> Line:
     return Line(number, None, (("not-json", f"the file can't be read on from here: "
                                 f"{type(error).__name__}: {error}"[:200], ""),), readable=False)
 

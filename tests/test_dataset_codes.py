@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers import checks, dataset, models, paths, readers
-from helpers.dataset_docs import markdown
+from helpers.dataset_docs import LEGACY, markdown
 from helpers.report import Report
 
 MODEL = next(model.id for model in models.seeds() if model.encoding == "o200k_base")
@@ -280,3 +281,8 @@ def test_a_key_is_never_shown_whole() -> None:
 def test_the_documentation_is_what_the_code_says() -> None:
     path = paths.ROOT / "docs" / "dataset-checks.md"
     assert path.read_text(encoding="utf-8") == markdown(), "python -m helpers.dataset_docs writes it"
+
+
+def test_the_removed_tool_s_checks_are_all_there() -> None:
+    named = {word for row in LEGACY for text in row for word in re.findall(r"`([\w.-]+)`", text)}
+    assert {word for word in named if not word.startswith("report.")} <= checks.CODES.keys()

@@ -249,3 +249,39 @@ def test_any_export_is_parsed(lines) -> None:
     ("ANA and Anabel met @ana", "[name] and Anabel met [name]")])
 def test_a_mask(text: str, masked: str) -> None:
     assert masks.mask(text, ["Ana"]) == masked
+
+
+# Bytes of every real format, damaged
+
+def _formats(folder: Path) -> dict[str, bytes]:
+    import openpyxl
+    import polars
+
+    book = openpyxl.Workbook()
+    book.active.append(["prompt", "completion"])
+    for row in ROWS:
+        book.active.append(list(row.values()))
+    book.save(folder / "a.xlsx")
+    polars.DataFrame(ROWS).write_parquet(folder / "a.parquet")
+    text = jsonl([CHAT] * 20).encode()
+    return {"a.xlsx": (folder / "a.xlsx").read_bytes(),
+            "a.parquet": (folder / "a.parquet").read_bytes(),
+            "a.jsonl.gz": gzip.compress(text), "a.jsonl.zst": zstandard.compress(text),
+            "a.jsonl": text.decode().encode("utf-16"), "a.csv": table(";").encode("latin-1"),
+            "a.json": json.dumps(ROWS).encode(),
+            "a.txt": paths.data("whatsapp_sample.txt").read_bytes()}
+
+
+@pytest.mark.full
+def test_a_fuzzer_over_all_formats(tmp_path) -> None:
+    import random
+
+    dice = random.Random(11)
+    for name, content in _formats(tmp_path).items():
+        for _ in range(150):
+            damaged = bytearray(content)
+            for _ in range(dice.randint(1, 12)):
+                damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+            if dice.random() < 0.3:
+                damaged = damaged[:dice.randrange(len(damaged))]
+            assert repr(dataset.check(put(tmp_path, name, bytes(damaged))))
