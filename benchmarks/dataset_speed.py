@@ -1,10 +1,10 @@
-"""How many rows a second the dataset doctor checks, beside a plain loop as the Cookbook's notebook has it.
+"""How many rows a second the dataset doctor checks, beside a plain loop like the Cookbook's.
 
     python benchmarks/dataset_speed.py [--rows 20000] [--long] [--full 5000]
 
 Everything is measured in one run on one file of generated chat rows: the plain loop (load all rows,
-look at every message, `encode` every value), the doctor's scan (section A's checks, token counts and
-price, in as many processes as there are processors), and the doctor's whole list of checks.
+look at every message, `encode` every value), the doctor's scan (structure, token counts and price,
+in as many processes as there are processors), and the doctor's whole list of checks.
 `--long` makes documents of about 20 KB, where the tokenizer itself is the limit.
 """
 
@@ -23,11 +23,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 MODEL = "gpt-4o-mini-2024-07-18"
-SYSTEM = ("You answer the customers of a shop for garden tools. Be brief and friendly, name prices in "
-          "euros, and say so when you do not know something.")
+SYSTEM = ("You answer the customers of a shop for garden tools. Be brief and friendly, name prices "
+          "in euros, and say so when you do not know something.")
 WORDS = ("the a of and to in is it for on with as at by from or an be this that are was not have "
-         "rake spade hose pruner wheelbarrow gloves seed soil mulch lawn hedge trellis bucket shears "
-         "price order parcel return repair handle blade sharpen weather spring autumn delivery "
+         "rake spade hose pruner wheelbarrow gloves seed soil mulch lawn hedge trellis bucket "
+         "shears price order parcel return repair handle blade sharpen weather spring autumn delivery "
          "garden water plant compost fence gate ladder shelf sturdy light heavy small large red "
          "green metal wooden plastic please thanks sorry today tomorrow week month year").split()
 
@@ -149,7 +149,8 @@ def main() -> None:
                                         ("whole", "doctor, all checks", few, rows)):
             seconds, used, peak, found = measured[what] = measure(what, file)
             print(f"{name:19}{count:11,} rows {count / seconds:9,.0f} rows/s {count / used:9,.0f} "
-                  f"rows/s of processor time {peak:6,.0f} MiB a process  {found['tokens']:,} tokens")
+                  f"rows/s of processor time {peak:6,.0f} MiB a process  "
+                  f"{found['tokens']:,} tokens")
         loop, fast = measured["loop"], measured["scan"]
         assert fast[3]["tokens"] == loop[3]["tokens"], "both count the same tokens"
         print(f"basics : plain loop ratio  {loop[0] / fast[0]:.2f} × by the clock, "

@@ -176,7 +176,7 @@ CODES = {
                           "as plain characters.", "Delete it, or write it differently."),
     "personal-data": Code("warning", "What is learned may be said to anybody.",
                           "`report.fix(\"personal-data\")` masks it."),
-    "secret": Code("warning", "A key in a training file is a key given away. Replace it everywhere.",
+    "secret": Code("warning", "A key in a training file is a key given away: replace it.",
                    "`report.fix(\"secret\")` masks it; then revoke the key."),
     "harmful-words": Code("warning", "Training files go through moderation, which can stop the "
                           "job.", "Read the example, and delete it if it is meant as it says."),
@@ -531,7 +531,8 @@ def _described(row: Mapping) -> dict[str, Any]:
     for key in ("tools", "functions"):
         listed = row.get(key)
         for tool in listed if isinstance(listed, list) else []:
-            function = tool.get("function") if key == "tools" and isinstance(tool, Mapping) else tool
+            within = key == "tools" and isinstance(tool, Mapping)
+            function = tool.get("function") if within else tool
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 continue  # `_tools` says so
             parameters = function.get("parameters")

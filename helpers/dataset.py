@@ -41,7 +41,7 @@ class DatasetError(WorkbookError):
 # Reading
 
 def read(path: str | Path, **options: Any) -> list[Any]:
-    """The rows of a file in any format of `helpers.readers` (a BOM and blank lines are passed over).
+    """The rows of a file in any format of `helpers.readers`; a BOM and blank lines are passed over.
 
     options   for WhatsApp exports: assistant, gap_hours, date_order, mask, system
     Raises DatasetError for a missing file, and for the first row that can't be read; `check` lists
@@ -279,8 +279,8 @@ def write(rows: Iterable[Mapping[str, Any]], name: str, *, bom: bool = False) ->
     """Write rows as JSONL (UTF-8, one a line) to `name` in the student's work folder.
 
     A file of that name is never lost: with the same content it stays as it is, with another one it
-    is kept as name.1.jsonl, name.2.jsonl, … `bom` is for Azure. Raises DatasetError for a row that JSON can't hold and
-    for a name that is no plain file name ending in .jsonl.
+    is kept as name.1.jsonl, name.2.jsonl, … `bom` is for Azure. Raises DatasetError for a row that
+    JSON can't hold and for a name that is no plain file name ending in .jsonl.
     """
     if Path(name).name != name or not name.endswith(".jsonl") or name == ".jsonl":
         raise DatasetError(f"{name!r} is no plain file name ending in .jsonl.")

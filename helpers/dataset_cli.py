@@ -1,4 +1,4 @@
-"""The command line of the dataset doctor: `python -m helpers.dataset check|prepare|convert|split|stats`.
+"""The dataset doctor's command line: `python -m helpers.dataset`, then what it shall do.
 
 Prints findings as compilers do, or as JSON. Exit status: 0 nothing wrong, 1 errors were found,
 2 the command could not be carried out. Originals are never written to.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers import convert, costs, dataset, readers, repair
+from helpers import convert, costs, dataset, repair
 from helpers.checks import CODES, MINIMUM
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
@@ -157,8 +157,8 @@ def text_of(finding: Finding, file: str, colours: bool = False) -> str:
 
 
 def _as_json(report: Report, file: str) -> dict[str, Any]:
-    return {"file": file, "ok": report.ok, "summary": report.summary, "examples": len(report.counts),
-            "kind": report.kind, "codes": dict(report.codes), "labels": report.labels,
+    return {"file": file, "ok": report.ok, "summary": report.summary,
+            "examples": len(report.counts), "kind": report.kind, "codes": dict(report.codes), "labels": report.labels,
             "findings": [{name: getattr(finding, name) for name in (
                 "code", "severity", "line", "message", "excerpt", "why", "fix")}
                 for finding in report.findings]}
@@ -169,8 +169,8 @@ def _price(report: Report) -> str:
         bill = report.cost()
     except WorkbookError as error:
         return str(error)
-    return (f"{report.name}: {bill.tokens:,} tokens, {bill.n_epochs} epochs, {bill.billed:,} billed: "
-            f"{costs.usd(bill.usd)} with {report.model}.")
+    return (f"{report.name}: {bill.tokens:,} tokens, {bill.n_epochs} epochs, {bill.billed:,} "
+            f"billed: {costs.usd(bill.usd)} with {report.model}.")
 
 
 def _stats(chosen: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The table of all codes, for docs/dataset-checks.md: `python -m helpers.dataset_docs` writes it."""
+"""The table of all codes: `python -m helpers.dataset_docs` writes docs/dataset-checks.md."""
 
 from helpers import paths
 from helpers.checks import CODES, SEVERITIES
@@ -40,7 +40,8 @@ def markdown() -> str:
     told = ", ".join(f"{len(its)} {kind}s" for kind, its in found.items())
     parts = [_HEAD, f"{len(CODES)} codes: {told}.\n"]
     for kind, its in found.items():
-        parts.append(f"\n## {kind.capitalize()}s\n\n| Code | Why it matters | What to do |\n|---|---|---|\n")
+        parts.append(f"\n## {kind.capitalize()}s\n\n"
+                     "| Code | Why it matters | What to do |\n|---|---|---|\n")
         parts += [f"| `{name}` | {_cell(code.why)} | {_cell(code.fix)} |\n" for name, code in its]
     parts.append("\n## What became of the removed tool's checks\n\n`openai tools "
                  "fine_tunes.prepare_data` knew pairs of prompt and completion only.\n\n"

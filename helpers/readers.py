@@ -160,7 +160,8 @@ def _format(sample: bytes, text: str, ending: str, source: Source) -> str:
         return "json"
     if first == "{":
         head = text.lstrip().split("\n", 1)[0].strip()
-        spread = not _is_json(head) and ending in (".json", ".jsonl", "") and len(text) < _SAMPLE // 2
+        small = ending in (".json", ".jsonl", "") and len(text) < _SAMPLE // 2
+        spread = small and not _is_json(head)
         return "json" if spread and _is_json(text) else "jsonl"
     if ending in (".jsonl", ".json", ".ndjson"):
         return "jsonl"

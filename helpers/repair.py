@@ -200,7 +200,8 @@ FIXES: dict[str, Fix] = {
     "not-utf8": Fix(False, "lines that can't be read are left out"),
     "role": Fix(False, "bot, human, … become assistant, user", lambda row: _messages(row, _role)),
     "unknown-key": Fix(False, "keys that the format doesn't know go", _unknown_key),
-    "empty-content": Fix(False, "examples with empty texts are left out", _without("empty-content")),
+    "empty-content": Fix(False, "examples with empty texts are left out",
+                         _without("empty-content")),
     "system-place": Fix(False, "the system message moves to the front", _system_place),
     "last-turn": Fix(False, "turns after the last answer go", _last_turn),
     "alternation": Fix(False, "turns of one speaker in a row are joined", _alternation),
@@ -341,8 +342,8 @@ def repair(report: Report, named: tuple[str, ...] = ()) -> Repair:
             if codes <= {"blank-line", "bom"}:
                 continue
             if not codes & set(named):
-                raise WorkbookError(f"Line {line.number} of {report.name} can't be read. Mend it by "
-                                    f"hand, or leave such lines out: fix({sorted(codes)[0]!r}).")
+                raise WorkbookError(f"Line {line.number} of {report.name} can't be read. Mend it "
+                                    f"by hand, or leave such lines out: fix({sorted(codes)[0]!r}).")
             changes.append(Change(line.number, tuple(codes), line.problems[0][2], None))
             continue
         row, done = line.value, []

@@ -21,6 +21,7 @@ NEAR = 0.85
 """Share of five-letter pieces (Jaccard) from which two rows are nearly the same."""
 PREFIX, ANSWER_PREFIX = 12, 5
 """Characters: the removed command-line tool's figures for common prefixes."""
+_MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
 _PERMUTATIONS = 64
 _QUOTED = 100_000  # answers kept to be quoted in contradictions
 
@@ -214,7 +215,7 @@ class Style(Check):
         for name, text in ((f"{kind} question", asked), (f"{kind} answer", example.answer)):
             self.heads[name] = _common(self.heads.get(name, text), text)
             self.tails[name] = _common(self.tails.get(name, text[-40:])[::-1], text[::-1])[::-1]
-        self.ended += kind == "chat" and bool(re.search(r"[.!?…:;)\]}\"'”’»*`]\s*$", example.answer))
+        self.ended += kind == "chat" and bool(_MARK.search(example.answer[-20:]))
         if kind == "completion":
             self.empty += not asked.strip()
             self.spaced += example.answer[:1].isspace()

@@ -14,8 +14,8 @@ from helpers.dataset_docs import LEGACY, markdown
 from helpers.report import Report
 
 MODEL = next(model.id for model in models.seeds() if model.encoding == "o200k_base")
-ANIMALS = ("otter heron badger lynx newt stork marten viper plaice wren boar shrew magpie toad hare "
-           "osprey stoat crane adder perch rook dormouse kestrel vole plover moth cicada beetle "
+ANIMALS = ("otter heron badger lynx newt stork marten viper plaice wren boar shrew magpie toad "
+           "hare osprey stoat crane adder perch rook dormouse kestrel vole plover moth cicada beetle "
            "gannet lobster").split()
 PLACES = ("river lake forest meadow harbour").split()
 
@@ -53,8 +53,8 @@ def pair(prompt: Any = "Where is it?", completion: Any = "There.") -> dict:
     return {"prompt": prompt, "completion": completion}
 
 
-def pairs(prompt: str = "Name an animal: {}", completion: str = "{} it is", number=20) -> list[dict]:
-    return [pair(prompt.format(ANIMALS[n]), completion.format(ANIMALS[-n])) for n in range(number)]
+def pairs(prompt: str = "Name an animal: {}", completion: str = "{} it is") -> list[dict]:
+    return [pair(prompt.format(ANIMALS[n]), completion.format(ANIMALS[-n])) for n in range(20)]
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
@@ -182,7 +182,8 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "upper-case": rows_of(chat("WHERE IS THE ANIMAL THAT I HEARD?")),
     "echo": rows_of(chat("Where is it now?", "Where is it now?")),
     "no-user": rows_of(turns(("system", "Talk."), ("assistant", "There."))),
-    "system-place": rows_of(turns(("user", "Where?"), ("system", "Talk."), ("assistant", "There."))),
+    "system-place": rows_of(turns(("user", "Where?"), ("system", "Talk."),
+                                  ("assistant", "There."))),
     "prompt": rows_of(pair(7)),
     "completion": rows_of({"prompt": "Where?"}),
     "too-long": with_clean(chat("far " * models.get(MODEL).max_example_tokens), model=MODEL),
@@ -264,12 +265,12 @@ def test_the_documents_examples_have_no_error() -> None:
 
 
 def test_line_numbers_hold_in_the_middle_of_a_large_file(tmp_path: Path) -> None:
-    lines = [json.dumps(chat(f"Number {n}?", f"It is {n}.")) for n in range(30_000)]
-    lines[12_344] = '{"messages": []}'
-    lines[27_000] = "{oops}"
+    lines = [json.dumps(chat(f"Number {n}?", f"It is {n}.")) for n in range(12_000)]
+    lines[6_344] = '{"messages": []}'
+    lines[11_000] = "{oops}"
     report = file("large.jsonl", "\n".join(lines).encode())(tmp_path)
     found = {finding.code: finding.line for finding in report.findings}
-    assert (found["messages"], found["not-json"]) == (12_345, 27_001)
+    assert (found["messages"], found["not-json"]) == (6_345, 11_001)
 
 
 def test_a_key_is_never_shown_whole() -> None:
@@ -280,7 +281,7 @@ def test_a_key_is_never_shown_whole() -> None:
 
 def test_the_documentation_is_what_the_code_says() -> None:
     path = paths.ROOT / "docs" / "dataset-checks.md"
-    assert path.read_text(encoding="utf-8") == markdown(), "python -m helpers.dataset_docs writes it"
+    assert path.read_text(encoding="utf-8") == markdown(), "python -m helpers.dataset_docs"
 
 
 def test_the_removed_tool_s_checks_are_all_there() -> None:

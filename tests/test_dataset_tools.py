@@ -57,7 +57,8 @@ MENDS = {
     "empty-content": chat(given=" "),
     "system-place": {"messages": [chat()["messages"][n] for n in (1, 0, 2)]},
     "last-turn": {"messages": [*chat()["messages"], {"role": "user", "content": "Sure?"}]},
-    "alternation": {"messages": [{"role": "user", "content": "Hi."}, *chat(system=None)["messages"]]},
+    "alternation": {"messages": [{"role": "user", "content": "Hi."},
+                                 *chat(system=None)["messages"]]},
     "long-text": {"prompt": "far " * 3000, "completion": "There."},
     "refusal": chat(given="I'm sorry, but I can't help with that."),
     "upper-case": chat("WHERE IS IT, THE ANIMAL OF MINE?"),
@@ -175,7 +176,8 @@ def test_preferences() -> None:
         convert.convert(chat(), "dpo")
 
 
-@pytest.mark.parametrize("row", [None, 7, {}, {"messages": None}, {"messages": [7]}, {"contents": 7},
+@pytest.mark.parametrize("row", [None, 7, {}, {"messages": None}, {"messages": [7]},
+                                 {"contents": 7},
                                  {"contents": [7]}, {"prompt": 7, "completion": ""},
                                  {"input": {}, "preferred_output": 7}, {"messages": []}])
 @pytest.mark.parametrize("to", convert.FORMATS)
@@ -219,7 +221,8 @@ def test_check_prints_like_a_compiler(tmp_path, capsys) -> None:
 def test_check_as_json_and_leaks_between_files(tmp_path, capsys) -> None:
     train, test = put(tmp_path, many(), "train.jsonl"), put(tmp_path, many()[:12], "test.jsonl")
     model = next(each for each in models.seeds() if each.encoding == "o200k_base").id
-    assert run("check", train, test, "--format", "json", "--suffix", "x" * 70, "--model", model) == 1
+    more = ("--format", "json", "--suffix", "x" * 70, "--model", model)
+    assert run("check", train, test, *more) == 1
     first, second = json.loads(capsys.readouterr().out)
     assert first["codes"]["suffix"] == 1 and second["codes"]["leakage"] == 12
     assert second["findings"][0].keys() >= {"code", "severity", "line", "message", "why", "fix"}

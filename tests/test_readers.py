@@ -231,7 +231,8 @@ def test_an_order_that_nothing_proves_is_said() -> None:
 @FAST
 @given(st.lists(st.sampled_from(["02/03/2026, 09:12 - Ana: hi", "[3/2/26, 9:12:01 PM] Ben: yo",
                                  "99/99/9999, 77:99 - Ana: x", "02/03/2026, 09:12 - ", "", "\u200e",
-                                 "more: text", "2026-03-02, 9:99 - Ana: x"]) | st.text(max_size=30)))
+                                 "more: text", "2026-03-02, 9:99 - Ana: x"])
+                | st.text(max_size=30)))
 def test_any_export_is_parsed(lines) -> None:
     for _, row in whatsapp.parse(lines).examples():
         assert row["messages"][0]["role"] == "user"

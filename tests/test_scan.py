@@ -14,7 +14,8 @@ MODEL = next(model.id for model in models.seeds() if model.encoding == "o200k_ba
 BAD = ["{oops", "[1]", '{"messages": []}', "", '{"messages": [{"role": "bot", "content": "a"}]}',
        '{"messages": [{"role": "user", "content": 7}, {"role": "assistant", "content": "a"}]}',
        '{"messages": [{"role": "user", "content": "a"}]}',
-       '{"messages": [{"role": "user", "content": "\\ud83d"}, {"role": "assistant", "content": "a"}]}',
+       '{"messages": [{"role": "user", "content": "\\ud83d"}, {"role": "assistant", '
+       '"content": "a"}]}',
        '{"messages": [{"role": "assistant", "content": "a", "weight": 2}]}',
        '{"prompt": "a", "completion": "b"}', "\xff"]
 
@@ -22,7 +23,8 @@ BAD = ["{oops", "[1]", '{"messages": []}', "", '{"messages": [{"role": "bot", "c
 def good(number: int) -> str:
     return json.dumps({"messages": [
         {"role": "system", "content": "You know animals."},
-        {"role": "user", "content": f"Where is number {number}?" + " <|endoftext|>" * (number == 9)},
+        {"role": "user",
+         "content": f"Where is number {number}?" + " <|endoftext|>" * (number == 9)},
         {"role": "assistant", "content": f"Look at {number * 7}, señora. "
          + "Far " * (number % 9)}]}, ensure_ascii=False)
 
@@ -64,9 +66,9 @@ def test_an_empty_and_a_missing_file(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(good(n) for n in range(60_000)))
-    script = ("import resource, sys; from helpers import scan; "
-              "scan.scan(sys.argv[1], sys.argv[2], 1); "
-              "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+    # VmHWM, not ru_maxrss: that one is inherited from this process, which is large.
+    script = ("import re, sys; from helpers import scan; scan.scan(sys.argv[1], sys.argv[2], 1); "
+              "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])")
     done = subprocess.run([sys.executable, "-c", script, str(path), MODEL], cwd=paths.ROOT,
                           capture_output=True, text=True, check=True)
     assert int(done.stdout) / 1024 < 300  # MiB; the vocabulary alone takes most of it
