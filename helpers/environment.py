@@ -17,7 +17,7 @@ from helpers import display, paths
 PYTHON = (3, 11)
 # Weights as fetched, converted, and a dozen tuned models: see README, "What it needs".
 DISK_GB = 2.0
-MEMORY_GB = 4.0
+MEMORY_GB = 6.0
 # Below this the training jobs still work, but a minute becomes five.
 SLOW_GFLOPS = 20.0
 
