@@ -72,8 +72,8 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _serve(options: argparse.Namespace) -> int:
     folder = _folder(options)
-    # Threads that wait sleep instead of spinning: about as fast alone, and up to twice as fast
-    # where another program wants the processor too. Read when torch is imported.
+    # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
+    # fast where another program wants the processor too. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with state.hold(folder), contextlib.closing(_listen(options.port)) as listener:
         key = state.key(folder, options.api_key or os.environ.get("WORKBOOK_LAB_KEY"))

@@ -27,7 +27,6 @@ from helpers.lab import rows, trainer
 from helpers.lab.store import UNFINISHED, Checkpoint, Job, Model, Store, Unknown, new_id, now
 from helpers.lab.tokenizer import Tokenizer
 
-KEPT_CHECKPOINTS = 3  # as OpenAI: those of the last three epochs
 POLL = 0.1  # seconds between looks at the diary; also the delay of a cancellation
 DEATHS = 2  # a process that dies so often without a step in between is not started again
 
@@ -237,7 +236,7 @@ class Runner:
             if self._store.add(checkpoint):
                 self._store.add(Model(name, job.id, now(), folder / entry["folder"]))
                 self._event(job, f"Checkpoint created at step {step}")
-        self._store.drop_checkpoints(job.id, keep=KEPT_CHECKPOINTS)
+        self._store.drop_checkpoints(job.id, keep=trainer.KEPT_CHECKPOINTS)
 
     def _succeed(self, job: Job, trained_tokens: int) -> None:
         """Results, model and status in one transaction: a job is never half succeeded."""

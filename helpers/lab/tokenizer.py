@@ -28,7 +28,6 @@ class Tokenizer:
         self.end = self._special("<|im_end|>")
         self.end_of_text = self._special("<|endoftext|>")
         self.stops = frozenset({self.end, self.end_of_text})
-        self.size: int = self._encoder.get_vocab_size()
 
     def _special(self, name: str) -> int:
         token = self._encoder.token_to_id(name)

@@ -27,7 +27,7 @@ from helpers.lab import rows
 RATE = 1e-3  # learning rate at learning_rate_multiplier 1
 WARMUP = 5  # steps of linear warm-up; then linear decay to zero
 TOP_LAYERS = 16  # layers with an adapter; those below stay frozen, and are run once
-KEPT_CHECKPOINTS = 3
+KEPT_CHECKPOINTS = 3  # as OpenAI: those of the last three epochs
 SAVE_SECONDS = 10.0  # how much work a crash may cost
 CACHE_BYTES = 512 * 2**20  # memory for the frozen layers' outputs
 VALIDATIONS = 10  # how often a batch of validation examples is measured during a job
