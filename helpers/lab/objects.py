@@ -35,7 +35,6 @@ def file(record: File) -> dict[str, Any]:
 
 def job(record: Job) -> dict[str, Any]:
     """A `fine_tuning.job` object. Built unchecked: the SDK's type lacks the status "paused"."""
-    supervised = {"hyperparameters": record.hyperparameters}
     return _dict(
         FineTuningJob.construct(
             id=record.id,
@@ -56,7 +55,10 @@ def job(record: Job) -> dict[str, Any]:
             estimated_finish=record.estimated_finish,
             integrations=[],
             metadata=record.metadata,
-            method={"type": "supervised", "supervised": supervised},
+            method={
+                "type": record.method,
+                record.method: {"hyperparameters": record.hyperparameters},
+            },
         )
     )
 

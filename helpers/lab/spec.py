@@ -59,6 +59,30 @@ def check(name: str, request: Any) -> None:
         raise _api_error(error)
 
 
+def check_metadata(metadata: Any) -> None:
+    """OpenAI's documented limits: 16 pairs, keys of 64 and values of 512 characters."""
+    if not isinstance(metadata, dict):
+        return
+    if len(metadata) > 16:
+        raise ApiError(
+            400,
+            "Invalid 'metadata': too many properties. Expected an object with at "
+            f"most 16 properties, but got {len(metadata)} instead.",
+            "object_above_max_properties",
+            "metadata",
+        )
+    for key, value in metadata.items():
+        for text, most in ((key, 64), (value, 512)):
+            if isinstance(text, str) and len(text) > most:
+                raise ApiError(
+                    400,
+                    f"Invalid 'metadata': string too long. Expected a string with "
+                    f"maximum length {most}, but got length {len(text)} instead.",
+                    "string_above_max_length",
+                    "metadata",
+                )
+
+
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole OpenAPI document, overlay applied."""

@@ -48,6 +48,9 @@ _MIGRATIONS = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
         created_at INTEGER NOT NULL, folder TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN method TEXT NOT NULL DEFAULT 'supervised';
+    """,
 )
 
 
@@ -83,6 +86,7 @@ class Job:
     fine_tuned_model: str | None = None
     result_file: str | None = None
     error: dict[str, Any] | None = None
+    method: str = "supervised"
 
 
 @dataclass(frozen=True)

@@ -114,20 +114,6 @@ def nested(fields: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def page_of(request: Request, default: int, most: int) -> tuple[int, str | None]:
-    """The query's `limit` and `after`. Raises ApiError (400)."""
-    text = request.query_params.get("limit", str(default))
-    limit = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
-    if not 1 <= limit <= most:
-        raise ApiError(
-            400,
-            f"Invalid 'limit': expected a number from 1 to {most}, but got '{text[:80]}' instead.",
-            "invalid_value",
-            "limit",
-        )
-    return limit, request.query_params.get("after")
-
-
 async def unless_gone(request: Request, futures: list[Future]) -> list[Any]:
     """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
     answer = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])

@@ -1,0 +1,40 @@
+"""The lab's own paths, beside OpenAI's: a look at the loss mask, and the end of the server."""
+
+import json
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from helpers.lab import rows, wire
+from helpers.lab.spec import ApiError
+
+if TYPE_CHECKING:
+    from helpers.lab.app import Lab
+
+
+class Own:
+    """/lab"""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab = lab
+
+    async def loss_mask(self, request: Request) -> Response:
+        """A training example as tokens, each with whether the loss is computed on it."""
+        body = await wire.read_json(request)
+        try:
+            row = rows.parse(json.dumps(body).encode())
+        except rows.RowError as error:
+            raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
+        tokenizer = self._lab.tokenizer
+        ids, trained = tokenizer.row_example(row)
+        tokens = [
+            {"id": id, "text": tokenizer.piece(id), "trained": learn}
+            for id, learn in zip(ids, trained, strict=True)
+        ]
+        return JSONResponse({"object": "lab.loss_mask", "tokens": tokens})
+
+    def stop(self, request: Request) -> Response:
+        """End the server cleanly; works where there are no signals."""
+        self._lab.stop()
+        return JSONResponse({"object": "lab.stop", "stopping": True})
