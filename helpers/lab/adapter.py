@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from helpers.lab.model import LINEARS, Dense, Llama
+from helpers.lab.model import LINEARS, Block, Dense, Llama
 
 RANK = 16
 SCALE = 2.0  # alpha / rank, with alpha = 32
@@ -53,13 +53,17 @@ def attach(model: Llama, adapter: Adapter) -> None:
         setattr(model.blocks[i], name, Tuned(weight, *pair))
 
 
-def merge(model: Llama, adapter: Adapter) -> set[int]:
-    """Add the adapter into the matrices of `model`; the layers that changed."""
+def layers(adapter: Adapter) -> list[int]:
+    """The layers that an adapter changes, in order."""
+    return sorted({i for i, _ in _places(adapter)})
+
+
+def merge(blocks: dict[int, Block], adapter: Adapter) -> None:
+    """Add the adapter into the matrices of the blocks of its layers."""
     for i, name in _places(adapter):
-        weight = getattr(model.blocks[i], name).weight
-        change = adapter[f"{i}.{name}.b"] @ adapter[f"{i}.{name}.a"] * SCALE
-        setattr(model.blocks[i], name, Dense((weight.float() + change).to(weight.dtype)))
-    return {i for i, _ in _places(adapter)}
+        weight = getattr(blocks[i], name).weight
+        a, b = (adapter[f"{i}.{name}.{part}"].to(weight.device) for part in "ab")
+        setattr(blocks[i], name, Dense((weight.float() + b @ a * SCALE).to(weight.dtype)))
 
 
 def save(folder: Path, adapter: Adapter, about: dict) -> None:

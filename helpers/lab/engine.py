@@ -7,10 +7,11 @@ models; it knows nothing of HTTP, chat messages or jobs.
 Shapes: S slots (answers in progress), T positions, L layers, K key/value heads, D head width.
 """
 
+import itertools
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.lab import adapter as adapters
-from helpers.lab.model import LINEARS, Dense, Llama, Packed, pick_dtype
+from helpers.lab.model import LINEARS, Block, Dense, Llama, Packed, load_blocks, pick_dtype
 from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
@@ -77,12 +78,14 @@ class Engine:
         self.tokenizer = Tokenizer(folder)
         self._packs = Packed.works(self.dtype)
         base = Llama.load(self.folder, self.dtype)
-        self._pack(base, range(base.config.layers))
+        self._pack(base.blocks)
         base.head = self._packed(base.head)
         self.context = base.config.context
         self._grammars = _Grammars(self.folder, self.tokenizer)
         self._batches: dict[Path | None, _Batch] = {None: _Batch(base, self.tokenizer)}
-        self._inbox: queue.SimpleQueue[_Sequence | None] = queue.SimpleQueue()
+        self._loading: dict[Path, list[_Sequence]] = {}  # who waits for a tuned model
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="tuned-model")
+        self._inbox: queue.SimpleQueue[_Sequence | _Loaded | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -94,6 +97,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the thread; unfinished requests are cancelled."""
+        self._loader.shutdown(cancel_futures=True)
         self._inbox.put(None)
         self._thread.join()
 
@@ -106,13 +110,11 @@ class Engine:
             busy = any(batch.busy for batch in self._batches.values())
             try:
                 while True:
-                    sequence = self._inbox.get(block=not busy)
-                    if sequence is None:
-                        for batch in self._batches.values():
-                            batch.drop_all()
-                        return
-                    self._place(sequence)
-                    busy = True
+                    came = self._inbox.get(block=not busy)
+                    if came is None:
+                        return self._drop_all()
+                    self._place(came) if isinstance(came, _Sequence) else self._welcome(came)
+                    busy = any(batch.busy for batch in self._batches.values())
             except queue.Empty:
                 pass
             for batch in list(self._batches.values()):
@@ -120,20 +122,47 @@ class Engine:
                     with torch.inference_mode():
                         batch.step()
 
+    def _drop_all(self) -> None:
+        for batch in self._batches.values():
+            batch.drop_all()
+        for sequence in itertools.chain(*self._loading.values()):
+            sequence.future.cancel()
+
     def _place(self, sequence: "_Sequence") -> None:
-        """Hand a new request to the batch of its model, loading the model when needed."""
+        """Hand a new request to the batch of its model, or let it wait until that is loaded."""
         request = sequence.request
         try:
             if request.grammar is not None:
                 sequence.matcher = self._grammars.matcher(request.grammar)
-            if request.adapter not in self._batches:
-                self._forget_idle()
-                self._batches[request.adapter] = _Batch(self._tuned(request.adapter), self.tokenizer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this request
+            return _deliver(sequence, error)
+        if request.adapter in self._batches:
             batch = self._batches.pop(request.adapter)
             self._batches[request.adapter] = batch  # last in the dict: most recently used
             batch.waiting.append(sequence)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this request
-            sequence.future.set_exception(error)
+        elif request.adapter in self._loading:
+            self._loading[request.adapter].append(sequence)
+        else:
+            self._loading[request.adapter] = [sequence]
+            self._loader.submit(self._load, request.adapter)
+
+    def _load(self, folder: Path) -> None:
+        """Load a tuned model beside the engine's thread: answers in progress go on meanwhile."""
+        try:
+            with torch.inference_mode():
+                self._inbox.put(_Loaded(folder, self._tuned(folder)))
+        except Exception as error:  # noqa: BLE001 - reported to those who asked for the model
+            self._inbox.put(_Loaded(folder, error))
+
+    def _welcome(self, loaded: "_Loaded") -> None:
+        waiting = self._loading.pop(loaded.folder)
+        if isinstance(loaded.model, Exception):
+            for sequence in waiting:
+                _deliver(sequence, loaded.model)
+            return
+        self._forget_idle()
+        batch = self._batches[loaded.folder] = _Batch(loaded.model, self.tokenizer)
+        batch.waiting += waiting
 
     def _forget_idle(self) -> None:
         idle = [key for key, batch in self._batches.items() if key is not None and not batch.busy]
@@ -142,17 +171,17 @@ class Engine:
 
     def _tuned(self, folder: Path) -> Llama:
         """The base with an adapter merged in; layers it does not touch are shared."""
-        base = self._batches[None].model
-        fresh = Llama.load(self.folder, self.dtype)
-        changed = adapters.merge(fresh, adapters.load(folder))
-        self._pack(fresh, changed)
-        blocks = [fresh.blocks[i] if i in changed else b for i, b in enumerate(base.blocks)]
+        base, adapter = self._batches[None].model, adapters.load(folder)
+        changed = load_blocks(self.folder, self.dtype, base.device, adapters.layers(adapter))
+        adapters.merge(changed, adapter)
+        self._pack(changed.values())
+        blocks = [changed.get(i, block) for i, block in enumerate(base.blocks)]
         return Llama(base.config, base.embedding, blocks, base.norm, base.head)
 
-    def _pack(self, model: Llama, layers: range | set[int]) -> None:
-        for i in layers:
+    def _pack(self, blocks: Iterable[Block]) -> None:
+        for block in blocks:
             for name in LINEARS:
-                setattr(model.blocks[i], name, self._packed(getattr(model.blocks[i], name)))
+                setattr(block, name, self._packed(getattr(block, name)))
 
     def _packed(self, linear: Dense) -> Dense | Packed:
         return Packed(linear.weight) if self._packs else linear
@@ -196,6 +225,14 @@ class _Sequence:
     @property
     def generated(self) -> list[int]:
         return self.tokens[len(self.request.prompt) :]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A tuned model, or why it could not be loaded."""
+
+    folder: Path
+    model: Llama | Exception
 
 
 class _Prefixes:

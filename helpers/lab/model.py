@@ -8,13 +8,13 @@ V vocabulary.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 
 # attend(layer, q (N, H, D), k (N, K, D), v (N, K, D)) -> (N, H, D)
@@ -121,15 +121,15 @@ class Llama:
         self._sin = angles.sin().repeat(1, 2)[:, None].to(self.dtype)
 
     @classmethod
-    def load(cls, folder: Path, dtype: torch.dtype, device: str = "cpu") -> "Llama":
+    def load(cls, folder: Path, dtype: torch.dtype, device: str | torch.device = "cpu") -> "Llama":
         """Read a Hugging Face folder (config.json, model.safetensors) of the Llama family."""
         config = Config.read(folder)
-        raw = load_file(Path(folder) / "model.safetensors", device=device)
-        raw = {name: tensor.to(dtype) for name, tensor in raw.items()}
-        blocks = [_block(raw, f"model.layers.{i}.") for i in range(config.layers)]
-        embedding = raw["model.embed_tokens.weight"]
-        head = Dense(raw.get("lm_head.weight", embedding))
-        return cls(config, embedding, blocks, raw["model.norm.weight"], head)
+        with _Weights(folder, dtype, device) as weights:
+            blocks = [_block(weights, i) for i in range(config.layers)]
+            embedding = weights["model.embed_tokens.weight"]
+            tied = "lm_head.weight" not in weights
+            head = Dense(embedding if tied else weights["lm_head.weight"])
+            return cls(config, embedding, blocks, weights["model.norm.weight"], head)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(N,) token ids -> (N, C)."""
@@ -165,15 +165,45 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-right, left), dim=-1) * sin
 
 
-def _block(raw: dict[str, Tensor], name: str) -> Block:
+class _Weights:
+    """The tensors of a folder by name, each read from the disk when it is asked for."""
+
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str | torch.device) -> None:
+        self._path, self._dtype, self._device = Path(folder) / "model.safetensors", dtype, device
+
+    def __enter__(self) -> "_Weights":
+        self._file = safe_open(self._path, "pt", device=str(self._device)).__enter__()
+        self._names = set(self._file.keys())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._file.get_tensor(name).to(self._dtype)
+
+
+def load_blocks(folder: Path, dtype: torch.dtype, device: str | torch.device,
+                layers: Iterable[int]) -> dict[int, Block]:  # fmt: skip
+    """Some layers of a Hugging Face folder, by their number."""
+    with _Weights(folder, dtype, device) as weights:
+        return {i: _block(weights, i) for i in layers}
+
+
+def _block(weights: _Weights, i: int) -> Block:
+    name = f"model.layers.{i}."
+
     def joined(*parts: str) -> Dense:
-        return Dense(torch.cat([raw.pop(f"{name}{part}.weight") for part in parts]))
+        return Dense(torch.cat([weights[f"{name}{part}.weight"] for part in parts]))
 
     return Block(
-        norm1=raw[name + "input_layernorm.weight"],
+        norm1=weights[name + "input_layernorm.weight"],
         qkv=joined("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
         out=joined("self_attn.o_proj"),
-        norm2=raw[name + "post_attention_layernorm.weight"],
+        norm2=weights[name + "post_attention_layernorm.weight"],
         gate_up=joined("mlp.gate_proj", "mlp.up_proj"),
         down=joined("mlp.down_proj"),
     )
