@@ -107,10 +107,11 @@ class Backend:
         usd = _if_known(lambda: costs.request_cost(asked, prompt_tokens, completion_tokens))
         return None if usd is None else n * usd
 
-    def confirm(self, what: str, usd: float | None) -> None:
+    def confirm(self, what: str, usd: float | None, agreed: bool = False) -> None:
         """Show what a step will cost and ask for a yes; on the lab nothing is asked.
 
         `usd=None`: the registry knows no price, as for a host of the student's own; so it says.
+        `agreed`: the yes was given elsewhere (a command line's `--yes`), so nothing is asked.
         Raises WorkbookError when the answer is not yes, or nobody can be asked.
         """
         if self.is_lab:
@@ -118,7 +119,7 @@ class Backend:
         self._confirmed.clear()
         price = "at a price this course does not know" if usd is None else f"about ${usd:,.2f}"
         question = f"{what}: {price} on {self.title}. Type yes to go on: "
-        if _ask(question).strip().casefold() not in YES:
+        if not agreed and _ask(question).strip().casefold() not in YES:
             raise WorkbookError(
                 f"Not confirmed, so nothing was spent: {what}. Run the cell again to go on."
             )

@@ -1,7 +1,7 @@
 """Fine-tuning jobs as a student watches them: live progress, the result file, the loss mask.
 
 Works with any backend through the plain `openai` client. Knows how jobs report; creates none and
-knows nothing of what they train.
+knows nothing of what they train. `python -m helpers.jobs` creates and follows them without Python.
 """
 
 import base64
@@ -72,12 +72,17 @@ def results(client: "OpenAI", job: "FineTuningJob") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    return pd.read_csv(io.StringIO(result_text(client, job)))
+
+
+def result_text(client: "OpenAI", job: "FineTuningJob") -> str:
+    """The job's result file as it is, CSV. Raises WorkbookError for a job without one."""
     if not job.result_files:
         raise WorkbookError(
             f"Job {job.id} has no result file: its status is {job.status}. "
             "Only a job that succeeded writes one."
         )
-    return pd.read_csv(io.StringIO(decode(client.files.content(job.result_files[0]).read())))
+    return decode(client.files.content(job.result_files[0]).read())
 
 
 def decode(content: bytes) -> str:
@@ -190,3 +195,9 @@ def _curve(rows: "pd.DataFrame") -> str:
     if len(rows) < 2:
         return ""
     return charts.as_html(charts.loss_curve(rows), f"Loss by step, now at step {rows.step.iloc[-1]}.")
+
+
+if __name__ == "__main__":
+    from helpers.jobs_cli import main  # here: only the command line needs it
+
+    raise SystemExit(main())

@@ -1,0 +1,532 @@
+"""The jobs' command line: `python -m helpers.jobs`, then what it shall do, on any backend.
+
+The successor of `openai api fine_tunes.*`. Says what happens on standard output, and progress on
+standard error; with --json there is JSON on standard output and nothing else.
+
+Exit status: 0 done (followed: succeeded), 1 the job failed, 2 the command could not be carried out,
+3 the job was cancelled, 4 refused: the file has errors, or nobody agreed to the price.
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers import backends, costs, jobs, models
+from helpers.errors import WorkbookError
+
+if TYPE_CHECKING:
+    from openai.types.fine_tuning import FineTuningJob
+
+    from helpers.report import Report
+
+FAILED, ERROR, CANCELLED, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
+STATUS = {"failed": FAILED, "cancelled": CANCELLED}
+_SHOWN = 5  # findings and events that are printed
+
+
+class Refused(WorkbookError):
+    """The file has errors, or nobody agreed to the price: nothing was sent."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command; the value is the exit status."""
+    import openai
+
+    chosen = _parser().parse_args(arguments)
+    try:
+        return chosen.run(chosen)
+    except WorkbookError as error:
+        return _say(error, REFUSED if isinstance(error, Refused) else ERROR)
+    except openai.OpenAIError as error:
+        return _say(_sentence(error, chosen), ERROR)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `… | head` has seen enough
+            sys.stderr.close()
+            return 0
+        return _say(f"{error.filename or 'A file'}: {error.strerror}.", ERROR)
+    except KeyboardInterrupt:
+        return _say("stopped", INTERRUPTED)
+
+
+def _say(error: object, status: int) -> int:
+    print(f"error: {error}" if status in (ERROR, REFUSED) else error, file=sys.stderr)
+    return status
+
+
+def _sentence(error: Exception, chosen: argparse.Namespace) -> str:
+    """What the server's refusal means at a command line."""
+    import openai
+
+    if isinstance(error, openai.AuthenticationError):
+        name = backends.KEY_NAMES.get(_backend_name(chosen), "")
+        return "The key was not accepted (401). " + (
+            f"Check {name}." if name else "Another lab has taken its place: try again.")
+    if isinstance(error, openai.APIConnectionError):
+        return "The server can't be reached, or did not answer in time. Nothing is known to be lost."
+    return backends.sentence(error)
+
+
+def _backend_name(chosen: argparse.Namespace) -> str:
+    return chosen.connected.name if getattr(chosen, "connected", None) else chosen.backend or ""
+
+
+# The commands and their options
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.jobs", description="Fine-tuning jobs on any backend.",
+        epilog="Exit status: 0 done (followed: succeeded), 1 the job failed, 2 the command could "
+        "not be carried out, 3 the job was cancelled, 4 refused: the file has errors, or nobody "
+        "agreed to the price, 130 stopped with Ctrl-C (a job goes on).")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], told: str,
+                what: str | None = None, help: str | None = None) -> argparse.ArgumentParser:
+        its = commands.add_parser(name, help=told, description=told)
+        if what:
+            its.add_argument(what.lower(), metavar=what, help=help)
+        its.add_argument("--backend", choices=backends.NAMES,
+                         help="default: WORKBOOK_BACKEND, or the notebooks' choice, or lab")
+        its.add_argument("--json", action="store_true", help="JSON on standard output")
+        its.set_defaults(run=run)
+        return its
+
+    upload = command("upload", _upload, "Check a training file and upload it.", "FILE")
+    upload.add_argument("--model", help="check its limits and count its tokens, too")
+    create = command("create", _create, "Start a job; a file is checked and uploaded first.",
+                     "FILE", "a file, or the id of an uploaded one")
+    create.add_argument("--model", help="what to tune; default: the backend's base model")
+    create.add_argument("--validation", metavar="FILE", help="a file or id: loss is measured on it")
+    create.add_argument("--suffix", help="a part of the new model's name")
+    create.add_argument("--epochs", type=_setting(int), metavar="N", help="default: auto")
+    create.add_argument("--batch-size", type=_setting(int), metavar="N", help="default: auto")
+    create.add_argument("--learning-rate-multiplier", type=_setting(float), metavar="X",
+                        help="default: auto")
+    create.add_argument("--method", choices=["supervised", "dpo"], default="supervised")
+    create.add_argument("--beta", type=_setting(float), metavar="X",
+                        help="dpo: how close to stay to the base model; default: auto")
+    create.add_argument("--seed", type=int, metavar="N", help="the same seed, the same job")
+    create.add_argument("--metadata", type=_pair, action="append", default=[],
+                        metavar="KEY=VALUE", help="a label; may be given again")
+    create.add_argument("--yes", action="store_true", help="agree to the price beforehand")
+    create.add_argument("--follow", action="store_true", help="stay until the job has ended")
+    for its in (upload, create):
+        its.add_argument("--force", action="store_true", help="also with errors in the file")
+    follow = command("follow", _follow, "Watch a job until it has ended.", "JOB")
+    for its in (create, follow):
+        its.add_argument("--every", type=_number(float), default=None, metavar="SECONDS",
+                         help="between two looks; default: 1 on the lab, 5 elsewhere")
+    listing = command("list", _list, "The newest jobs.")
+    listing.add_argument("--limit", type=_number(int), default=20, metavar="N",
+                         help="how many (default 20)")
+    command("show", _show, "One job with its last events.", "JOB")
+    command("cancel", _cancel, "End a job that has not ended.", "JOB")
+    results = command("results", _results, "Print a job's result file (CSV).", "JOB")
+    results.add_argument("--save", type=Path, metavar="FILE", help="write it there instead")
+    return parser
+
+
+def _setting(kind: type) -> Callable[[str], Any]:
+    """A number, or `auto`."""
+    return lambda text: text if text == "auto" else _number(kind)(text)
+
+
+def _number(kind: type) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"a number above 0, not {text!r}")
+        return value
+
+    return read
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, found, value = text.partition("=")
+    if not found or not key:
+        raise argparse.ArgumentTypeError(f"KEY=VALUE, not {text!r}")
+    return key, value
+
+
+def _connect(chosen: argparse.Namespace) -> backends.Backend:
+    """The backend; what `connect` says of it goes to standard error."""
+    if getattr(chosen, "connected", None) is None:
+        with contextlib.redirect_stdout(sys.stderr):
+            _, chosen.connected = backends.connect(chosen.backend)
+    return chosen.connected
+
+
+def _print_json(value: Any) -> None:
+    value = value.to_dict(mode="json") if hasattr(value, "to_dict") else value
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+# Files
+
+def _upload(chosen: argparse.Namespace) -> int:
+    path = Path(chosen.file)
+    _checked(path, chosen.model, chosen.force, {})
+    file = _send(_connect(chosen), path)
+    if chosen.json:
+        _print_json(file)
+    else:
+        print(f"uploaded {path.name} ({file.bytes:,} bytes): {file.id}")
+        print(f"Next: python -m helpers.jobs create {file.id}")
+    return 0
+
+
+def _checked(path: Path, model: str | None, force: bool, job: dict[str, Any]) -> "Report":
+    """The doctor's report on a file. Raises Refused when there are errors, unless forced."""
+    from helpers import dataset, dataset_cli
+
+    try:
+        known = model and models.get(model).id
+    except models.UnknownModel:  # a host's own model: no limits or prices are known
+        known = None
+    report = dataset.check(path, known, job=job)
+    wrong = [finding for finding in report.findings if finding.severity == "error"]
+    for finding in wrong[:_SHOWN]:
+        print(dataset_cli.text_of(finding, str(path), sys.stderr.isatty()), file=sys.stderr)
+    print(report.summary, file=sys.stderr)
+    if path.suffix.lower() != ".jsonl":
+        raise WorkbookError(f"Jobs are trained on .jsonl files, and {path.name} is none. Make one: "
+                            f"python -m helpers.dataset prepare {path}")
+    if wrong and not force:
+        raise Refused(f"{path.name} has errors, so nothing was sent. All of them: python -m "
+                      f"helpers.dataset check {path}. --force sends it as it is.")
+    return report
+
+
+def _send(backend: backends.Backend, path: Path) -> Any:
+    with path.open("rb") as bytes_of:
+        file = backend.client.files.create(file=(path.name, bytes_of), purpose="fine-tune")
+    if backend.name == "azure":  # a job on a file that is still being read is refused there
+        file = backend.client.files.wait_for_processing(file.id)
+    return file
+
+
+def _is_id(text: str) -> bool:
+    return not Path(text).exists() and re.fullmatch(r"file-?[A-Za-z0-9_-]+", text) is not None
+
+
+# Jobs
+
+def _create(chosen: argparse.Namespace) -> int:
+    if chosen.beta is not None and chosen.method != "dpo":
+        raise WorkbookError("--beta belongs to --method dpo.")
+    backend = None
+    if any(_is_id(name) for name in (chosen.file, chosen.validation) if name):
+        backend = _connect(chosen)  # else the files are looked at first
+    model = chosen.model or (backend.model if backend else None)
+    about = {"suffix": chosen.suffix, "metadata": dict(chosen.metadata) or None}
+    report = None if _is_id(chosen.file) else _checked(
+        Path(chosen.file), model, chosen.force, about)
+    if chosen.validation and not _is_id(chosen.validation):
+        _checked_validation(Path(chosen.validation), chosen.force)
+    backend = _connect(chosen)
+    backend.model = chosen.model or backend.model
+    _agree(backend, chosen, report)
+    body = _body(chosen, backend)
+    job = backend.client.fine_tuning.jobs.create(**body)
+    if chosen.json:
+        _print_json(job)
+    else:
+        print(f"created {job.id}: {job.model} on {chosen.file}")
+    if chosen.follow:
+        return _until_ended(chosen, job.id)
+    if not chosen.json:
+        print(f"Next: python -m helpers.jobs follow {job.id}{_same_backend(chosen)}")
+    return 0
+
+
+def _checked_validation(path: Path, force: bool) -> None:
+    """As `_checked`, but a validation file may have few examples."""
+    from helpers import dataset
+
+    if set(dataset.check(path).codes) - {"too-few", "few"} or path.suffix.lower() != ".jsonl":
+        _checked(path, None, force, {})
+
+
+def _body(chosen: argparse.Namespace, backend: backends.Backend) -> dict[str, Any]:
+    """The request; what was left to the server is left out."""
+    names = {"n_epochs": chosen.epochs, "batch_size": chosen.batch_size,
+             "learning_rate_multiplier": chosen.learning_rate_multiplier, "beta": chosen.beta}
+    method: dict[str, Any] | None = {"type": chosen.method}
+    if given := {name: value for name, value in names.items() if value is not None}:
+        method[chosen.method] = {"hyperparameters": given}
+    elif chosen.method == "supervised":  # what every host means when nothing is said
+        method = None
+    body = {"model": backend.model, "suffix": chosen.suffix, "seed": chosen.seed,
+            "metadata": dict(chosen.metadata) or None, "method": method}
+    for key, name in (("training_file", chosen.file), ("validation_file", chosen.validation)):
+        if name:
+            body[key] = name if _is_id(name) else _send(backend, Path(name)).id
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _agree(backend: backends.Backend, chosen: argparse.Namespace, report: "Report | None") -> None:
+    """Show the price of a hosted job and have it agreed to. Raises Refused when it is not."""
+    if backend.is_lab:
+        return
+    usd = _price(backend, chosen, report)
+    price = "at a price that is not known here" if usd is None else f"about {costs.usd(usd)}"
+    what = f"A job on {backend.model}"
+    print(f"{what}: {price} on {backend.title}.", file=sys.stderr)
+    if not chosen.yes:
+        if not sys.stdin.isatty():
+            raise Refused("Nobody can be asked here: --yes agrees to the price beforehand.")
+        print("Type yes to go on: ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().casefold() not in backends.YES:
+            raise Refused("Not confirmed, so nothing was sent.")
+    backend.confirm(what, usd, agreed=True)
+
+
+def _price(backend: backends.Backend, chosen: argparse.Namespace, report: "Report | None"
+           ) -> float | None:
+    """USD, by the file's tokens under the model's limit; None where a price or the file is not known."""
+    from helpers import dataset
+
+    try:
+        prefix = "azure/" if backend.name == "azure" else ""
+        model = models.get(prefix + backend.model).id
+    except models.UnknownModel:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        if report is None:
+            path = Path(folder) / "training.jsonl"
+            path.write_bytes(backend.client.files.content(chosen.file).read())
+            report = dataset.check(path, model)
+        elif report.model != model:
+            report = dataset.check(chosen.file, model)
+    if not len(report.counts):
+        return None
+    epochs = chosen.epochs if isinstance(chosen.epochs, int) else None
+    try:
+        return report.cost(epochs).usd
+    except models.NoPrice:
+        return None
+
+
+def _list(chosen: argparse.Namespace) -> int:
+    client, found = _connect(chosen).client, []
+    for job in client.fine_tuning.jobs.list(limit=min(100, chosen.limit)):
+        found.append(job)
+        if len(found) == chosen.limit:
+            break
+    if chosen.json:
+        _print_json([job.to_dict(mode="json") for job in found])
+        return 0
+    for job in found:
+        print(f"{job.id}  {job.status:<16}  {_day(job.created_at)}  "
+              f"{job.fine_tuned_model or job.model}")
+    if not found:
+        print("No jobs yet. Start one: python -m helpers.jobs create FILE")
+    return 0
+
+
+def _show(chosen: argparse.Namespace) -> int:
+    client = _connect(chosen).client
+    job = client.fine_tuning.jobs.retrieve(chosen.job)
+    if chosen.json:
+        _print_json(job)
+        return 0
+    hyper = _hyperparameters(job)
+    lines = {
+        "job": job.id, "status": job.status.replace("_", " "), "model": job.model,
+        "fine-tuned model": job.fine_tuned_model, "method": job.method and job.method.type,
+        "hyperparameters": ", ".join(f"{name} {value}" for name, value in hyper.items()),
+        "seed": job.seed, "training file": job.training_file,
+        "validation file": job.validation_file, "created": _day(job.created_at),
+        "finished": job.finished_at and _day(job.finished_at),
+        "trained tokens": job.trained_tokens and f"{job.trained_tokens:,}",
+        "metadata": job.metadata and ", ".join(f"{k}={v}" for k, v in job.metadata.items()),
+        "result file": ", ".join(job.result_files),
+        "error": job.error and job.error.message,
+    }
+    for name, value in lines.items():
+        if value not in (None, ""):
+            print(f"{name:<18}{value}")
+    events = client.fine_tuning.jobs.list_events(job.id, limit=_SHOWN).data
+    for event in reversed(events):
+        print(f"  {_day(event.created_at)}  {event.message}")
+    return 0
+
+
+def _hyperparameters(job: "FineTuningJob") -> dict[str, Any]:
+    """The settings, from `method` or from where they stood before."""
+    its = getattr(job.method, job.method.type, None) if job.method else None
+    settings = (its and its.hyperparameters) or job.hyperparameters
+    return {name: value for name, value in settings.to_dict().items() if value is not None}
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _cancel(chosen: argparse.Namespace) -> int:
+    job = _connect(chosen).client.fine_tuning.jobs.cancel(chosen.job)
+    if chosen.json:
+        _print_json(job)
+    else:
+        print(f"{job.id}: {job.status}")
+    return 0
+
+
+def _results(chosen: argparse.Namespace) -> int:
+    if chosen.save and chosen.save.exists():
+        raise WorkbookError(f"{chosen.save} is there already: nothing is written over it.")
+    client = _connect(chosen).client
+    job = client.fine_tuning.jobs.retrieve(chosen.job)
+    table = jobs.result_text(client, job)
+    if chosen.save:
+        chosen.save.write_text(table, encoding="utf-8")
+        print(f"wrote {chosen.save}", file=sys.stderr)
+    if chosen.json:
+        _print_json(list(csv.DictReader(io.StringIO(table))))
+    elif not chosen.save:
+        print(table, end="")
+    return 0
+
+
+# Following
+
+def _follow(chosen: argparse.Namespace) -> int:
+    return _until_ended(chosen, chosen.job)
+
+
+def _until_ended(chosen: argparse.Namespace, job_id: str) -> int:
+    """Tell what happens to a job until it has ended; the value is the exit status."""
+    import openai
+
+    again = f"Follow it again: python -m helpers.jobs follow {job_id}{_same_backend(chosen)}"
+    try:
+        job = _watch(chosen, job_id)
+    except KeyboardInterrupt:
+        print(f"\nStopped watching; the job goes on. {again}", file=sys.stderr)
+        return INTERRUPTED
+    except openai.APIConnectionError:
+        raise WorkbookError(f"The server can't be reached; a job goes on without it being "
+                            f"watched. {again}") from None
+    if chosen.json:
+        _print_json(job)
+    elif job.status == "succeeded":
+        print(f"succeeded: {job.fine_tuned_model}")
+        print(f"Next: python -m helpers.jobs results {job_id}{_same_backend(chosen)}")
+    else:
+        reason = f": {job.error.message}" if job.error and job.error.message else ""
+        print(f"{job.status}{reason}")
+    return STATUS.get(job.status, 0)
+
+
+def _same_backend(chosen: argparse.Namespace) -> str:
+    return f" --backend {chosen.backend}" if chosen.backend else ""
+
+
+def _watch(chosen: argparse.Namespace, job_id: str) -> "FineTuningJob":
+    backend = _connect(chosen)
+    every = chosen.every or (1.0 if backend.is_lab else 5.0)
+    known: set[str] = set()
+    with contextlib.closing(_Bar() if sys.stderr.isatty() else _Lines()) as display:
+        while True:
+            job = backend.client.fine_tuning.jobs.retrieve(job_id)
+            for event in _news(backend.client, job_id, known):
+                if chosen.json:
+                    _print_json(event)
+                display.tell(event)
+            display.look(job)
+            if job.status in jobs.ENDED:
+                return job
+            time.sleep(every)
+
+
+def _news(client: Any, job_id: str, known: set[str]) -> list[Any]:
+    """The events that were not told yet, oldest first."""
+    new = []
+    for event in client.fine_tuning.jobs.list_events(job_id, limit=100):
+        if event.id in known:
+            break
+        new.append(event)
+    known.update(event.id for event in new)
+    return new[::-1]
+
+
+def _numbers(event: Any) -> dict[str, Any]:
+    """An event's step and losses; empty where it has none."""
+    data = event.data if isinstance(event.data, dict) else {}
+    return data if event.type == "metrics" and "step" in data else {}
+
+
+def _losses(data: dict[str, Any]) -> str:
+    return " · ".join(f"{name} {data[name]:.3f}" for name in ("train_loss", "valid_loss")
+                      if isinstance(data.get(name), (int, float)))
+
+
+class _Bar:
+    """For a terminal: messages, and below them one bar with the losses."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=None, unit=" steps", file=sys.stderr, leave=False,
+                         bar_format="{desc} {percentage:3.0f}%|{bar:24}| {n_fmt} of {total_fmt} "
+                         "[{elapsed}<{remaining}{postfix}]")
+        self._bar.clear()
+        self._bar.disable = True  # until there is something to draw
+
+    def tell(self, event: Any) -> None:
+        if data := _numbers(event):
+            if self._bar.disable and data.get("total_steps"):
+                self._bar.disable = False
+                self._bar.reset(data["total_steps"])
+            self._bar.n = data["step"]
+            self._bar.set_postfix_str(_losses(data), refresh=False)
+        else:
+            self._bar.write(event.message, file=sys.stderr)
+
+    def look(self, job: "FineTuningJob") -> None:
+        self._bar.set_description_str(job.status.replace("_", " "), refresh=False)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """Elsewhere: a line a message, and one for about every tenth of the steps."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def tell(self, event: Any) -> None:
+        data = _numbers(event)
+        if not data:
+            print(event.message, file=sys.stderr, flush=True)
+            return
+        step, steps = data["step"], data.get("total_steps") or 0
+        if step >= self._told + max(1, steps / 10) or step == steps:
+            self._told = step
+            of = f" of {steps}" if steps else ""
+            print(f"step {step}{of} · {_losses(data)}", file=sys.stderr, flush=True)
+
+    def look(self, job: "FineTuningJob") -> None:
+        """Messages tell it all."""
+
+    def close(self) -> None:
+        """Nothing stands half-written."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
