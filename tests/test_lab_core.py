@@ -160,7 +160,7 @@ def test_a_seed_makes_sampling_repeatable(engine, tokenizer):
 def test_pieces_add_up_to_the_text_and_stop_strings_are_never_sent(engine, tokenizer):
     pieces: list[str] = []
     request = Request(prompt(tokenizer, "Count from 1 to 9."), 40, temperature=0,
-                      stop=("5",), on_text=pieces.append)  # fmt: skip
+                      stop=("5",), on_text=lambda text, _: pieces.append(text))  # fmt: skip
     completion = engine.submit(request).result(60)
     assert "".join(pieces) == completion.text and "5" not in completion.text
     assert len(pieces) > 1
@@ -184,6 +184,19 @@ def test_logprobs_are_of_the_chosen_tokens(engine, tokenizer):
     for entry in engine.submit(request).result(60).logprobs:
         assert entry.top[0] == (entry.text, entry.logprob) and entry.logprob <= 0
         assert len(entry.top) == 3
+
+
+def test_logprobs_come_with_their_text_and_end_where_it_is_cut(engine, tokenizer):
+    got: list[tuple[str, list]] = []
+    request = Request(prompt(tokenizer, "Count from 1 to 9."), 40, temperature=0, top_logprobs=0,
+                      stop=("5",), on_text=lambda *piece: got.append(piece))  # fmt: skip
+    completion = engine.submit(request).result(60)
+    assert "".join(entry.text for entry in completion.logprobs) == completion.text
+    assert [entry for _, logprobs in got for entry in logprobs] == completion.logprobs
+    so_far = named = ""
+    for text, logprobs in got:  # the tokens named never run ahead of the text sent
+        so_far, named = so_far + text, named + "".join(entry.text for entry in logprobs)
+        assert so_far.startswith(named)
 
 
 def test_one_bad_request_leaves_the_engine_alive(engine, tokenizer):

@@ -504,7 +504,7 @@ def _start(chosen: Plan, submit: Submit) -> tuple[asyncio.Queue, list[Future]]:
 
     futures = []
     for index, request in enumerate(chosen.requests):
-        request.on_text = lambda piece, index=index: tell(index, piece)
+        request.on_text = lambda piece, _, index=index: tell(index, piece)
         future = submit(request)
         future.add_done_callback(lambda done, index=index: tell(index, done))
         futures.append(future)

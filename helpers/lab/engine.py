@@ -7,8 +7,12 @@ models; it knows nothing of HTTP, chat messages or jobs.
 Shapes: S slots (answers in progress), T positions, L layers, K key/value heads, D head width.
 """
 
+import bisect
+import contextlib
+import ctypes
 import itertools
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,8 +31,8 @@ from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
 CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
-CACHED_TOKENS = 4096  # prompt tokens remembered per model (about 23 KB each)
-TOTAL_TOKENS = 16384  # bound on slots times the longest sequence
+CACHED_TOKENS = 8192  # prompt tokens remembered, of all models together (about 23 KB each)
+TOTAL_TOKENS = 16384  # bound on slots times the longest sequence, of all models together
 WORTH_SHARING = 32  # a shared beginning shorter than this is not worth waiting for
 MODELS = 3  # tuned models kept in memory beside the base
 
@@ -46,7 +50,8 @@ class Request:
     top_logprobs: int | None = None
     grammar: str | None = None  # an llguidance grammar that the answer must follow
     adapter: Path | None = None
-    on_text: Callable[[str], None] | None = None  # called from the engine's thread
+    # Called from the engine's thread with each piece of text and the logprobs of its tokens.
+    on_text: Callable[[str, list["TokenLogprob"]], None] | None = None
 
 
 @dataclass
@@ -82,7 +87,9 @@ class Engine:
         base.head = self._packed(base.head)
         self.context = base.config.context
         self._grammars = _Grammars(self.folder, self.tokenizer)
-        self._batches: dict[Path | None, _Batch] = {None: _Batch(base, self.tokenizer)}
+        self._prefixes = _Prefixes()
+        self._batches: dict[Path | None, _Batch] = {}
+        self._batches[None] = self._batch(base)
         self._loading: dict[Path, list[_Sequence]] = {}  # who waits for a tuned model
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="tuned-model")
         self._inbox: queue.SimpleQueue[_Sequence | _Loaded | None] = queue.SimpleQueue()
@@ -108,6 +115,8 @@ class Engine:
     def _run(self) -> None:
         while True:
             busy = any(batch.busy for batch in self._batches.values())
+            if not busy:
+                _give_back_memory()
             try:
                 while True:
                     came = self._inbox.get(block=not busy)
@@ -161,13 +170,16 @@ class Engine:
                 _deliver(sequence, loaded.model)
             return
         self._forget_idle()
-        batch = self._batches[loaded.folder] = _Batch(loaded.model, self.tokenizer)
+        batch = self._batches[loaded.folder] = self._batch(loaded.model)
         batch.waiting += waiting
+
+    def _batch(self, model: Llama) -> "_Batch":
+        return _Batch(model, self.tokenizer, self._prefixes, self._batches)
 
     def _forget_idle(self) -> None:
         idle = [key for key, batch in self._batches.items() if key is not None and not batch.busy]
         for key in idle[: max(0, len(self._batches) - MODELS)]:
-            del self._batches[key]
+            self._prefixes.forget(self._batches.pop(key))
 
     def _tuned(self, folder: Path) -> Llama:
         """The base with an adapter merged in; layers it does not touch are shared."""
@@ -217,6 +229,8 @@ class _Sequence:
     cached: int = 0
     sent: int = 0  # characters already handed to on_text
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)  # characters of text after each of these tokens
+    told: int = 0  # logprobs already handed to on_text
 
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt)
@@ -235,45 +249,64 @@ class _Loaded:
     model: Llama | Exception
 
 
+@dataclass(eq=False)
+class _Prefix:
+    """The beginning of a prompt as one model has read it: tokens (T,), k and v (L, K, T, D)."""
+
+    reader: "_Batch"
+    tokens: np.ndarray
+    k: Tensor
+    v: Tensor
+
+
 class _Prefixes:
-    """Keys and values of prompts read lately, to be reused by prompts that begin alike."""
+    """Prompts that were read lately, by any model, to be reused by prompts that begin alike."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[np.ndarray, Tensor, Tensor]] = []  # tokens, (L, K, T, D) twice
+        self._entries: list[_Prefix] = []  # the one used last is the last
 
-    def longest(self, tokens: np.ndarray) -> tuple[int, Tensor | None, Tensor | None]:
+    def longest(self, reader: "_Batch", tokens: np.ndarray) -> tuple[int, _Prefix | None]:
         """The longest remembered beginning of `tokens`, at most all but its last token."""
         best, found = 0, None
         for entry in self._entries:
-            length = min(_common(tokens, entry[0]), len(tokens) - 1)
-            if length > best:
-                best, found = length, entry
-        if found is None:
-            return 0, None, None
-        self._entries.sort(key=lambda entry: entry is found)  # stable: the used one goes last
-        return best, found[1], found[2]
+            if entry.reader is reader:
+                length = min(_common(tokens, entry.tokens), len(tokens) - 1)
+                if length > best:
+                    best, found = length, entry
+        if found:
+            self._entries.sort(key=lambda entry: entry is found)  # stable: the used one goes last
+        return best, found
 
-    def remember(self, tokens: np.ndarray, k: Tensor, v: Tensor) -> None:
-        if len(tokens) > CACHED_TOKENS:
+    def remember(self, prefix: _Prefix) -> None:
+        if len(prefix.tokens) > CACHED_TOKENS:
             return
-        self._entries.append((tokens, k.clone(), v.clone()))
-        while sum(len(entry[0]) for entry in self._entries) > CACHED_TOKENS:
+        self._entries.append(prefix)
+        while sum(len(entry.tokens) for entry in self._entries) > CACHED_TOKENS:
             self._entries.pop(0)
+
+    def forget(self, reader: "_Batch") -> None:
+        self._entries = [entry for entry in self._entries if entry.reader is not reader]
 
 
 class _Batch:
     """The sequences of one model, with their keys and values in slots of one cache."""
 
-    def __init__(self, model: Llama, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: Llama, tokenizer: Tokenizer, prefixes: _Prefixes,
+                 batches: dict[Path | None, "_Batch"]) -> None:  # fmt: skip
+        """batches: those of all models, which share the memory; this one will be among them."""
         self.model, self.tokenizer = model, tokenizer
+        self._prefixes, self._batches = prefixes, batches
         self.waiting: list[_Sequence] = []
         self.active: list[_Sequence] = []  # the index is the slot
-        self._prefixes = _Prefixes()
         self._k = self._v = self._new_cache(0, 0)
 
     @property
     def busy(self) -> bool:
         return bool(self.waiting or self.active)
+
+    @property
+    def _longest(self) -> int:
+        return max((len(sequence.tokens) for sequence in self.active), default=0)
 
     def drop_all(self) -> None:
         for sequence in self.waiting + self.active:
@@ -304,23 +337,27 @@ class _Batch:
 
     def _take(self, sequence: _Sequence, arriving: list[np.ndarray]) -> bool:
         """Give the sequence a slot, unless there is none or a neighbour is reading its beginning."""
-        tokens = np.array(sequence.tokens)
-        longest = max([len(tokens)] + [len(s.tokens) for s in self.active])
-        slot = len(self.active)
-        if slot and (slot >= SLOTS or (slot + 1) * longest > TOTAL_TOKENS):
+        tokens, slot = np.array(sequence.tokens), len(self.active)
+        if slot and (slot >= SLOTS or not self._fits(len(tokens))):
             return False
-        known, k, v = self._prefixes.longest(tokens)
+        known, prefix = self._prefixes.longest(self, tokens)
         reading = arriving + [np.array(s.tokens) for s in self.active if s.done < len(s.request.prompt)]
         if any(_common(tokens, other) >= known + WORTH_SHARING for other in reading):
             return False
         self._reserve(slot + 1, len(tokens) + 1)
-        if known:
-            self._k[:, slot, :, :known] = k[:, :, :known]
-            self._v[:, slot, :, :known] = v[:, :, :known]
+        if prefix:
+            self._k[:, slot, :, :known] = prefix.k[:, :, :known]
+            self._v[:, slot, :, :known] = prefix.v[:, :, :known]
         sequence.done = sequence.cached = known
         self.active.append(sequence)
         arriving.append(tokens)
         return True
+
+    def _fits(self, length: int) -> bool:
+        """Whether one more sequence has room beside those of all models."""
+        others = sum(len(b.active) * b._longest for b in self._batches.values() if b is not self)
+        own = (len(self.active) + 1) * max(length, self._longest)
+        return own + others <= TOTAL_TOKENS
 
     def _forward(self) -> tuple[list[_Sequence], Tensor]:
         """One packed row through the model. Sequences read to their end, and their logits (n, V)."""
@@ -347,9 +384,8 @@ class _Batch:
                 ready.append(sequence)
                 rows.append(int(end))
             if sequence.done == len(sequence.request.prompt):
-                self._prefixes.remember(np.array(sequence.request.prompt),
-                                        self._k[:, slot, :, : sequence.done],
-                                        self._v[:, slot, :, : sequence.done])  # fmt: skip
+                k, v = (cache[:, slot, :, : sequence.done].clone() for cache in (self._k, self._v))
+                self._prefixes.remember(_Prefix(self, np.array(sequence.request.prompt), k, v))
         return ready, self.model.logits(x[rows]) if rows else x.new_empty((0, 0))
 
     def _chunks(self) -> list[int]:
@@ -377,9 +413,12 @@ class _Batch:
         if not (ended or full or constrained or request.stop or request.on_text):
             return False
         text = self.tokenizer.decode(sequence.generated)
+        sequence.ends.append(len(text.rstrip("\ufffd")))
         cut = min((at for s in request.stop if (at := text.find(s)) >= 0), default=None)
         finished = ended or full or constrained or cut is not None
-        text = text if cut is None else text[:cut]
+        if cut is not None:
+            text = text[:cut]
+            del sequence.logprobs[bisect.bisect_left([0, *sequence.ends[:-1]], cut) :]
         if request.on_text:
             self._stream(sequence, text, finished)
         if finished:
@@ -396,9 +435,11 @@ class _Batch:
             text = text.rstrip("\ufffd")
             held = max((len(stop) - 1 for stop in sequence.request.stop), default=0)
             certain = max(sequence.sent, len(text) - held)
-        if certain > sequence.sent:
-            sequence.request.on_text(text[sequence.sent : certain])
-            sequence.sent = certain
+        known = len(sequence.logprobs) if finished else bisect.bisect_right(sequence.ends, certain)
+        logprobs = sequence.logprobs[sequence.told : known]
+        if certain > sequence.sent or logprobs:
+            sequence.request.on_text(text[sequence.sent : certain], logprobs)
+            sequence.sent, sequence.told = certain, known
 
     def _named(self, token: int, logprobs: Tensor, top: int) -> TokenLogprob:
         values, ids = logprobs.topk(top) if top else (logprobs[:0], logprobs[:0])
@@ -526,3 +567,10 @@ def _deliver(sequence: _Sequence, result: Completion | Exception) -> None:
             sequence.future.set_exception(result)
         else:
             sequence.future.set_result(result)
+
+
+def _give_back_memory() -> None:
+    """Return what was freed to the system; glibc would keep hundreds of megabytes."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
