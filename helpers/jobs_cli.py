@@ -395,7 +395,9 @@ def _results(chosen: argparse.Namespace) -> int:
         chosen.save.write_text(table, encoding="utf-8")
         print(f"wrote {chosen.save}", file=sys.stderr)
     if chosen.json:
-        _print_json(list(csv.DictReader(io.StringIO(table))))
+        rows = csv.DictReader(io.StringIO(table))
+        _print_json([{name: json.loads(cell) if cell else None for name, cell in row.items()}
+                     for row in rows])
     elif not chosen.save:
         print(table, end="")
     return 0
@@ -446,7 +448,7 @@ def _watch(chosen: argparse.Namespace, job_id: str) -> "FineTuningJob":
                 if chosen.json:
                     _print_json(event)
                 display.tell(event)
-            display.look(job)
+            display.look()
             if job.status in jobs.ENDED:
                 return job
             time.sleep(every)
@@ -478,30 +480,30 @@ class _Bar:
     """For a terminal: messages, and below them one bar with the losses."""
 
     def __init__(self) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=None, unit=" steps", file=sys.stderr, leave=False,
-                         bar_format="{desc} {percentage:3.0f}%|{bar:24}| {n_fmt} of {total_fmt} "
-                         "[{elapsed}<{remaining}{postfix}]")
-        self._bar.clear()
-        self._bar.disable = True  # until there is something to draw
+        self._bar: Any = None  # drawn from the first step on
 
     def tell(self, event: Any) -> None:
-        if data := _numbers(event):
-            if self._bar.disable and data.get("total_steps"):
-                self._bar.disable = False
-                self._bar.reset(data["total_steps"])
-            self._bar.n = data["step"]
-            self._bar.set_postfix_str(_losses(data), refresh=False)
-        else:
-            self._bar.write(event.message, file=sys.stderr)
+        from tqdm import tqdm
 
-    def look(self, job: "FineTuningJob") -> None:
-        self._bar.set_description_str(job.status.replace("_", " "), refresh=False)
-        self._bar.refresh()
+        data = _numbers(event)
+        if not data:
+            tqdm.write(event.message, file=sys.stderr)
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=data.get("total_steps"), file=sys.stderr, leave=False,
+                bar_format="step {n_fmt} of {total_fmt} {percentage:3.0f}%|{bar:24}| "
+                "{elapsed}, {remaining} to go{postfix}")
+        self._bar.n = data["step"]
+        self._bar.set_postfix_str(_losses(data), refresh=False)
+
+    def look(self) -> None:
+        if self._bar is not None:
+            self._bar.refresh()
 
     def close(self) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 class _Lines:
@@ -521,11 +523,11 @@ class _Lines:
             of = f" of {steps}" if steps else ""
             print(f"step {step}{of} · {_losses(data)}", file=sys.stderr, flush=True)
 
-    def look(self, job: "FineTuningJob") -> None:
-        """Messages tell it all."""
+    def look(self) -> None:
+        """There is nothing to redraw."""
 
     def close(self) -> None:
-        """Nothing stands half-written."""
+        """There is nothing to clear."""
 
 
 if __name__ == "__main__":
