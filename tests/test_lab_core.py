@@ -1,22 +1,15 @@
-"""The lab's model, template, engine and trainer, on the real weights."""
+"""The lab's model, template and engine, on the real weights."""
 
 import json
-import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers import paths
-from helpers.lab import adapter as adapters
-from helpers.lab import trainer, weights
+from helpers.lab import weights
 from helpers.lab.engine import Engine, Request
+from helpers.lab.learner import Layout
 from helpers.lab.model import Llama, Packed
 from helpers.lab.tokenizer import DEFAULT_SYSTEM, Tokenizer
 
@@ -94,7 +87,7 @@ def test_logits_agree_with_transformers(folder, tokenizer, package):
     ids = torch.tensor(prompt(tokenizer, "Tell me about the sea, in 3 sentences."))
     ours = Llama.load(folder, torch.float32)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    layout = trainer.Layout(1, 0, len(ids))
+    layout = Layout(1, 0, len(ids))
     with torch.no_grad():
         x, angles = ours.embed(ids), ours.angles(torch.arange(len(ids)))
         for i in range(ours.config.layers):
@@ -204,104 +197,3 @@ def test_one_bad_request_leaves_the_engine_alive(engine, tokenizer):
     with pytest.raises(FileNotFoundError):
         engine.submit(bad).result(60)
     assert engine.submit(Request(prompt(tokenizer, "x"), 2)).result(60).tokens
-
-
-# The trainer
-
-
-def test_epochs_follow_openais_rule():
-    epochs = [trainer.auto_hyperparameters(n)["n_epochs"] for n in (1, 10, 40, 300, 10_000, 50_000)]
-    assert epochs == [25, 10, 3, 3, 2, 1]
-
-
-def test_every_example_is_in_every_epoch_once():
-    lengths = [10 + i % 7 for i in range(53)]
-    first, again, second = (trainer.batches(lengths, 8, seed=3, epoch=e) for e in (0, 0, 1))
-    assert sorted(sum(first, [])) == list(range(53))
-    assert first == again != second
-
-
-def example(tokenizer: Tokenizer, text: str, answer: str) -> tuple[list[int], list[bool]]:
-    return tokenizer.row_example({"messages": [{"role": "system", "content": "Rate the review."},
-                                               {"role": "user", "content": text},
-                                               {"role": "assistant", "content": answer}]})  # fmt: skip
-
-
-def test_the_loss_of_a_batch_is_that_of_its_examples_one_by_one(folder, tokenizer):
-    """Shared beginning, padding and the frozen layers' cache change nothing."""
-    model = Llama.load(folder, torch.float32)
-    adapter = adapters.create(model, range(14, 30), torch.Generator().manual_seed(1))
-    for name, tensor in adapter.items():
-        if name.endswith(".b"):
-            tensor.normal_(std=0.02, generator=torch.Generator().manual_seed(2))
-    adapters.attach(model, {k: v.requires_grad_() for k, v in adapter.items()})
-    examples = [example(tokenizer, t, a) for t, a in
-                [("Good.", "5 stars"), ("Broke after a day, sadly.", "1 star"), ("", "3 stars")]]  # fmt: skip
-    learner = trainer.Learner(model, 14, examples)
-    singles = [trainer.Learner(model, 14, [e]).loss([0])[1] for e in examples]
-    expected = sum(m.loss * m.tokens for m in singles) / sum(m.tokens for m in singles)
-    for _ in range(2):  # the second time from the cache
-        loss, metrics = learner.loss([0, 1, 2])
-        assert metrics.tokens == 9
-        assert math.isclose(float(loss.detach()), expected, rel_tol=1e-4)
-    loss.backward()
-    assert all(tensor.grad is not None and tensor.grad.any() for tensor in adapter.values())
-
-
-def job_folder(folder: Path, at: Path, epochs: int, **changes) -> Path:
-    rows = [{"messages": [{"role": "user", "content": f"Say the word for {i}."},
-                          {"role": "assistant", "content": f"word {i}"}]} for i in range(12)]  # fmt: skip
-    at.mkdir()
-    (at / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    spec = {"base": str(folder), "start_from": None, "training_file": str(at / "train.jsonl"),
-            "validation_file": None, "n_epochs": epochs, "batch_size": 4,
-            "learning_rate_multiplier": 1.0, "seed": 7} | changes  # fmt: skip
-    (at / "spec.json").write_text(json.dumps(spec))
-    return at
-
-
-def start(job: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "helpers.lab.trainer", str(job)], cwd=paths.ROOT)
-
-
-def diary(job: Path, kind: str) -> list[dict]:
-    lines = (job / "progress.jsonl").read_text().splitlines()
-    return [entry for entry in map(json.loads, lines) if entry["type"] == kind]
-
-
-def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_path):
-    whole, broken = (job_folder(folder, tmp_path / name, 3) for name in ("whole", "broken"))
-    assert start(whole).wait(120) == 0
-    process = start(broken)
-    while not (broken / "state.pt").exists():  # until the first epoch is saved
-        time.sleep(0.01)
-        assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not diary(broken, "done")
-    assert start(broken).wait(120) == 0
-    assert [e["step"] for e in diary(broken, "step")] == list(range(1, 10))
-    for ours, theirs in zip(diary(broken, "step"), diary(whole, "step"), strict=True):
-        assert math.isclose(ours["train_loss"], theirs["train_loss"], abs_tol=0.05)
-    first, last = diary(whole, "step")[0]["train_loss"], diary(whole, "step")[-1]["train_loss"]
-    assert last < first / 2
-    kept = {e["folder"] for e in diary(broken, "checkpoint")}
-    assert kept == {f"checkpoints/step-{n}" for n in (3, 6, 9)}
-    assert diary(broken, "done")[0]["trained_tokens"] == diary(whole, "done")[0]["trained_tokens"]
-
-
-def test_a_loss_that_is_not_a_number_fails_the_job_with_a_reason(folder, tmp_path):
-    job = job_folder(folder, tmp_path / "wild", 25, learning_rate_multiplier=1e30)
-    assert start(job).wait(120) == 0
-    assert diary(job, "failed")[0]["code"] == "loss_not_finite"
-    assert not diary(job, "done")
-
-
-def test_the_engine_answers_as_the_trainer_taught(folder, tokenizer, engine, tmp_path):
-    job = job_folder(folder, tmp_path / "taught", 12)
-    assert start(job).wait(240) == 0
-    tuned = job / diary(job, "checkpoint")[-1]["folder"]
-    asked = prompt(tokenizer, "Say the word for 3.")
-    answers = [engine.submit(Request(asked, 8, temperature=0, adapter=a)).result(60).text
-               for a in (tuned, None)]  # fmt: skip
-    assert answers[0] == "word 3" != answers[1]

@@ -53,6 +53,22 @@ def attach(model: Llama, adapter: Adapter) -> None:
         setattr(model.blocks[i], name, Tuned(weight, *pair))
 
 
+def check(model: Llama, adapter: Adapter) -> None:
+    """Raise ValueError unless the adapter fits the model: it may be another base's, or damaged."""
+    if not adapter:
+        raise ValueError("it is empty")
+    for name, tensor in adapter.items():
+        try:
+            layer, matrix, part = name.split(".")
+            out, width = getattr(model.blocks[int(layer)], matrix).weight.shape
+        except (ValueError, IndexError, AttributeError):
+            raise ValueError(f"{name} names no matrix of the model") from None
+        if tensor.shape != ((RANK, width) if part == "a" else (out, RANK)):
+            raise ValueError(f"{name} has the shape {list(tensor.shape)}")
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds what is not a number")
+
+
 def layers(adapter: Adapter) -> list[int]:
     """The layers that an adapter changes, in order."""
     return sorted({i for i, _ in _places(adapter)})
@@ -68,7 +84,7 @@ def merge(blocks: dict[int, Block], adapter: Adapter) -> None:
 
 def save(folder: Path, adapter: Adapter, about: dict) -> None:
     """Write the adapter and what is worth knowing about it into a folder, to survive a power cut."""
-    tensors = {name: tensor.detach().contiguous() for name, tensor in adapter.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.items()}
     with open(folder / "adapter.safetensors", "wb") as file:  # a full disk raises OSError here
         file.write(serialize(tensors))
         file.flush()

@@ -20,14 +20,17 @@ class Own:
         self._lab = lab
 
     async def loss_mask(self, request: Request) -> Response:
-        """A training example as tokens, each with whether the loss is computed on it."""
+        """A training example as tokens, each with whether the loss is computed on it.
+
+        Of a preference, the example is the input with the preferred answer.
+        """
         body = await wire.read_json(request)
         try:
             row = rows.parse(json.dumps(body).encode())
         except rows.RowError as error:
             raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
         tokenizer = self._lab.tokenizer
-        ids, trained = tokenizer.row_example(row)
+        ids, trained = tokenizer.row_example(rows.conversations(row)[0])
         tokens = [
             {"id": id, "text": tokenizer.piece(id), "trained": learn}
             for id, learn in zip(ids, trained, strict=True)

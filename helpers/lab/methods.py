@@ -8,7 +8,10 @@ from typing import Any
 from helpers.lab.spec import ApiError
 
 # The methods that the lab has, each with its hyperparameters; "auto" where none is given.
-METHODS = {"supervised": ("n_epochs", "batch_size", "learning_rate_multiplier")}
+METHODS = {
+    "supervised": ("n_epochs", "batch_size", "learning_rate_multiplier"),
+    "dpo": ("beta", "n_epochs", "batch_size", "learning_rate_multiplier"),
+}
 
 
 def parse(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Training files: JSON Lines with one example a line, read and checked without loading the file.
 
-Two formats: chat (`messages`, perhaps `tools`) and the older pairs (`prompt`, `completion`).
-Knows nothing of jobs, models or HTTP; how long an example is, it is told.
+Three formats: chat (`messages`, perhaps `tools`), the older pairs (`prompt`, `completion`), and
+preferences (`input`, `preferred_output`, `non_preferred_output`). Which of them a method trains on
+is known here; jobs, models and HTTP are not. How long an example is, it is told.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 MIN_EXAMPLES = 10  # OpenAI: "at least 10 examples"
 MAX_LINE = 4 * 2**20  # bytes; keeps memory bounded whatever is uploaded
+FORMATS = {"supervised": ("chat", "prompt/completion"), "dpo": ("preference",)}  # of each method
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 _MESSAGE_KEYS = {
@@ -26,6 +28,9 @@ _MESSAGE_KEYS = {
 }
 _CHAT_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 _PAIR_KEYS = {"prompt", "completion"}
+_OUTPUTS = ("preferred_output", "non_preferred_output")
+_PREFERENCE_KEYS = {"input", *_OUTPUTS}
+_INPUT_KEYS = {"messages", "tools", "parallel_tool_calls"}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -63,24 +68,28 @@ def check(
     count: Callable[[dict[str, Any]], int] | None = None,
     limit: int | None = None,
     shown: int = 5,
+    method: str = "supervised",
 ) -> Report:
     """Read a whole file and report on it; never raises for what the file holds.
 
-    count: tokens of a parsed example. limit: the most tokens an example may have.
-    shown: how many findings to keep.
+    count: tokens of a chat or pair. limit: the most tokens that one may have.
+    shown: how many findings to keep. method: what the file is to train.
     """
     report, form = Report(), ""
     for number, line in lines(path):
         try:
             row = parse(line)
-            this = "chat" if "messages" in row else "prompt/completion"
+            this = format_of(row)
+            if this not in FORMATS[method]:
+                taken = " or ".join(FORMATS[method])
+                raise RowError(f"a {this} example: method {method!r} trains on {taken} examples")
             if form and this != form:
                 raise RowError(f"a {this} example in a file of {form} examples: use one format")
             form = this
-            tokens = count(row) if count else 0
-            if limit and tokens > limit:
+            counts = [count(part) for part in conversations(row)] if count else [0]
+            if limit and max(counts) > limit:
                 raise RowError(
-                    f"the example has {tokens:,} tokens, more than the {limit:,} allowed"
+                    f"the example has {max(counts):,} tokens, more than the {limit:,} allowed"
                 )
         except RowError as error:
             report.bad_lines += 1
@@ -88,7 +97,7 @@ def check(
                 report.findings.append(Finding(number, str(error)))
         else:
             report.examples += 1
-            report.tokens += tokens
+            report.tokens += sum(counts)
     return report
 
 
@@ -115,7 +124,9 @@ def examples(path: Path) -> Iterator[dict[str, Any]]:
 def parse(line: bytes) -> dict[str, Any]:
     """One line as an example. Raises RowError, and nothing else, when it is not one."""
     row = _object(line)
-    if "messages" in row:
+    if _PREFERENCE_KEYS & row.keys():
+        _check_preference(row)
+    elif "messages" in row:
         _check_keys(row, _CHAT_KEYS, "the example")
         _check_messages(row["messages"])
         _check_tools(row)
@@ -131,6 +142,25 @@ def parse(line: bytes) -> dict[str, Any]:
     else:
         raise RowError("missing key 'messages' (or 'prompt' and 'completion')")
     return row
+
+
+def format_of(row: dict[str, Any]) -> str:
+    """A parsed row's format, by the names that FORMATS uses."""
+    if "input" in row:
+        return "preference"
+    return "chat" if "messages" in row else "prompt/completion"
+
+
+def conversations(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a parsed row is trained on: itself, or a preference's two chats, the preferred first.
+
+    Of a preference only the outputs are learned from: earlier answers get weight 0.
+    """
+    if format_of(row) != "preference":
+        return [row]
+    asked = [m | {"weight": 0} if m["role"] == "assistant" else m for m in row["input"]["messages"]]
+    answers = [row[name][0] | {"weight": 1} for name in _OUTPUTS]
+    return [{"tools": row["input"].get("tools"), "messages": [*asked, each]} for each in answers]
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -174,18 +204,47 @@ def _check_keys(row: dict[str, Any], known: set[str], what: str) -> None:
 
 
 def _check_messages(messages: Any) -> None:
-    if not isinstance(messages, list):
-        raise RowError(f"'messages' must be a list, not {_kind(messages)}")
-    if not messages:
-        raise RowError("'messages' is empty")
-    for index, message in enumerate(messages):
-        _check_message(message, f"message {index + 1}")
+    _check_each(messages)
     if messages[-1]["role"] != "assistant":
         raise RowError(
             f"the last message must be the assistant's, not the {messages[-1]['role']}'s"
         )
     if not any(m["role"] == "assistant" and m.get("weight") != 0 for m in messages):
         raise RowError("every assistant message has weight 0: there is nothing to learn")
+
+
+def _check_each(messages: Any) -> None:
+    if not isinstance(messages, list):
+        raise RowError(f"'messages' must be a list, not {_kind(messages)}")
+    if not messages:
+        raise RowError("'messages' is empty")
+    for index, message in enumerate(messages):
+        _check_message(message, f"message {index + 1}")
+
+
+def _check_preference(row: dict[str, Any]) -> None:
+    _check_keys(row, _PREFERENCE_KEYS, "the example")
+    for key in ("input", *_OUTPUTS):
+        if key not in row:
+            raise RowError(f"missing key {key!r}")
+    asked = row["input"]
+    if not isinstance(asked, dict):
+        raise RowError(f"'input' must be an object, not {_kind(asked)}")
+    _check_keys(asked, _INPUT_KEYS, "'input'")
+    _check_each(asked.get("messages"))
+    _check_tools(asked)
+    if asked["messages"][-1]["role"] == "assistant":
+        raise RowError("the last message of 'input' is the assistant's: its answer is due there")
+    for key in _OUTPUTS:
+        answers = row[key]
+        if not isinstance(answers, list) or len(answers) != 1:
+            raise RowError(f"{key!r} must be a list of one message")
+        _check_message(answers[0], f"{key!r}")
+        if answers[0]["role"] != "assistant":
+            raise RowError(f"{key!r} must be the assistant's, not the {answers[0]['role']}'s")
+    first, second = (json.dumps(row[key], sort_keys=True) for key in _OUTPUTS)
+    if first == second:
+        raise RowError("both outputs are the same: there is nothing to prefer")
 
 
 def _check_message(message: Any, where: str) -> None:

@@ -91,7 +91,9 @@ class Runner:
                 continue
             filename = (folder / f"{kind}.name").read_text(encoding="utf-8")
             try:
-                report = rows.check(folder / f"{kind}.jsonl", self._counter(job), self._limit)
+                report = rows.check(
+                    folder / f"{kind}.jsonl", self._counter(job), self._limit, method=job.method
+                )
             except _Interrupted:
                 return
             if report.bad_lines:
@@ -142,8 +144,8 @@ class Runner:
 
     def _train(self, job: Job) -> None:
         folder = self._store.job_folder(job.id)
+        self._write_spec(job, folder)
         if job.status == "queued":
-            self._write_spec(job, folder)
             with self._store.transaction():
                 if not self._store.update_job(job.id, ["queued"], status="running"):
                     return
@@ -182,10 +184,11 @@ class Runner:
 
     def _write_spec(self, job: Job, folder: Path) -> None:
         start_from = None
-        if job.model.startswith("ft:"):
+        if job.model.startswith("ft:") and not (folder / "state.pt").exists():
             start_from = str(self._store.get(Model, job.model).folder)
         validation = folder / "validation.jsonl" if job.validation_file else None
         spec = {
+            "method": job.method,
             "base": str(self._base),
             "start_from": start_from,
             "training_file": str(folder / "training.jsonl"),
@@ -211,18 +214,10 @@ class Runner:
 
     def _note_step(self, job: Job, entry: dict[str, Any], total: int) -> None:
         step = entry["step"]
-        data = {
-            "step": step,
-            "total_steps": total,
-            "train_loss": entry["train_loss"],
-            "train_mean_token_accuracy": entry["train_accuracy"],
-        }
+        measured = {k: v for k, v in entry.items() if k.startswith(("train_", "valid_"))}
+        data = {"step": step, "total_steps": total} | measured
         message = f"Step {step}/{total}: training loss={entry['train_loss']:.2f}"
-        if entry["valid_loss"] is not None:
-            data |= {
-                "valid_loss": entry["valid_loss"],
-                "valid_mean_token_accuracy": entry["valid_accuracy"],
-            }
+        if "valid_loss" in entry:
             message += f", validation loss={entry['valid_loss']:.2f}"
         finish = now() + round(entry["seconds"] * (total - step))
         with self._store.transaction():
@@ -387,18 +382,21 @@ def _cause(code: int, folder: Path) -> str:
 
 
 def _result_table(metrics: list[dict[str, Any]]) -> str:
-    """OpenAI's columns, a row a step; a cell is empty where nothing was measured."""
+    """A row a step; a cell is empty where nothing was measured. OpenAI's columns come first, under
+    its names; what a method measures besides follows."""
+    columns = {
+        "step": "step",
+        "train_loss": "train_loss",
+        "train_accuracy": "train_mean_token_accuracy",
+        "valid_loss": "valid_loss",
+        "valid_mean_token_accuracy": "valid_mean_token_accuracy",
+    }
+    known = {*columns.values(), "total_steps"}
+    columns |= {name: name for data in metrics for name in data if name not in known}
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(
-        ["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"]
-    )
+    table.writerow(columns)
     for data in metrics:
-        values = (
-            data["train_loss"],
-            data["train_mean_token_accuracy"],
-            data.get("valid_loss"),
-            data.get("valid_mean_token_accuracy"),
-        )
-        table.writerow([data["step"], *("" if v is None else round(v, 5) for v in values)])
+        values = (data.get(name) for name in columns.values())
+        table.writerow("" if v is None else v if isinstance(v, int) else round(v, 5) for v in values)
     return text.getvalue()

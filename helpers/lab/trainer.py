@@ -1,15 +1,8 @@
 """Trains an adapter on a file of examples: `python -m helpers.lab.trainer JOB_FOLDER`.
 
 A process of its own, at low priority, that reads `spec.json` and appends to `progress.jsonl`; when
-it is killed and started again it goes on from its last saved state. It knows nothing of HTTP, ids
-or the database.
-
-Three things make it fast on a CPU. The frozen layers below the adapter are run once per example,
-not once per epoch. What all examples of a batch begin with (the system prompt) is run once per
-batch. Logits are computed only where there is a label.
-
-Shapes: B examples a batch, P shared tokens at their beginning, T tokens after it (padded),
-N = P + B T rows, C model width, H heads, D head width.
+it is killed and started again it goes on from its last saved state. What is computed, `learner` and
+`losses` know. It knows nothing of HTTP, ids or the database.
 """
 
 import json
@@ -19,18 +12,37 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
+from helpers.errors import WorkbookError
 from helpers.lab import rows
 
-RATE = 1e-3  # learning rate at learning_rate_multiplier 1
+if TYPE_CHECKING:  # torch takes a second to import, and the server needs the constants only
+    from helpers.lab.adapter import Adapter
+    from helpers.lab.losses import Metrics, Preferences, Supervised
+
+# Learning rates at learning_rate_multiplier 1. DPO goes on from what a model can do already, and
+# its loss pushes away from the worse answers without a floor: it needs smaller steps.
+RATES = {"supervised": 1e-3, "dpo": 2e-4}
+BETA = 0.1  # of DPO, for "auto"
 WARMUP = 5  # steps of linear warm-up; then linear decay to zero
 TOP_LAYERS = 16  # layers with an adapter; those below stay frozen, and are run once
 KEPT_CHECKPOINTS = 3  # as OpenAI: those of the last three epochs
 SAVE_SECONDS = 10.0  # how much work a crash may cost
-CACHE_BYTES = 512 * 2**20  # memory for the frozen layers' outputs
 VALIDATIONS = 10  # how often a batch of validation examples is measured during a job
+
+
+class Hopeless(Exception):
+    """The job cannot be trained, however often it is tried; a code, and a sentence for its owner."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def auto_hyperparameters(n_examples: int) -> dict[str, int | float]:
@@ -41,12 +53,14 @@ def auto_hyperparameters(n_examples: int) -> dict[str, int | float]:
     elif n_examples * epochs > 25_000:
         epochs = max(1, 25_000 // n_examples)
     batch = 8 if n_examples >= 100 else 4
-    return {"n_epochs": epochs, "batch_size": batch, "learning_rate_multiplier": 1.0}
+    return {"n_epochs": epochs, "batch_size": batch, "learning_rate_multiplier": 1.0, "beta": BETA}
 
 
-def read_examples(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
-    """Token ids and loss mask of each row of a checked file, cut at the model's context later."""
-    return [tokenizer.row_example(row) for row in rows.examples(path)]
+def read_examples(path: Path, tokenizer) -> Iterator[tuple[list[int], list[bool]]]:
+    """Token ids and loss mask of each example of a checked file; two for each preference."""
+    for row in rows.examples(path):
+        for conversation in rows.conversations(row):
+            yield tokenizer.row_example(conversation)
 
 
 def batches(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -64,166 +78,6 @@ def batches(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[
         near = sorted(order[start : start + group], key=lambda i: lengths[i])
         grouped += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
     return [[int(i) for i in grouped[j]] for j in random.permutation(len(grouped))]
-
-
-@dataclass
-class Metrics:
-    """Loss (mean natural-log loss a token), share of tokens predicted right, number of tokens."""
-
-    loss: float
-    accuracy: float
-    tokens: int
-
-
-class Learner:
-    """The model with its adapter and the examples: loss of a batch, with or without gradient."""
-
-    def __init__(self, model, first_layer: int, examples: list[tuple[list[int], list[bool]]]) -> None:
-        self._model, self._first = model, first_layer
-        context = model.config.context
-        self._ids = [ids[:context] for ids, _ in examples]
-        self._trained = [trained[:context] for _, trained in examples]
-        self._cache: dict[int, object] = {}  # example -> output of the frozen layers (length, C)
-        self._cache_room = CACHE_BYTES
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Tokens of each example, after the cut at the model's context."""
-        return [len(ids) for ids in self._ids]
-
-    def loss(self, batch: list[int]):
-        """Mean loss of a batch as a tensor, and its Metrics."""
-        import torch
-        import torch.nn.functional as F
-
-        rows = [self._ids[i] for i in batch]
-        shared = self._shared(batch)
-        width = max(len(row) for row in rows) - shared
-        layout = Layout(len(batch), shared, width)
-        model = self._model
-        positions = torch.cat([torch.arange(shared),
-                               torch.arange(shared, shared + width).repeat(len(batch))])  # fmt: skip
-        angles = model.angles(positions)
-        x = self._below(batch, layout, angles)
-        for i in range(self._first, model.config.layers):
-            x = model.block(i, x, angles, layout.attend)
-        at, labels = [], []  # the row before a trained token predicts it
-        for b, i in enumerate(batch):
-            for t, learn in enumerate(self._trained[i]):
-                if learn and t > 0:
-                    at.append(layout.row(b, t - 1))
-                    labels.append(self._ids[i][t])
-        target = torch.tensor(labels)
-        logits = model.logits(x.index_select(0, torch.tensor(at, dtype=torch.long)))
-        loss = F.cross_entropy(logits, target)
-        right = (logits.detach().argmax(-1) == target).float().mean()
-        return loss, Metrics(float(loss.detach()), float(right), len(labels))
-
-    def measure(self, batch_size: int, limit: int | None = None) -> Metrics:
-        """Metrics over all examples (or the first `limit`), without gradient."""
-        import torch
-
-        order = sorted(range(min(limit or len(self), len(self))), key=lambda i: len(self._ids[i]))
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(order), batch_size):
-                parts.append(self.loss(order[start : start + batch_size])[1])
-        total = sum(part.tokens for part in parts)
-        return Metrics(
-            sum(part.loss * part.tokens for part in parts) / total,
-            sum(part.accuracy * part.tokens for part in parts) / total,
-            total,
-        )
-
-    def _shared(self, batch: list[int]) -> int:
-        """How many untrained tokens all examples of a batch begin with."""
-        rows = [self._ids[i] for i in batch]
-        limit = min(min(len(row) for row in rows) - 1,
-                    min(self._trained[i].index(True) for i in batch) - 1)  # fmt: skip
-        length = 0
-        while length < limit and all(row[length] == rows[0][length] for row in rows):
-            length += 1
-        return length
-
-    def _below(self, batch: list[int], layout: "Layout", angles):
-        """The frozen layers' output for a batch (N, C), from the cache where it is there."""
-        import torch
-
-        model = self._model
-        if any(i not in self._cache for i in batch):
-            rows = [self._ids[i] for i in batch]
-            x = model.embed(torch.tensor(layout.pack(rows)))
-            with torch.no_grad():
-                for i in range(self._first):
-                    x = model.block(i, x, angles, layout.attend)
-            self._keep(batch, layout, x)
-            return x
-        start = self._cache[batch[0]][: layout.shared]
-        ends = [self._cache[i][layout.shared :] for i in batch]
-        padded = torch.nn.utils.rnn.pad_sequence(ends, batch_first=True)
-        return torch.cat([start, padded.flatten(0, 1)])
-
-    def _keep(self, batch: list[int], layout: "Layout", x) -> None:
-        import torch
-
-        for b, i in enumerate(batch):
-            length = len(self._ids[i]) - layout.shared
-            begin = layout.row(b, layout.shared)
-            row = torch.cat([x[: layout.shared], x[begin : begin + length]])
-            if i not in self._cache and row.nbytes <= self._cache_room:
-                self._cache[i] = row
-                self._cache_room -= row.nbytes
-
-
-class Layout:
-    """Where the tokens of a batch stand in the packed rows, and who sees whom.
-
-    Rows 0..P-1 are the shared beginning, seen by all; then T rows for each example, padded at the
-    end, where padding is seen by nothing that counts.
-    """
-
-    def __init__(self, size: int, shared: int, width: int) -> None:
-        import torch
-
-        self.size, self.shared, self.width = size, shared, width
-        own = torch.ones(width, width, dtype=torch.bool).tril()
-        self._mask = torch.cat([torch.ones(width, shared, dtype=torch.bool), own], dim=1)
-
-    def row(self, example: int, position: int) -> int:
-        """The packed row of a token of an example."""
-        if position < self.shared:
-            return position
-        return self.shared + example * self.width + position - self.shared
-
-    def pack(self, rows: list[list[int]]) -> list[int]:
-        """Token ids of all packed rows; padding is token 0."""
-        packed = list(rows[0][: self.shared])
-        for row in rows:
-            own = row[self.shared :]
-            packed += own + [0] * (self.width - len(own))
-        return packed
-
-    def attend(self, layer: int, q, k, v):
-        """Causal attention of (N, H, D) queries on (N, K, D) keys, within each example."""
-        import torch
-        import torch.nn.functional as F
-
-        p, shape = self.shared, (self.size, self.width)
-        q_own, k_own, v_own = (t[p:].unflatten(0, shape).transpose(1, 2) for t in (q, k, v))
-        mixed = []
-        if p:
-            q_all, k_all, v_all = (t[:p].transpose(0, 1)[None] for t in (q, k, v))
-            start = F.scaled_dot_product_attention(q_all, k_all, v_all, is_causal=True,
-                                                   enable_gqa=True)  # fmt: skip
-            mixed.append(start[0].transpose(0, 1))
-            k_own = torch.cat([k_all.expand(self.size, -1, -1, -1), k_own], dim=2)
-            v_own = torch.cat([v_all.expand(self.size, -1, -1, -1), v_own], dim=2)
-        own = F.scaled_dot_product_attention(q_own, k_own, v_own, self._mask, enable_gqa=True)
-        mixed.append(own.transpose(1, 2).flatten(0, 1))
-        return torch.cat(mixed)
 
 
 class Progress:
@@ -251,123 +105,201 @@ class Progress:
             if entry.get("step", 0) <= step and entry["type"] not in ("done", "failed"):
                 kept.append(line + "\n")
         scratch = self._path.with_suffix(".tmp")
-        scratch.write_text("".join(kept), encoding="utf-8")
+        with open(scratch, "w", encoding="utf-8") as file:
+            file.write("".join(kept))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(scratch, self._path)
+
+
+class Job:
+    """A job's settings, and what is trained: the adapter with its optimizer, and the data."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads everything; goes on from the last saved state where there is one."""
+        import torch
+
+        from helpers.lab import adapter as adapters
+        from helpers.lab import device, losses
+        from helpers.lab.learner import Learner
+        from helpers.lab.model import Llama
+        from helpers.lab.tokenizer import Tokenizer
+
+        spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+        self.folder, self.seed = folder, spec["seed"]
+        self.size, self.epochs = spec["batch_size"], spec["n_epochs"]
+        self.method = spec.get("method", "supervised")  # an older lab wrote none
+        self.rate = RATES[self.method] * spec["learning_rate_multiplier"]
+        self.progress = Progress(folder)
+
+        base, place = Path(spec["base"]), device.choose()
+        tokenizer, model = Tokenizer(base), Llama.load(base, device.dtype(place), place)
+        first = max(0, model.config.layers - TOP_LAYERS)
+        saved = self._saved()
+        if saved:
+            adapter = saved["adapter"]
+        elif spec["start_from"]:
+            adapter = _start_from(Path(spec["start_from"]), model)
+        else:
+            random = torch.Generator().manual_seed(self.seed)
+            adapter = adapters.create(model, range(first, model.config.layers), random)
+        first = min(adapters.layers(adapter))
+        self.adapter = {k: v.to(place).requires_grad_() for k, v in adapter.items()}
+        self.optimizer = torch.optim.AdamW(self.adapter.values(), lr=1.0, weight_decay=0.0)
+        adapters.attach(model, self.adapter)
+
+        def objective(kind: str) -> "Supervised | Preferences | None":
+            if not spec[f"{kind}_file"]:
+                return None
+            examples = read_examples(Path(spec[f"{kind}_file"]), tokenizer)
+            learner = Learner(model, first, examples)
+            if self.method == "supervised":
+                return losses.Supervised(learner)
+            return losses.Preferences(learner, spec["beta"], saved.get("reference", {}).get(kind))
+
+        self.training, self.validation = objective("training"), objective("validation")
+        self.per_epoch = math.ceil(len(self.training.lengths) / self.size)
+        self.steps = self.per_epoch * self.epochs
+        self.step = 0  # the last one done
+        if saved:
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.step = saved["step"]
+
+    def _saved(self) -> dict[str, Any]:
+        import torch
+
+        path = self.folder / "state.pt"
+        return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else {}
+
+    def save(self) -> None:
+        """Write all that a resumed job needs, in one file that is either the old or the new one."""
+        import torch
+
+        state = {
+            "step": self.step,
+            "adapter": {name: tensor.detach() for name, tensor in self.adapter.items()},
+            "optimizer": self.optimizer.state_dict(),
+        }
+        if self.method == "dpo":
+            objectives = {"training": self.training, "validation": self.validation}
+            state["reference"] = {k: each.reference for k, each in objectives.items() if each}
+        scratch = self.folder / "state.tmp"
+        with open(scratch, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, self.folder / "state.pt")
+
+    def checkpoint(self, numbers: "Metrics") -> None:
+        """Keep the adapter as it is at the end of an epoch, and only the last few of them."""
+        from helpers.lab import adapter as adapters
+
+        target = self.folder / "checkpoints" / f"step-{self.step}"
+        staging = target.with_name(f".{target.name}")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        adapters.save(staging, self.adapter, {"step": self.step})
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(staging, target)
+        self.progress.add("checkpoint", step=self.step, folder=f"checkpoints/{target.name}",
+                          metrics={"step": self.step} | numbers)  # fmt: skip
+        old = sorted(target.parent.glob("step-*"), key=lambda path: int(path.name[5:]))
+        for path in old[:-KEPT_CHECKPOINTS]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _start_from(folder: Path, model) -> "Adapter":
+    """The adapter of the tuned model that a job goes on from. Raises Hopeless."""
+    from safetensors import SafetensorError
+
+    from helpers.lab import adapter as adapters
+
+    try:
+        adapter = adapters.load(folder)
+        adapters.check(model, adapter)
+    except FileNotFoundError:
+        reason = "was deleted before the job started"
+    except (SafetensorError, ValueError) as error:
+        reason = f"is damaged ({error})"
+    else:
+        return adapter
+    raise Hopeless(
+        "model_not_found",
+        f"The model that this job starts from {reason}. Train it again, or start from another one.",
+    )
 
 
 def train(folder: Path) -> None:
     """Run the job in `folder` to its end, from its last saved state if it has one."""
     import torch
 
-    from helpers.lab import adapter as adapters
-    from helpers.lab.model import Llama, pick_dtype
-    from helpers.lab.tokenizer import Tokenizer
-
-    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    progress = Progress(folder)
-    base = Path(spec["base"])
-    tokenizer = Tokenizer(base)
-    model = Llama.load(base, pick_dtype()[0])
-    first = max(0, model.config.layers - TOP_LAYERS)
-    if spec.get("start_from"):
-        adapter = adapters.load(Path(spec["start_from"]))
-    else:
-        generator = torch.Generator().manual_seed(spec["seed"])
-        adapter = adapters.create(model, range(first, model.config.layers), generator)
-    parameters = [tensor.requires_grad_() for tensor in adapter.values()]
-    optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=0.0)
-    state = _restore(folder, adapter, optimizer)
-    adapters.attach(model, adapter)
-    learner = Learner(model, first, read_examples(Path(spec["training_file"]), tokenizer))
-    check = None
-    if spec.get("validation_file"):
-        check = Learner(model, first, read_examples(Path(spec["validation_file"]), tokenizer))
-
-    size, epochs = spec["batch_size"], spec["n_epochs"]
-    per_epoch = math.ceil(len(learner) / size)
-    steps = per_epoch * epochs
-    rate = RATE * spec["learning_rate_multiplier"]
-    progress.rewind(state["step"])
-    if state["step"] == 0:
-        progress.add("start", steps=steps, examples=len(learner),
-                     tokens_per_epoch=sum(learner.lengths))  # fmt: skip
-    saved = time.monotonic()
-    for step in range(state["step"] + 1, steps + 1):
-        began = time.monotonic()
-        epoch, place = divmod(step - 1, per_epoch)
-        batch = batches(learner.lengths, size, spec["seed"], epoch)[place]
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, step / WARMUP) * (1 - (step - 1) / steps)
-        loss, metrics = learner.loss(batch)
-        if not math.isfinite(metrics.loss):
-            raise FloatingPointError(step)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        ends_epoch = place == per_epoch - 1
+    job = Job(folder)
+    progress, lengths = job.progress, job.training.lengths
+    progress.rewind(job.step)
+    if job.step == 0:
+        job.save()
+        progress.add("start", steps=job.steps, examples=len(lengths), tokens_per_epoch=sum(lengths))
+    began = saved = time.monotonic()
+    before = job.step
+    order: list[list[int]] = []
+    while job.step < job.steps:
+        epoch, place = divmod(job.step, job.per_epoch)
+        if not order or place == 0:
+            order = batches(lengths, job.size, job.seed, epoch)
+        job.step += 1
+        metrics = _learn(job, order[place])
+        ends_epoch = place == job.per_epoch - 1
         seen = None
-        if check and (ends_epoch or step % max(1, steps // VALIDATIONS) == 0):
-            seen = check.measure(size, limit=4 * size)
-        progress.add("step", step=step, epoch=epoch + 1, train_loss=metrics.loss,
-                     train_accuracy=metrics.accuracy, valid_loss=seen and seen.loss,
-                     valid_accuracy=seen and seen.accuracy,
-                     seconds=round(time.monotonic() - began, 3))  # fmt: skip
+        if job.validation and (ends_epoch or job.step % max(1, job.steps // VALIDATIONS) == 0):
+            seen = _measure(job.validation, limit=4 * job.size)
+        numbers = _named("train", metrics) | _named("valid", seen or {})
+        each = (time.monotonic() - began) / (job.step - before)
+        progress.add("step", step=job.step, epoch=epoch + 1, seconds=round(each, 3), **numbers)
         if ends_epoch:
-            whole = check.measure(32) if check else None
-            _checkpoint(folder, adapter, progress, step, metrics, seen, whole)
+            whole = _measure(job.validation) if job.validation else {}
+            job.checkpoint(numbers | _named("full_valid", whole))
         if ends_epoch or time.monotonic() - saved > SAVE_SECONDS:
-            _save(folder, adapter, optimizer, step)
+            job.save()
             saved = time.monotonic()
-    progress.add("done", trained_tokens=epochs * sum(learner.lengths))
+    progress.add("done", trained_tokens=job.epochs * sum(lengths))
 
 
-def _checkpoint(folder, adapter, progress, step, metrics, seen, whole) -> None:
-    """Keep the adapter as it is at the end of an epoch, and only the last few of them."""
-    from helpers.lab import adapter as adapters
-
-    target = folder / "checkpoints" / f"step-{step}"
-    staging = folder / "checkpoints" / f".step-{step}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    numbers = {"step": step, "train_loss": metrics.loss, "train_mean_token_accuracy": metrics.accuracy}
-    if seen:
-        numbers |= {"valid_loss": seen.loss, "valid_mean_token_accuracy": seen.accuracy}
-    if whole:
-        numbers |= {"full_valid_loss": whole.loss, "full_valid_mean_token_accuracy": whole.accuracy}
-    adapters.save(staging, adapter, {"step": step})
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(staging, target)
-    progress.add("checkpoint", step=step, folder=f"checkpoints/{target.name}", metrics=numbers)
-    old = sorted(target.parent.glob("step-*"), key=lambda path: int(path.name[5:]))
-    for path in old[:-KEPT_CHECKPOINTS]:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _save(folder: Path, adapter, optimizer, step: int) -> None:
-    """Write all that a resumed job needs, in one file that is either the old or the new one."""
+def _learn(job: Job, batch: list[int]) -> "Metrics":
+    """One step of the optimizer. Raises Hopeless when the loss is not a number."""
     import torch
 
-    scratch = folder / "state.tmp"
-    with open(scratch, "wb") as file:
-        torch.save({"step": step, "adapter": adapter, "optimizer": optimizer.state_dict()}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, folder / "state.pt")
+    warm, left = min(1.0, job.step / WARMUP), 1 - (job.step - 1) / job.steps
+    for group in job.optimizer.param_groups:
+        group["lr"] = job.rate * warm * left
+    job.optimizer.zero_grad()
+    metrics = job.training.learn(batch)
+    if not math.isfinite(metrics["loss"]):
+        raise Hopeless(
+            "loss_not_finite",
+            f"The loss is not a number at step {job.step}. Lower learning_rate_multiplier "
+            "(1 is a good start) and create the job again.",
+        )
+    torch.nn.utils.clip_grad_norm_(job.adapter.values(), 1.0)
+    job.optimizer.step()
+    return metrics
 
 
-def _restore(folder: Path, adapter, optimizer) -> dict:
+def _measure(objective: "Supervised | Preferences", limit: int | None = None) -> "Metrics":
+    """Metrics over all entries (or the first `limit`), without gradient."""
     import torch
 
-    path = folder / "state.pt"
-    if not path.exists():
-        return {"step": 0}
-    state = torch.load(path, weights_only=True)
+    from helpers.lab.losses import by_length
+
     with torch.no_grad():
-        for name, tensor in adapter.items():
-            tensor.copy_(state["adapter"][name])
-    optimizer.load_state_dict(state["optimizer"])
-    return state
+        return objective.learn(by_length(objective.lengths[:limit]))
+
+
+def _named(prefix: str, metrics: "Metrics") -> "Metrics":
+    """Metrics under OpenAI's names; those of preferences, for which it publishes none, likewise."""
+    return {
+        f"{prefix}_{'mean_token_accuracy' if name == 'accuracy' else name}": value
+        for name, value in metrics.items()
+    }
 
 
 def _be_polite() -> None:
@@ -392,6 +324,27 @@ def _end_with_stdin() -> None:
     os._exit(1)
 
 
+def reason(error: Exception) -> tuple[str, str]:
+    """Code and message of what ended a training, for the job's owner."""
+    if isinstance(error, Hopeless):
+        return error.code, str(error)
+    # Of the processor's memory torch speaks in a RuntimeError, of a GPU's in a class of its own.
+    full = "DefaultCPUAllocator" in str(error) or type(error).__name__ == "OutOfMemoryError"
+    if full or isinstance(error, MemoryError):
+        return "out_of_memory", (
+            "The training ran out of memory. Close other programs, shorten the longest examples, or "
+            "use a smaller batch_size, then create the job again."
+        )
+    if isinstance(error, OSError):
+        return "disk_error", f"The job's files could not be read or written: {error.strerror or error}."
+    if isinstance(error, WorkbookError):
+        return "training_process_died", str(error)
+    return "training_process_died", (
+        f"The training stopped at an error that the lab did not expect: {type(error).__name__}: "
+        f"{str(error)[:300]}. More is in trainer.log, in the job's folder. The lab goes on."
+    )
+
+
 def main() -> int:
     """Train the job in the folder named on the command line; failures go into its diary."""
     folder = Path(sys.argv[1])
@@ -399,21 +352,15 @@ def main() -> int:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     _be_polite()
     try:
-        train(folder)
-    except FloatingPointError as error:
-        message = (f"The loss is not a number at step {error}. Lower learning_rate_multiplier "
-                   "(1 is a good start) and create the job again.")  # fmt: skip
-        Progress(folder).add("failed", code="loss_not_finite", message=message)
-    except MemoryError:
-        message = "Out of memory. Use a smaller batch_size or shorter examples."
-        Progress(folder).add("failed", code="out_of_memory", message=message)
-    except OSError as error:
-        message = f"Could not write the job's files: {error.strerror}."
+        with FileLock(folder / "lock"):  # a killed server's trainer may need a moment to end
+            train(folder)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job's owner is to read why
+        traceback.print_exc()
+        code, message = reason(error)
         try:
-            Progress(folder).add("failed", code="disk_error", message=message)
+            Progress(folder).add("failed", code=code, message=message)
         except OSError:
-            print(message, file=sys.stderr)
-        return 1
+            return 1  # no room to say why: the last line of the traceback is in the log
     return 0
 
 

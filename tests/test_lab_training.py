@@ -1,0 +1,255 @@
+"""The trainer alone: its losses beside plain ones, its memory, its end and its going on."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tinybase
+import torch
+import torch.nn.functional as F
+
+from helpers import paths
+from helpers.lab import adapter as adapters
+from helpers.lab import learner, losses, rows, trainer, weights
+from helpers.lab.engine import Engine, Request
+from helpers.lab.learner import Learner
+from helpers.lab.model import Llama
+from helpers.lab.tokenizer import Tokenizer
+
+FIRST = 14  # layers below have no adapter
+ANSWERS = [("Good.", "5 stars", "1 star, awful"), ("Good.", "4 stars", "3"),
+           ("Broke after a day, sadly.", "1 star", "5 stars")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return weights.ensure()
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tinybase.make(tmp_path_factory.mktemp("base") / "tiny")
+
+
+def preference(text: str, better: str, worse: str) -> dict:
+    return {"input": {"messages": [{"role": "system", "content": "Rate the review."},
+                                   {"role": "user", "content": text}]},
+            "preferred_output": [{"role": "assistant", "content": better}],
+            "non_preferred_output": [{"role": "assistant", "content": worse}]}  # fmt: skip
+
+
+# Losses and gradients, beside ones that are written plainly
+
+
+@pytest.fixture
+def model(folder: Path) -> tuple[Llama, adapters.Adapter]:
+    """The base in float32 with an adapter that changes it."""
+    model = Llama.load(folder, torch.float32)
+    adapter = adapters.create(model, range(FIRST, 30), torch.Generator().manual_seed(1))
+    random = torch.Generator().manual_seed(2)
+    for name, tensor in adapter.items():
+        if name.endswith(".b"):
+            tensor.normal_(std=0.02, generator=random)
+        tensor.requires_grad_()
+    adapters.attach(model, adapter)
+    return model, adapter
+
+
+@pytest.fixture
+def examples(tokenizer: Tokenizer) -> list[tuple[list[int], list[bool]]]:
+    """Three pairs, the preferred answer first."""
+    parsed = [rows.parse(json.dumps(preference(*each)).encode()) for each in ANSWERS]
+    return [tokenizer.row_example(chat) for row in parsed for chat in rows.conversations(row)]
+
+
+def plain(model: Llama, ids: list[int], trained: list[bool]) -> torch.Tensor:
+    """log p of each trained token, from all logits of one example."""
+    n, config = len(ids), model.config
+
+    def attend(layer, q, k, v):
+        k, v = (each.repeat_interleave(config.heads // config.kv_heads, 1) for each in (k, v))
+        scores = torch.einsum("qhd,khd->hqk", q, k) / config.head_width**0.5
+        future = torch.ones(n, n).triu(1).bool()
+        return torch.einsum("hqk,khd->qhd", scores.masked_fill(future, -1e9).softmax(-1), v)
+
+    x, angles = model.embed(torch.tensor(ids)), model.angles(torch.arange(n))
+    for i in range(config.layers):
+        x = model.block(i, x, angles, attend)
+    logprobs = model.logits(x).log_softmax(-1)
+    return torch.stack([logprobs[t - 1, ids[t]] for t in range(1, n) if trained[t]])
+
+
+def gradient(adapter: adapters.Adapter) -> dict[str, torch.Tensor]:
+    taken = {name: tensor.grad.clone() for name, tensor in adapter.items()}
+    for tensor in adapter.values():
+        tensor.grad = None
+    return taken
+
+
+def assert_same(objective, adapter, loss: torch.Tensor, monkeypatch) -> None:
+    """The objective's loss and gradient over all entries are those of `loss`, however it computes
+    them: all at once, from the cache, and in portions of one entry, computed again."""
+    loss.backward()
+    expected = gradient(adapter)
+    everything = list(range(len(objective.lengths)))
+    for portion, labels in ((1024, 512), (1024, 512), (1, 2)):
+        monkeypatch.setattr(learner, "PORTION", portion)
+        monkeypatch.setattr(learner, "LABELS", labels)
+        metrics = objective.learn(everything)
+        assert math.isclose(metrics["loss"], float(loss.detach()), rel_tol=1e-4)
+        for name, found in gradient(adapter).items():
+            assert (found - expected[name]).norm() <= 0.01 * expected[name].norm(), name
+
+
+def test_supervised_loss_and_gradient_are_those_of_the_formula(model, examples, monkeypatch):
+    model, adapter = model
+    loss = -torch.cat([plain(model, *example) for example in examples]).mean()
+    objective = losses.Supervised(Learner(model, FIRST, examples))
+    assert_same(objective, adapter, loss, monkeypatch)
+
+
+def test_dpo_loss_and_gradient_are_those_of_the_formula(model, examples, monkeypatch):
+    """Rafailov et al. 2023, equation 7, with a reference that differs from the model."""
+    model, adapter = model
+    beta, reference = 0.3, torch.tensor([[-9.0, -8.0], [-7.0, -9.5], [-11.0, -8.5]])
+    logs = torch.stack([plain(model, *example).sum() for example in examples]).view(3, 2)
+    ratios = logs - reference
+    loss = -F.logsigmoid(beta * ratios[:, 0] - beta * ratios[:, 1]).mean()
+    objective = losses.Preferences(Learner(model, FIRST, examples), beta, reference)
+    assert_same(objective, adapter, loss, monkeypatch)
+
+
+def test_dpo_begins_at_its_reference(model, examples):
+    objective = losses.Preferences(Learner(model[0], FIRST, examples), 0.1)
+    with torch.no_grad():
+        start = objective.learn([0, 1, 2])
+    assert math.isclose(start["loss"], math.log(2), abs_tol=1e-3)
+    assert abs(start["reward_margin"]) < 1e-3
+
+
+# What "auto" means, and the order of the data
+
+
+def test_epochs_follow_openais_rule():
+    epochs = [trainer.auto_hyperparameters(n)["n_epochs"] for n in (1, 10, 40, 300, 10_000, 50_000)]
+    assert epochs == [25, 10, 3, 3, 2, 1]
+
+
+def test_every_example_is_in_every_epoch_once():
+    lengths = [10 + i % 7 for i in range(53)]
+    first, again, second = (trainer.batches(lengths, 8, seed=3, epoch=e) for e in (0, 0, 1))
+    assert sorted(sum(first, [])) == list(range(53))
+    assert first == again != second
+
+
+# Whole jobs
+
+
+def job_folder(base: Path, at: Path, epochs: int, examples: list[dict] | None = None,
+               **changes) -> Path:  # fmt: skip
+    examples = examples or [
+        {"messages": [{"role": "user", "content": f"Say the word for {i}."},
+                      {"role": "assistant", "content": f"word {i}"}]} for i in range(12)]  # fmt: skip
+    at.mkdir()
+    (at / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in examples))
+    spec = {"method": "supervised", "base": str(base), "start_from": None, "validation_file": None,
+            "training_file": str(at / "train.jsonl"), "n_epochs": epochs, "batch_size": 4,
+            "learning_rate_multiplier": 1.0, "seed": 7} | changes  # fmt: skip
+    (at / "spec.json").write_text(json.dumps(spec))
+    return at
+
+
+def start(job: Path, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "helpers.lab.trainer", str(job)]
+    return subprocess.Popen(command, cwd=paths.ROOT, **options)
+
+
+def diary(job: Path, kind: str) -> list[dict]:
+    lines = (job / "progress.jsonl").read_text().splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["type"] == kind]
+
+
+def tuned(job: Path) -> Path:
+    return job / diary(job, "checkpoint")[-1]["folder"]
+
+
+def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_path):
+    whole, broken = (job_folder(folder, tmp_path / name, 3) for name in ("whole", "broken"))
+    assert start(whole).wait(120) == 0
+    process = start(broken)
+    while not (broken / "checkpoints" / "step-3").exists():  # until the first epoch is done
+        time.sleep(0.01)
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not diary(broken, "done")
+    assert start(broken).wait(120) == 0
+    assert [e["step"] for e in diary(broken, "step")] == list(range(1, 10))
+    for ours, theirs in zip(diary(broken, "step"), diary(whole, "step"), strict=True):
+        assert math.isclose(ours["train_loss"], theirs["train_loss"], abs_tol=0.05)
+    first, last = diary(whole, "step")[0]["train_loss"], diary(whole, "step")[-1]["train_loss"]
+    assert last < first / 2
+    kept = {e["folder"] for e in diary(broken, "checkpoint")}
+    assert kept == {f"checkpoints/step-{n}" for n in (3, 6, 9)}
+    assert diary(broken, "done")[0]["trained_tokens"] == diary(whole, "done")[0]["trained_tokens"]
+
+
+def test_a_loss_that_is_not_a_number_fails_the_job_with_a_reason(tiny, tmp_path):
+    job = job_folder(tiny, tmp_path / "wild", 25, learning_rate_multiplier=1e30)
+    assert start(job).wait(120) == 0
+    assert diary(job, "failed")[0]["code"] == "loss_not_finite"
+    assert not diary(job, "done")
+
+
+def test_the_engine_answers_as_the_trainer_taught_and_dpo_changes_its_mind(
+    folder, tokenizer, tmp_path
+):
+    """A supervised job, then preferences on what it made: each does what its data say."""
+    taught = job_folder(folder, tmp_path / "taught", 12)
+    assert start(taught).wait(240) == 0
+    pairs = [{"input": {"messages": [{"role": "user", "content": f"Say the word for {i}."}]},
+              "preferred_output": [{"role": "assistant", "content": f"number {i}"}],
+              "non_preferred_output": [{"role": "assistant", "content": f"word {i}"}]}
+             for i in range(12)]  # fmt: skip
+    turned = job_folder(folder, tmp_path / "turned", 8, pairs, method="dpo", beta=0.1,
+                        start_from=str(tuned(taught)))  # fmt: skip
+    assert start(turned).wait(240) == 0
+    steps = diary(turned, "step")
+    assert math.isclose(steps[0]["train_loss"], math.log(2), abs_tol=0.05)
+    assert steps[0]["train_reward_accuracy"] < 1 == steps[-1]["train_reward_accuracy"]
+    assert steps[-1]["train_reward_margin"] > 1
+    asked = tokenizer.chat_prompt([{"role": "user", "content": "Say the word for 3."}])
+    engine = Engine(folder, dtype=torch.float32)
+    answers = [engine.submit(Request(asked, 8, temperature=0, adapter=a)).result(60).text
+               for a in (None, tuned(taught), tuned(turned))]  # fmt: skip
+    engine.close()
+    assert answers[0] != answers[1] == "word 3"
+    assert answers[2] == "number 3"
+
+
+def test_a_damaged_model_to_start_from_is_said_to_be_damaged(tiny, tmp_path):
+    broken = tmp_path / "adapter"
+    broken.mkdir()
+    (broken / "adapter.safetensors").write_bytes(b"no adapter")
+    job = job_folder(tiny, tmp_path / "job", 1, start_from=str(broken))
+    assert start(job).wait(60) == 0
+    assert "damaged" in diary(job, "failed")[0]["message"]
+
+
+@pytest.mark.parametrize("take", [lambda: torch.empty(2**50), lambda: bytearray(2**60)])
+def test_want_of_memory_is_told_from_other_errors(take):
+    with pytest.raises((RuntimeError, MemoryError)) as caught:
+        take()
+    assert trainer.reason(caught.value)[0] == "out_of_memory"
+    assert trainer.reason(RuntimeError("shapes differ"))[0] == "training_process_died"
