@@ -1,38 +1,55 @@
 """Personal data and keys in a text: where they are, and the text with a word in their place.
 
 Knows patterns, not people: names are masked only when they are told. Phone numbers are judged by
-`phonenumbers` (Google's rules for every country); keys by the forms their issuers publish.
+`phonenumbers` (Google's rules for every country), keys by `detect-secrets` (Yelp's list of what
+issuers publish) and by a few patterns of what it does not know; both libraries see only the texts
+that a quick look finds suspicious. presidio-analyzer, which also knows names, would bring spaCy and
+a model of its own: too much for a check that must see every row.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
 _DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
+# Words near which a number without its +55 is somebody's, and how such numbers are written.
+_CALL = re.compile(r"(?i)\b(?:phone|call|text me|mobile|cell|whats\s?app|tel|tel[eé]fono|m[oó]vil|"
+                   r"celular|ll[aá]m[ae]\w*|telefone|fone|lig(?:ue|a|ar|o)|zap)\b")
+_WRITTEN = re.compile(r"(?<![\w/.-])(?:\(\d{2,3}\) ?|\d{2,3}[ .-])\d{2,5}[ .-]\d{2,4}"
+                      r"(?:[ .-]\d{2,4})?(?![\w/-])")
+REGIONS = ("US", "MX", "ES", "BR", "GB")
+"""Countries whose numbers are looked for near a word like “call”."""
 
-# Documented prefixes of keys; each pattern is long enough not to meet ordinary words.
-SECRETS = {
-    "OpenAI key": r"\bsk-(?:proj-|svcacct-|ant-)?[A-Za-z0-9_-]{20,}",
-    "AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})",
-    "Google key": r"\bAIza[A-Za-z0-9_-]{35}",
-    "Slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-    "Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}",
-    "Stripe key": r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
-    "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
-    "web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    "password": r"(?i)\b(?:password|passwd|contraseña|senha)\s*[:=]\s*[^\s,;]{6,}",
+OWN_SECRETS = {
+    "OpenAI key": re.compile(r"sk-(?!ant-)(?:proj-|svcacct-|admin-|(?=[A-Za-z_-]*\d))"
+                             r"[A-Za-z0-9_-]{20,}"),
+    "Anthropic key": re.compile(r"sk-ant-[A-Za-z0-9_-]{20,}"),
+    "GitHub token": re.compile(r"github_pat_[A-Za-z0-9_]{40,}"),
+    "Google key": re.compile(r"AIza[A-Za-z0-9_-]{35}"),
+    "Slack token": re.compile(r"xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]+"),
+    "Hugging Face token": re.compile(r"hf_[A-Za-z0-9]{30,}"),
+    "Stripe key": re.compile(r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
+    "npm token": re.compile(r"npm_[A-Za-z0-9]{36}"),
+    "password": re.compile(r"(?i)\b(?:password|passwd|contraseña|senha)\s*[:=]\s*(?=\S*[^\W_])"
+                           r"[^\s,;]{6,}"),
 }
-_SECRET = re.compile("|".join(f"(?P<k{n}>{pattern.removeprefix('(?i)')})"
-                              if not pattern.startswith("(?i)")
-                              else f"(?P<k{n}>(?i:{pattern.removeprefix('(?i)')}))"
-                              for n, pattern in enumerate(SECRETS.values())))
-_KINDS = list(SECRETS)
-# A key's first letters, looked for before its whole pattern is.
-_HINT = re.compile(r"sk-|AKIA|ASIA|gh[pousr]_|github_pat_|AIza|xox|hf_|[sr]k_|-----BEGIN|eyJ|"
+"""Keys that detect-secrets 1.5 does not know, or only in an older form."""
+_PLUGINS = ("aws", "azure_storage_key", "basic_auth", "cloudant", "discord", "github_token",
+            "gitlab_token", "ibm_cloud_iam", "jwt", "mailchimp", "npm", "openai", "private_key",
+            "pypi_token", "sendgrid", "slack", "softlayer", "square_oauth", "stripe",
+            "telegram_token", "twilio")
+# All of detect-secrets but what suspects ordinary text: Artifactory ("APARTAMENTOS"), public
+# addresses, keywords, and strings of high entropy (ids of orders, pictures).
+
+# What may still belong to a key after what its pattern asks for.
+_REST = re.compile(r"[\w+/=-]*(?:\.[\w+/=-]{10,})*")
+# What no key is without: 20 signs in one piece, an address with a password, a word for it.
+_HINT = re.compile(r"[A-Za-z0-9_+/=-]{20}|://[^\s/]+:[^\s/]+@|PRIVATE KEY|PuTTY-User|"
                    r"(?i:passw|contraseña|senha)")
 
 
@@ -43,10 +60,7 @@ class Found:
     kind: str
     start: int
     end: int
-
-    @property
-    def secret(self) -> bool:
-        return self.kind in SECRETS
+    secret: bool = False
 
 
 def find(text: str, regions: Sequence[str | None] = (None,)) -> list[Found]:
@@ -64,9 +78,7 @@ def find(text: str, regions: Sequence[str | None] = (None,)) -> list[Found]:
 
 
 def _find(text: str, regions: Sequence[str | None]) -> Iterator[Found]:
-    if _HINT.search(text):
-        for match in _SECRET.finditer(text):
-            yield Found(_KINDS[int(match.lastgroup[1:])], *match.span())
+    yield from _secrets(text)
     if "@" in text:
         for match in EMAIL.finditer(text):
             yield Found("e-mail", *match.span())
@@ -84,6 +96,50 @@ def _find(text: str, regions: Sequence[str | None]) -> Iterator[Found]:
         for region in regions:
             for match in phonenumbers.PhoneNumberMatcher(text, region):
                 yield Found("phone", match.start, match.end)
+    if not any(regions) and _WRITTEN.search(text) and _CALL.search(text):
+        yield from _national(text)
+
+
+def _national(text: str) -> Iterator[Found]:
+    """Numbers without their country's, written as phone numbers are, that some country has."""
+    import phonenumbers
+
+    for match in _WRITTEN.finditer(text):
+        for region in REGIONS:
+            try:
+                number = phonenumbers.parse(match.group(), region)
+            except phonenumbers.NumberParseException:
+                continue
+            if phonenumbers.is_valid_number_for_region(number, region):
+                yield Found("phone", *match.span())
+                break
+
+
+def _secrets(text: str) -> Iterator[Found]:
+    if not _HINT.search(text):
+        return
+    for kind, pattern, genuine in _patterns():
+        for match in pattern.finditer(text):
+            start, end = match.span()
+            within = start and text[start].isalnum() and text[start - 1].isalnum()
+            if not within and genuine(match.group()):  # not a piece of a longer word
+                yield Found(kind, start, _REST.match(text, end).end(), secret=True)
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern, Callable[[str], bool]]]:
+    """(kind, pattern, what else must be true of a match) of our own keys and detect-secrets'."""
+    from detect_secrets.plugins.base import RegexBasedDetector  # here: it brings requests
+
+    found = [(kind, pattern, bool) for kind, pattern in OWN_SECRETS.items()]
+    for name in _PLUGINS:
+        module = import_module(f"detect_secrets.plugins.{name}")
+        for plugin in vars(module).values():
+            if isinstance(plugin, type) and plugin.__module__ == module.__name__ \
+                    and issubclass(plugin, RegexBasedDetector):
+                genuine = getattr(plugin, "is_formally_valid", bool)  # web tokens can be read
+                found += [(plugin.secret_type, pattern, genuine) for pattern in plugin.denylist]
+    return found
 
 
 def mask(text: str, names: Iterable[str] = (), regions: Sequence[str | None] = (None,)) -> str:
@@ -108,7 +164,12 @@ def mask(text: str, names: Iterable[str] = (), regions: Sequence[str | None] = (
 
 def hide(text: str) -> str:
     """The text with [key] in the place of keys: for what is shown of data."""
-    return _SECRET.sub("[key]", text) if _HINT.search(text) else text
+    parts, end = [], 0
+    for each in sorted(_secrets(text), key=lambda each: (each.start, -each.end)):
+        if each.start >= end:
+            parts += [text[end:each.start], "[key]"]
+        end = max(end, each.end)
+    return "".join([*parts, text[end:]])
 
 
 def _luhn(number: str) -> bool:
