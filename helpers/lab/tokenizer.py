@@ -1,6 +1,7 @@
 """Text to token ids and back, and the chat template: which tokens a conversation becomes.
 
-Also says on which of them the loss is computed. Knows nothing of weights, training or HTTP.
+Also says on which of them the loss is computed. The course's model has its template (ChatML) here;
+another base brings its own, see `template`. Knows nothing of weights, training or HTTP.
 """
 
 import json
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as Encoder
+
+from helpers.lab.template import Template, TemplateError
+
+__all__ = ["CALL_CLOSE", "CALL_OPEN", "DEFAULT_SYSTEM", "TemplateError", "Tokenizer"]
 
 DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
@@ -18,18 +23,18 @@ _CALL_RULE = (
 
 
 class Tokenizer:
-    """The base model's byte-pair encoding with its ChatML template."""
+    """A base model's tokens with its chat template."""
 
     def __init__(self, folder: Path) -> None:
         self._encoder = Encoder.from_file(str(Path(folder) / "tokenizer.json"))
-        # A student's text that spells "<|im_end|>" is text: only this file places special tokens.
+        # A student's text that spells "<|im_end|>" is text: only templates place special tokens.
         self._encoder.encode_special_tokens = True
-        self.start = self._special("<|im_start|>")
-        self.end = self._special("<|im_end|>")
-        self.end_of_text = self._special("<|endoftext|>")
-        self.stops = frozenset({self.end, self.end_of_text})
+        registered = (Path(folder) / "base.json").exists()
+        self._chat = Template(Path(folder)) if registered else _ChatML(self)
+        self.end, self.stops = self._chat.end, self._chat.stops
 
-    def _special(self, name: str) -> int:
+    def special(self, name: str) -> int:
+        """The id of a special token. Raises ValueError when there is none of that name."""
         token = self._encoder.token_to_id(name)
         if token is None:
             raise ValueError(f"tokenizer.json has no {name}: this is not a ChatML model.")
@@ -46,14 +51,20 @@ class Tokenizer:
 
     def piece(self, token: int) -> str:
         """One token as it reads in a table: special tokens by name, the rest as text."""
-        if token in (self.start, self.end, self.end_of_text):
+        if token in self._chat.special:
             return self._encoder.id_to_token(token)
         return self._encoder.decode([token], skip_special_tokens=False)
 
+    def text_prompt(self, text: str) -> list[int]:
+        """Ids of a text to be continued as it stands, outside any conversation."""
+        return [*self._chat.opening, *self.encode(text)]
+
     def chat_prompt(self, messages: list[dict], tools: list[dict] | None = None) -> list[int]:
-        """Ids of a conversation, ending where the assistant's answer begins."""
-        ids, _ = self.chat_example(messages, tools)
-        return ids + [self.start, *self.encode("assistant\n")]
+        """Ids of a conversation, ending where the assistant's answer begins.
+
+        Raises TemplateError for a conversation that the base's own template does not take.
+        """
+        return self._chat.prompt(self._turns(messages, tools))
 
     def chat_example(
         self, messages: list[dict], tools: list[dict] | None = None
@@ -61,26 +72,28 @@ class Tokenizer:
         """Ids of a conversation, and for each whether the loss is computed on it.
 
         Trained: what the assistant says and the token that ends its turn, unless the message has
-        `"weight": 0`. Not trained: everything the assistant only reads.
+        `"weight": 0`. Not trained: everything the assistant only reads. Raises TemplateError.
         """
-        ids: list[int] = []
-        trained: list[bool] = []
-        for message in _with_system(messages, tools):
-            role, text = message["role"], message["text"]
-            if role == "assistant":
-                head, body = self.encode("assistant\n"), self.encode(text)
-            else:
-                head, body = self.encode(f"{role}\n{text}"), []
-            learn = role == "assistant" and message["weight"] != 0
-            turn = [self.start, *head, *body, self.end, *self.encode("\n")]
-            first, last = 1 + len(head), 1 + len(head) + len(body)
-            trained += [learn and first <= i <= last for i in range(len(turn))]
-            ids += turn
-        return ids, trained
+        return self._chat.example(self._turns(messages, tools))
+
+    def _turns(self, messages: list[dict], tools: list[dict] | None) -> list[dict[str, Any]]:
+        """Messages as {role, text, weight}, with the tools in the system message."""
+        turns = [
+            {"role": _role(m["role"]), "text": _text(m), "weight": m.get("weight")}
+            for m in messages
+        ]
+        default = DEFAULT_SYSTEM if isinstance(self._chat, _ChatML) else ""
+        if (default or tools) and (not turns or turns[0]["role"] != "system"):
+            turns.insert(0, {"role": "system", "text": default, "weight": None})
+        if tools:
+            listing = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
+            turns[0]["text"] = f"{turns[0]['text']}\n{_CALL_RULE}\n{listing}".lstrip("\n")
+        return turns
 
     def pair_example(self, prompt: str, completion: str) -> tuple[list[int], list[bool]]:
         """The older prompt/completion format: plain text; the completion and its end are trained."""
-        head, body = self.encode(prompt), [*self.encode(completion), self.end_of_text]
+        head = self.text_prompt(prompt)
+        body = [*self.encode(completion), self._chat.end_of_text]
         return head + body, [False] * len(head) + [True] * len(body)
 
     def row_example(self, row: dict[str, Any]) -> tuple[list[int], list[bool]]:
@@ -91,17 +104,37 @@ class Tokenizer:
         return self.pair_example(row["prompt"], row["completion"])
 
 
-def _with_system(messages: list[dict], tools: list[dict] | None) -> list[dict]:
-    """Messages as {role, text, weight}, with the template's system message and the tools in it."""
-    turns = [
-        {"role": _role(m["role"]), "text": _text(m), "weight": m.get("weight")} for m in messages
-    ]
-    if not turns or turns[0]["role"] != "system":
-        turns.insert(0, {"role": "system", "text": DEFAULT_SYSTEM, "weight": None})
-    if tools:
-        listing = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
-        turns[0]["text"] += f"\n{_CALL_RULE}\n{listing}"
-    return turns
+class _ChatML:
+    """The template of the course's own model."""
+
+    opening: tuple[int, ...] = ()
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._encode = tokenizer.encode
+        self.start = tokenizer.special("<|im_start|>")
+        self.end = tokenizer.special("<|im_end|>")
+        self.end_of_text = tokenizer.special("<|endoftext|>")
+        self.stops = frozenset({self.end, self.end_of_text})
+        self.special = {self.start, *self.stops}
+
+    def prompt(self, turns: list[dict[str, Any]]) -> list[int]:
+        return self.example(turns)[0] + [self.start, *self._encode("assistant\n")]
+
+    def example(self, turns: list[dict[str, Any]]) -> tuple[list[int], list[bool]]:
+        ids: list[int] = []
+        trained: list[bool] = []
+        for message in turns:
+            role, text = message["role"], message["text"]
+            if role == "assistant":
+                head, body = self._encode("assistant\n"), self._encode(text)
+            else:
+                head, body = self._encode(f"{role}\n{text}"), []
+            learn = role == "assistant" and message["weight"] != 0
+            turn = [self.start, *head, *body, self.end, *self._encode("\n")]
+            first, last = 1 + len(head), 1 + len(head) + len(body)
+            trained += [learn and first <= i <= last for i in range(len(turn))]
+            ids += turn
+        return ids, trained
 
 
 def _role(role: str) -> str:
