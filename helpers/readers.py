@@ -12,12 +12,13 @@ import gzip
 import io
 import json
 import lzma
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, AnyStr
 
 from helpers import whatsapp
 from helpers.checks import MAX_LINE, Line, Problem
@@ -62,12 +63,17 @@ class Source:
 
     def lines(self) -> Iterator[Line]:
         """The rows, numbered from 1 as an editor or a spreadsheet numbers them."""
+        for number, line in enumerate(self.raw_lines(), start=1):
+            yield line_of(number, line) if isinstance(line, bytes) else line
+
+    def raw_lines(self) -> Iterator[bytes | Line]:
+        """As `lines`, but those of JSONL as they stand there, in UTF-8: a quick look may do."""
         reader = {"jsonl": _jsonl, "json": _json, "csv": _table, "tsv": _table, "txt": _txt,
                   "xlsx": _xlsx, "parquet": _parquet, "whatsapp": _whatsapp}[self.format]
         last = 0
         try:
             for line in reader(self):
-                last = line.number
+                last = last + 1 if isinstance(line, bytes) else line.number
                 yield line
         except OSError as error:
             if self.packed and not error.errno:
@@ -242,36 +248,33 @@ def _text(source: Source) -> IO[str]:
 
 # JSONL
 
-def _jsonl(source: Source) -> Iterator[Line]:
+def _jsonl(source: Source) -> Iterator[bytes]:
     if source.encoding == "utf-8":
         with _bytes(source) as stream:
-            number = 0
-            while raw := stream.readline(MAX_LINE + 1):
-                number += 1
-                long = len(raw) > MAX_LINE
-                while not raw.endswith(b"\n") and long and (rest := stream.readline(MAX_LINE)):
-                    if rest.endswith(b"\n"):
-                        break
-                if long:
-                    yield Line(number, None, (("long-line", "the line is longer than "
-                               f"{MAX_LINE // 2**20} MiB", raw[:60].decode("utf-8", "replace")),),
-                               readable=False)
-                else:
-                    yield line_of(number, raw)
+            yield from cut_lines(stream)
         return
     with _text(source) as stream:
-        number = 0
-        while text := stream.readline(MAX_LINE + 1):
-            number += 1
-            while not text.endswith("\n") and len(text) > MAX_LINE \
-                    and (rest := stream.readline(MAX_LINE)):
-                if rest.endswith("\n"):
-                    break
-            yield line_of(number, text.encode("utf-8", "surrogatepass"))
+        for text in cut_lines(stream):
+            yield text.encode("utf-8", "surrogatepass")
+
+
+def cut_lines(stream: IO[AnyStr], size: float = math.inf) -> Iterator[AnyStr]:
+    """The lines of the next `size` bytes; of one longer than MAX_LINE, a bit more than that."""
+    while size > 0 and (line := stream.readline(MAX_LINE + 1)):
+        size -= len(line)
+        rest = line
+        while len(rest) >= MAX_LINE and rest[-1:] not in ("\n", b"\n"):
+            rest = stream.readline(MAX_LINE)
+            size -= len(rest)
+        yield line
 
 
 def line_of(number: int, raw: bytes) -> Line:
     """One line of JSONL; nothing in it can raise an error."""
+    if len(raw) > MAX_LINE:
+        return Line(number, None, (("long-line", "the line is longer than "
+                    f"{MAX_LINE // 2**20} MiB", raw[:60].decode("utf-8", "replace")),),
+                    readable=False)
     problems = []
     if number == 1 and raw.startswith(BOM):
         raw = raw[len(BOM):]
