@@ -36,6 +36,7 @@ class Config:
     context: int
     rope_theta: float
     epsilon: float
+    rope_divisors: tuple[float, ...] = ()  # one a rotary frequency, where they are scaled
 
     @classmethod
     def read(cls, folder: Path) -> "Config":
@@ -51,6 +52,7 @@ class Config:
             context=raw["max_position_embeddings"],
             rope_theta=raw["rope_theta"],
             epsilon=raw["rms_norm_eps"],
+            rope_divisors=tuple(raw.get("rope_divisors") or ()),
         )
 
 
@@ -113,9 +115,10 @@ class Llama:
         self.head = head  # (N, C) -> (N, V)
         self.dtype, self.device = embedding.dtype, embedding.device
         half = torch.arange(0, config.head_width, 2, device=self.device) / config.head_width
-        angles = torch.outer(
-            torch.arange(config.context, device=self.device), 1.0 / config.rope_theta**half
-        )
+        frequencies = 1.0 / config.rope_theta**half
+        if config.rope_divisors:
+            frequencies /= torch.tensor(config.rope_divisors, device=self.device)
+        angles = torch.outer(torch.arange(config.context, device=self.device), frequencies)
         # (context, 1, D): the two halves of a head turn by the same angles
         self._cos = angles.cos().repeat(1, 2)[:, None].to(self.dtype)
         self._sin = angles.sin().repeat(1, 2)[:, None].to(self.dtype)
@@ -183,7 +186,7 @@ class _Weights:
         return name in self._names
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._file.get_tensor(name).to(self._dtype)
+        return self._file.get_tensor(name).to(self._dtype, copy=True)  # else it keeps the file mapped
 
 
 def load_blocks(folder: Path, dtype: torch.dtype, device: str | torch.device,
