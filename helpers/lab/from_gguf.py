@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
+CONTEXT = 8192  # tokens that a base may read; more would take memory that nobody uses
+
 # GGUF tensor name -> Hugging Face name, for one block
 _BLOCK = {
     "attn_norm": "input_layernorm",
@@ -138,7 +140,7 @@ def _config(meta: dict, tensors: dict[str, "Tensor"], divisors: list[float] | No
         "num_attention_heads": heads,
         "num_key_value_heads": kv_heads,
         "head_dim": head_width,
-        "max_position_embeddings": meta["llama.context_length"],
+        "max_position_embeddings": min(CONTEXT, meta["llama.context_length"]),
         "rope_theta": meta.get("llama.rope.freq_base", 10_000.0),
         "rope_divisors": divisors,
         "rms_norm_eps": meta["llama.attention.layer_norm_rms_epsilon"],

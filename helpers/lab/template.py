@@ -43,7 +43,8 @@ class Template:
         self._template = _compiled(about["chat_template"] or PLAIN)
         self._named = {name: about[name] or "" for name in ("bos_token", "eos_token")}
         self.end = self._end(about["stops"])
-        self.end_of_text = self._encoder.token_to_id(self._named["eos_token"] or "") or self.end
+        eos = self._encoder.token_to_id(self._named["eos_token"])
+        self.end_of_text = self.end if eos is None else eos
         self.stops = frozenset({self.end, self.end_of_text, *about["stops"]})
         self.opening = self._encoder.encode("").ids  # what every text begins with (BOS), if anything
 
