@@ -7,16 +7,19 @@ import html
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from helpers import costs, masks, models, sets, tokens
-from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, Example, Line,
-                            Problem, as_json, check_row, example_of, excerpt, format_of)
+from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, Line, Problem,
+                            as_json, check_row, excerpt, format_of)
 from helpers.errors import WorkbookError
+from helpers.examples import Example, example_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +31,7 @@ SHOWN = 50
 KEPT = 10_000
 """Findings of one code that are kept; all are counted."""
 _PIECE = 100_000  # characters
+_CHUNK = 256  # rows that are looked at before the set's checks see them
 _SIGNS = {"error": "✘", "warning": "⚠", "note": "ℹ"}
 
 
@@ -179,57 +183,7 @@ def _quoted(text: str) -> str:
     return f"<code>{html.escape(text)}</code>" if text else ""
 
 
-def build(name: str, lines: Iterable[Line], model: str | None = None,
-          file_problems: Iterable[Problem] = (), source: Any = None,
-          set_checks: Iterable[sets.Check] | None = None,
-          examples: Callable[[Example], None] | None = None) -> Report:
-    """Run every check over the lines, one after the other; none is kept.
-
-    examples   is told every example, for what else is to be done in the same pass
-    Raises WorkbookError for an unknown model only.
-    """
-    limit = models.get(model).max_example_tokens if model else None
-    found = _Findings()
-    its_checks = sets.checks() if set_checks is None else list(set_checks)
-    columns = ["line", "messages", *(("tokens", "answer_tokens") if model else ())]
-    counts = {column: array("q") for column in columns}
-    kinds: Counter[str] = Counter()
-    for line in lines:
-        for code, message, quoted in line.problems:
-            found.add(code, line.number, message, quoted)
-        if not line.readable:
-            continue
-        for code, message, quoted in check_row(line.value):
-            found.add(code, line.number, message, quoted)
-        if not (kind := format_of(line.value)):
-            continue
-        kinds[kind] += 1
-        counted = _count(line, model)
-        for column in columns:
-            counts[column].append(counted[column])
-        if limit and counted["tokens"] > limit:
-            found.add("too-long", line.number, f"{counted['tokens']:,} tokens, of which the model "
-                      f"reads {limit:,}", line.value)
-        example = example_of(line)
-        for check in its_checks:
-            for number, (code, message, quoted) in check.add(example):
-                found.add(code, number, message, quoted)
-        if examples:
-            examples(example)
-    for code, message, quoted in file_problems:  # now, as reading may have added some
-        found.add(code, None, message, quoted)
-    for check in its_checks:
-        for number, (code, message, quoted) in check.end():
-            found.add(code, number, message, quoted)
-    for code, message in _size(len(counts["line"])):
-        found.add(code, None, message, "")
-    labels = next((check.labels for check in its_checks if isinstance(check, sets.Labels)), None)
-    return Report(name, found.sorted(), pd.DataFrame({column: list(counts[column])
-                                                      for column in columns}),
-                  labels, model, dict(found.totals), source, dict(kinds))
-
-
-class _Findings:
+class Findings:
     """Findings as they come; of each code the first `KEPT` are kept, all are counted."""
 
     def __init__(self) -> None:
@@ -237,18 +191,135 @@ class _Findings:
         self.kept: list[Finding] = []
 
     def add(self, code: str, line: int | None, message: str, quoted: Any) -> None:
+        """One more; keys are hidden in what is shown."""
         self.totals[code] += 1
         if self.totals[code] <= KEPT:
             quoted = quoted if isinstance(quoted, str) else as_json(quoted, in_order=False)
             shown = excerpt(masks.hide(quoted))
             self.kept.append(Finding(code, line, masks.hide(message), shown))
 
+    def join(self, later: "Findings", offset: int) -> None:
+        """Those of what comes next, whose lines were counted from 1."""
+        room = {code: KEPT - self.totals[code] for code in later.totals}
+        for finding in later.kept:
+            room[finding.code] -= 1
+            if room[finding.code] >= 0:
+                self.kept.append(replace(finding, line=finding.line + offset) if offset else finding)
+        self.totals.update(later.totals)
+
     def sorted(self) -> tuple[Finding, ...]:
+        """The worst first, then by line."""
         return tuple(sorted(self.kept, key=lambda finding: (SEVERITIES.index(finding.severity),
                                                             finding.line or 0)))
 
 
-def _size(rows: int) -> Iterator[tuple[str, str]]:
+@dataclass
+class Part:
+    """What a stretch of a file holds, without its rows: another process can have looked at it."""
+
+    lines: int = 0
+    found: Findings = field(default_factory=Findings)
+    counts: dict[str, array] = field(default_factory=dict)
+    """Whole numbers of each example: its line, messages and, for a model, tokens."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    examples: list[Example] = field(default_factory=list)
+
+
+def look(lines: Iterable[Line], model: str | None = None, near: bool = True) -> Part:
+    """All that can be said of each row without the others.
+
+    near   keep the texts that near duplicates are looked for in
+    """
+    limit = models.get(model).max_example_tokens if model else None
+    part = Part(counts={column: array("q") for column in _columns(model)})
+    for line in lines:
+        part.lines += 1
+        for code, message, quoted in line.problems:
+            part.found.add(code, line.number, message, quoted)
+        if not line.readable:
+            continue
+        for code, message, quoted in check_row(line.value):
+            part.found.add(code, line.number, message, quoted)
+        if not (kind := format_of(line.value)):
+            continue
+        part.kinds[kind] += 1
+        counted = _count(line, model)
+        for column, numbers in part.counts.items():
+            numbers.append(counted[column])
+        if limit and counted["tokens"] > limit:
+            part.found.add("too-long", line.number, f"{counted['tokens']:,} tokens, of which the "
+                           f"model reads {limit:,}", line.value)
+        part.examples.append(example_of(line, near))
+    return part
+
+
+def _columns(model: str | None) -> list[str]:
+    return ["line", "messages", *(("tokens", "answer_tokens") if model else ())]
+
+
+class Gather:
+    """Puts parts together, in the order of the file, and shows the set's checks their examples."""
+
+    def __init__(self, name: str, model: str | None, set_checks: Sequence[sets.Check]) -> None:
+        self.name, self.model, self.checks = name, model, set_checks
+        self.lines = 0
+        self.found = Findings()
+        self.counts = {column: array("q") for column in _columns(model)}
+        self.kinds: Counter[str] = Counter()
+
+    @property
+    def near(self) -> bool:
+        """Whether the next part needs its texts: near duplicates are sampled."""
+        return len(self.counts["line"]) < sets.SAMPLE
+
+    def take(self, part: Part, offset: int = 0) -> None:
+        """The next part; `offset` is the number of lines before it, if it has counted from 1."""
+        self.lines += part.lines
+        self.found.join(part.found, offset)
+        self.kinds.update(part.kinds)
+        for column, numbers in part.counts.items():
+            self.counts[column].extend(numbers if column != "line" or not offset else
+                                       array("q", (number + offset for number in numbers)))
+        for example in part.examples:
+            if offset:
+                example = replace(example, line=example.line + offset)
+            for check in self.checks:
+                for number, (code, message, quoted) in check.add(example):
+                    self.found.add(code, number, message, quoted)
+
+    def report(self, file_problems: Iterable[Problem] = (), source: Any = None) -> Report:
+        """What was found, once all parts are in."""
+        for code, message, quoted in file_problems:
+            self.found.add(code, None, message, quoted)
+        for check in self.checks:
+            for number, (code, message, quoted) in check.end():
+                self.found.add(code, number, message, quoted)
+        for code, message in _size(len(self.counts["line"])):
+            self.found.add(code, None, message, "")
+        labels = next((check.labels for check in self.checks if isinstance(check, sets.Labels)),
+                      None)
+        counts = pd.DataFrame({column: np.array(numbers) for column, numbers in
+                               self.counts.items()})
+        return Report(self.name, self.found.sorted(), counts, labels, self.model,
+                      dict(self.found.totals), source, dict(self.kinds))
+
+
+def build(name: str, lines: Iterable[Line], model: str | None = None,
+          file_problems: Iterable[Problem] = (), source: Any = None,
+          set_checks: Sequence[sets.Check] | None = None) -> Report:
+    """Run every check over the lines, one after the other; none is kept.
+
+    Raises WorkbookError for an unknown model only.
+    """
+    gather = Gather(name, model, sets.checks() if set_checks is None else set_checks)
+    lines = iter(lines)
+    while (part := look(islice(lines, _CHUNK), model, gather.near)).lines:
+        gather.take(part)
+    return gather.report(file_problems, source)
+
+
+def size_problems(rows: int) -> Iterator[tuple[str, str]]:
+    """(code, message) where there are too few examples."""
     if not rows:
         yield "empty-file", "no example at all"
     elif rows < MINIMUM:
