@@ -191,6 +191,9 @@ CODES = {
                     "Check a part of the file by itself."),
     "leakage": Code("error", "What is trained on can't be tested on: the measure lies.",
                     "Delete the row from one of the files; `dataset.split` avoids it."),
+    "near-leakage": Code("warning", "A question that was trained on, but for a few letters, tests "
+                         "memory.", "Delete the row from one of the files, if it is the same "
+                         "question."),
     "language-mix": Code("note", "The model answers in the languages it saw, not always in yours.",
                          "Mean it, or choose one."),
     "endings-vary": Code("note", "Some answers end with a full stop or the like, some don't: the "
@@ -642,22 +645,6 @@ def check_preference(row: Mapping) -> Iterator[Problem]:
         yield "dpo-same", "both outputs are the same", wished
 
 
-# What the checks of the set look at (helpers.sets)
-
-@dataclass(frozen=True)
-class Example:
-    """A row that is at least an object of a known format: what the checks of the set look at."""
-
-    line: int
-    value: Mapping
-    question: str | None
-    """All that comes before the answer; None where there is no answer."""
-    answer: str
-    """The answer as a student reads it."""
-    gist: Any = ""
-    """What a reader would know the row by: the last thing that was asked."""
-
-
 def format_of(row: Any) -> str | None:
     """"chat", "completion", "preference" (two answers, for DPO), or None for what is none."""
     if not isinstance(row, Mapping):
@@ -667,28 +654,3 @@ def format_of(row: Any) -> str | None:
     if "preferred_output" in row or "non_preferred_output" in row:
         return "preference"
     return "completion" if "prompt" in row or "completion" in row else None
-
-
-def example_of(line: Line) -> Example:
-    """What the checks of the set need of a row whose format is known."""
-    row = line.value
-    kind = format_of(row)
-    if kind == "completion":
-        question, answer = row.get("prompt"), row.get("completion")
-    elif kind == "preference":
-        asked, wished = row.get("input"), row.get("preferred_output")
-        question = asked.get("messages") if isinstance(asked, Mapping) else asked
-        last = wished[-1] if isinstance(wished, list) and wished else None
-        answer = last.get("content") if isinstance(last, Mapping) else wished
-    else:
-        messages = row.get("messages")
-        last = messages[-1] if isinstance(messages, list) and messages else None
-        if not isinstance(last, Mapping) or last.get("role") != "assistant":
-            return Example(line.number, row, None, "", row)
-        question, answer = messages[:-1], last.get("content") or last.get("tool_calls")
-    answer = answer if isinstance(answer, str) else as_json(answer)
-    gist = question
-    if isinstance(question, list) and question and isinstance(question[-1], Mapping):
-        gist = question[-1].get("content")
-    key = question if isinstance(question, str) else as_json(question)
-    return Example(line.number, row, key, answer, gist)

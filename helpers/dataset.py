@@ -21,8 +21,9 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers import models, paths, readers, report, sets
-from helpers.checks import CODES, Example, Line, Problem, example_of, format_of
+from helpers.checks import CODES, Line, Problem, format_of
 from helpers.errors import WorkbookError
+from helpers.examples import Example, example_of
 from helpers.report import Finding, Report
 
 __all__ = ["CODES", "DatasetError", "Finding", "Report", "check", "read", "split", "to_chat",
@@ -85,9 +86,8 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
     `.table()`, `.stats()` and `.counts` say the same to a program.
     No content of the data raises an error; a missing file or an unknown model does (WorkbookError).
     """
-    watch = [sets.Leaks({name: _examples(data) for name, data in against.items()})] \
-        if against else []
-    chosen = [*sets.checks(), *watch]
+    leaks = _leaks(against or {})
+    chosen = [*sets.checks(), *([leaks] if against else [])]
     before = list(_job_problems(job, model)) if job is not None else []
     if not isinstance(path_or_rows, (str, Path)):
         rows = list(path_or_rows)
@@ -99,6 +99,17 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
     # What is wrong with the file as a whole is known once it has been read.
     return report.build(source.path.name, lines, model, chain(before, source.problems), source,
                         chosen)
+
+
+def _leaks(against: Mapping[str, Any]) -> sets.Leaks:
+    """The check for leaks, which has seen the other data and waits for the next."""
+    leaks = sets.Leaks()
+    for name, data in against.items():
+        leaks.begin(name)
+        for example in _examples(data):
+            list(leaks.add(example))  # who leaks into whom among these is not asked
+    leaks.begin("")
+    return leaks
 
 
 def _examples(data: str | Path | Iterable[Any]) -> Iterator[Example]:

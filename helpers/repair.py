@@ -16,6 +16,7 @@ from typing import Any
 from helpers import checks, content, masks, readers, sets
 from helpers.checks import CHAT_KEYS, COMPLETION_KEYS, MESSAGE_KEYS, PREFERENCE_KEYS, Line
 from helpers.errors import WorkbookError
+from helpers.examples import example_of
 from helpers.report import Report
 
 SEPARATOR, ENDING = "\n\n###\n\n", " END"
@@ -356,7 +357,7 @@ def repair(report: Report, named: tuple[str, ...] = ()) -> Repair:
                 done.append(code)
                 row = mended
         if row is not None and checks.format_of(row):
-            example = checks.example_of(Line(line.number, row))
+            example = example_of(Line(line.number, row))
             for code, check in (("duplicate", twice), ("near-duplicate", near)):
                 if code in named and row is not None and list(check.add(example)):
                     row = None

@@ -1,28 +1,31 @@
 """What can be wrong with a set of examples: repetition, contradiction, imbalance, leaks.
 
-Each check sees the examples one after the other and keeps numbers, not texts, so that a file of a
-million rows fits into memory. Single rows are looked at in `helpers.checks`.
+Each check is shown the examples one after the other, as `helpers.examples` has them, and keeps
+numbers, not rows: about 200 bytes a row for the first `REMEMBERED` rows, nothing for later ones.
+Single rows are looked at in `helpers.checks`.
 """
 
 import re
-import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from helpers import content
-from helpers.checks import MINIMUM, Example, Problem, as_json, excerpt, format_of, texts_of
+from helpers.checks import MINIMUM, Problem, excerpt
+from helpers.examples import Example
 
 Found = tuple[int | None, Problem]
 SAMPLE = 20_000
 """Rows that are compared for near duplicates."""
+REMEMBERED = 1_000_000
+"""Different rows, and different questions, that later ones are compared with."""
 NEAR = 0.85
-"""Share of five-letter pieces (Jaccard) from which two rows are nearly the same."""
+"""Share of five-letter pieces (Jaccard) from which two texts are nearly the same."""
 PREFIX, ANSWER_PREFIX = 12, 5
 """Characters: the removed command-line tool's figures for common prefixes."""
-_MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
 _PERMUTATIONS = 64
+_CANDIDATES = 20  # texts that one text is compared with letter by letter
+_SHORTEST = 40  # letters; shorter texts are alike too easily
 _QUOTED = 100_000  # answers kept to be quoted in contradictions
 
 
@@ -38,6 +41,25 @@ class Check:
         yield from ()
 
 
+class _First:
+    """By fingerprint, where something was first seen; at most `REMEMBERED` are kept."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, int] = {}
+
+    def place(self, key: int, here: int) -> int:
+        """Where the same was first; `here` if nowhere."""
+        if len(self.places) < REMEMBERED:
+            return self.places.setdefault(key, here)
+        return self.places.get(key, here)
+
+    def limit(self, what: str) -> Iterator[Found]:
+        """That not everything was compared, if it was not."""
+        if len(self.places) >= REMEMBERED:
+            yield None, ("sampled", f"{what} were compared with the first {REMEMBERED:,} different "
+                         "ones only", "")
+
+
 class Mixed(Check):
     """Rows of another format than most."""
 
@@ -46,51 +68,59 @@ class Mixed(Check):
         self.lines: dict[str, list[tuple[int, str]]] = {}
 
     def add(self, example: Example) -> Iterator[Found]:
-        kind = format_of(example.value)
-        self.kinds[kind] += 1
-        kept = self.lines.setdefault(kind, [])
+        self.kinds[example.kind] += 1
+        kept = self.lines.setdefault(example.kind, [])
         if len(kept) < 1000:
-            kept.append((example.line, excerpt(example.value)))
+            kept.append((example.line, example.gist))
         yield from ()
 
     def end(self) -> Iterator[Found]:
         (main, _), *others = self.kinds.most_common() or [(None, 0)]
         for kind, _ in others:
             for line, quoted in self.lines[kind]:
-                yield line, ("mixed-formats", f"most rows are {main}, this one is not", quoted)
+                yield line, ("mixed-formats", f"most rows are {main}, this one is {kind}", quoted)
 
 
 class Duplicates(Check):
     """Rows that were there before."""
 
     def __init__(self) -> None:
-        self.first: dict[int, int] = {}
+        self.rows = _First()
 
     def add(self, example: Example) -> Iterator[Found]:
-        line = self.first.setdefault(hash(as_json(example.value)), example.line)
+        line = self.rows.place(example.row, example.line)
         if line != example.line:
             yield example.line, ("duplicate", f"the same as line {line}", example.gist)
+
+    def end(self) -> Iterator[Found]:
+        yield from self.rows.limit("equal rows: rows")
 
 
 class Contradictions(Check):
     """Other answers to what was asked before."""
 
     def __init__(self) -> None:
-        self.first: dict[int, tuple[int, int]] = {}
+        self.questions = _First()
         self.quotes: dict[int, str] = {}
 
     def add(self, example: Example) -> Iterator[Found]:
-        if example.question is None or example.question in ("", "[]"):
+        if not example.question:
             return
-        given = hash(example.answer)
-        line, other = self.first.setdefault(hash(example.question), (example.line, given))
-        if line == example.line and len(self.quotes) < _QUOTED:
-            self.quotes[line] = excerpt(example.answer, 30)
-        if other != given:
-            quoted = f" with “{self.quotes[line]}”" if line in self.quotes else " otherwise"
-            message = (f"answer “{excerpt(example.answer, 30)}”, but line {line} answers the same"
-                       f"{quoted}")
-            yield example.line, ("contradiction", message, example.gist)
+        # One number for both: the line, and 32 bits of the answer.
+        here = example.line << 32 | example.answer & 0xFFFFFFFF
+        there = self.questions.place(example.question, here)
+        quoted = excerpt(example.label, 30)
+        if there == here:
+            if len(self.quotes) < _QUOTED:
+                self.quotes[example.line] = quoted
+        elif (there ^ here) & 0xFFFFFFFF:
+            line = there >> 32
+            other = f" with “{self.quotes[line]}”" if line in self.quotes else " otherwise"
+            yield example.line, ("contradiction", f"answer “{quoted}”, but line {line} answers "
+                                 f"the same{other}", example.gist)
+
+    def end(self) -> Iterator[Found]:
+        yield from self.questions.limit("contradictions: questions")
 
 
 class Labels(Check):
@@ -103,7 +133,8 @@ class Labels(Check):
     MOST = 20
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[int] = Counter()
+        self.names: dict[int, str] = {}
         self.rows = 0
 
     def add(self, example: Example) -> Iterator[Found]:
@@ -111,12 +142,14 @@ class Labels(Check):
             self.rows += 1
             if len(self.counts) <= self.MOST:
                 self.counts[example.answer] += 1
+                self.names.setdefault(example.answer, example.label)
         yield from ()
 
     @property
     def labels(self) -> Counter[str] | None:
         few = len(self.counts) <= self.MOST and 3 * len(self.counts) < self.rows
-        return self.counts if few else None
+        return Counter({self.names[key]: count for key, count in self.counts.items()}) \
+            if few else None
 
     def end(self) -> Iterator[Found]:
         counts = self.labels
@@ -139,17 +172,10 @@ class Systems(Check):
         self.without = 0
 
     def add(self, example: Example) -> Iterator[Found]:
-        row = example.value
-        if format_of(row) == "preference" and isinstance(row.get("input"), Mapping):
-            row = row["input"]
-        messages = row.get("messages")
-        if isinstance(messages, list) and messages:
-            systems = [message.get("content") for message in messages
-                       if isinstance(message, Mapping)
-                       and message.get("role") in ("system", "developer")]
-            self.without += not systems
+        if example.system is not None:
+            self.without += not example.system
             if len(self.seen) < 100_000:
-                self.seen.add(hash(as_json(systems)))
+                self.seen.add(example.system)
         yield from ()
 
     def end(self) -> Iterator[Found]:
@@ -167,7 +193,7 @@ class Refusals(Check):
 
     def add(self, example: Example) -> Iterator[Found]:
         self.rows += 1
-        self.refused += content.refuses(example.answer)
+        self.refused += example.refuses
         yield from ()
 
     def end(self) -> Iterator[Found]:
@@ -185,8 +211,8 @@ class Languages(Check):
 
     def add(self, example: Example) -> Iterator[Found]:
         self.rows += 1
-        if self.rows <= SAMPLE and (found := content.language(example.answer)):
-            self.seen[found] += 1
+        if self.rows <= SAMPLE and example.language:
+            self.seen[example.language] += 1
         yield from ()
 
     def end(self) -> Iterator[Found]:
@@ -205,20 +231,24 @@ class Style(Check):
         self.heads: dict[str, str] = {}
         self.tails: dict[str, str] = {}
         self.ended = self.spaced = self.empty = 0
+        self.answers: set[int] = set()
 
     def add(self, example: Example) -> Iterator[Found]:
-        kind = format_of(example.value)
+        kind = example.kind
         if example.question is None or kind == "preference":
             return
         self.rows[kind] += 1
-        asked = " ".join(texts_of(example.gist))
-        for name, text in ((f"{kind} question", asked), (f"{kind} answer", example.answer)):
-            self.heads[name] = _common(self.heads.get(name, text), text)
-            self.tails[name] = _common(self.tails.get(name, text[-40:])[::-1], text[::-1])[::-1]
-        self.ended += kind == "chat" and bool(_MARK.search(example.answer[-20:]))
+        head, tail, its_head, its_tail = example.edges
+        for name, start, end in ((f"{kind} question", head, tail),
+                                 (f"{kind} answer", its_head, its_tail)):
+            self.heads[name] = _common(self.heads.get(name, start), start)
+            self.tails[name] = _common(self.tails.get(name, end)[::-1], end[::-1])[::-1]
+        if len(self.answers) < 2:
+            self.answers.add(example.answer)
+        self.ended += kind == "chat" and example.ended
         if kind == "completion":
-            self.empty += not asked.strip()
-            self.spaced += example.answer[:1].isspace()
+            self.empty += example.empty
+            self.spaced += its_head[:1].isspace()
         yield from ()
 
     def end(self) -> Iterator[Found]:
@@ -227,17 +257,12 @@ class Style(Check):
             if len(head) > PREFIX:
                 yield None, ("user-prefix", f"all {rows} questions begin “{excerpt(head, 40)}”", "")
             head = self.heads["chat answer"]
-            if len(head) >= ANSWER_PREFIX and not self._one("chat answer"):
+            if len(head) >= ANSWER_PREFIX and len(self.answers) > 1:
                 yield None, ("answer-prefix", f"all {rows} answers begin “{excerpt(head, 40)}”", "")
             if 0.1 * rows <= self.ended <= 0.9 * rows and rows - self.ended > 1:
                 yield None, ("endings-vary", f"{self.ended} of {rows} answers end with a mark", "")
         if (rows := self.rows["completion"]) >= MINIMUM:
             yield from self._completions(rows)
-
-    def _one(self, name: str) -> bool:
-        """Whether all texts were the same one: that is another finding."""
-        return self.heads[name].endswith(self.tails[name]) and len(self.heads[name]) <= 40 \
-            and self.heads[name] == self.tails[name]
 
     def _completions(self, rows: int) -> Iterator[Found]:
         if self.empty == rows:
@@ -249,7 +274,7 @@ class Style(Check):
             if not self.tails["completion question"]:
                 yield None, ("no-separator", f"the {rows} prompts have no common end", "")
         head = self.heads["completion answer"]
-        if len(head.strip()) >= ANSWER_PREFIX and not self._one("completion answer"):
+        if len(head.strip()) >= ANSWER_PREFIX and len(self.answers) > 1:
             yield None, ("answer-prefix", f"all {rows} completions begin “{excerpt(head, 40)}”", "")
         if not self.tails["completion answer"]:
             yield None, ("no-ending", f"the {rows} completions have no common end", "")
@@ -265,75 +290,71 @@ def _common(one: str, other: str) -> str:
     return min(one, other, key=len)
 
 
-class NearDuplicates(Check):
-    """Rows that differ in letters only, not in numbers, by MinHash (datasketch) and then exactly.
+class Near:
+    """Texts that differ in letters only, not in numbers: by MinHash (datasketch), then exactly."""
 
-    The first `SAMPLE` rows are compared; beyond them the check says so.
-    """
+    def __init__(self) -> None:
+        from datasketch import MinHash, MinHashLSH  # here: its import takes a second
+
+        self.index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
+        # Drawing the permutations is slow; every hash shares one draw.
+        self.start = MinHash(num_perm=_PERMUTATIONS, hashfunc=_piece)
+        self.texts: dict[Any, tuple[str, list[str]]] = {}
+
+    def look(self, key: Any, text: str, wanted: Callable[[Any], bool] = lambda key: True
+             ) -> tuple[Any, float] | None:
+        """The key of an earlier text that is nearly this one, and the share that is the same."""
+        pieces, numbers = _shingles(text), re.findall(r"\d+", text)
+        hashed = self.start.copy()
+        hashed.update_batch(list(pieces))
+        found = None
+        for other in sorted(filter(wanted, self.index.query(hashed)))[:_CANDIDATES]:
+            its_text, its_numbers = self.texts[other]
+            if numbers == its_numbers and (share := _jaccard(pieces, _shingles(its_text))) >= NEAR:
+                found = other, share
+                break
+        self.index.insert(key, hashed)
+        self.texts[key] = text, numbers
+        return found
+
+
+class NearDuplicates(Check):
+    """Rows that are nearly the same; the first `SAMPLE` are compared, and that is said."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self.first: dict[int, int] = {}
+        self.first: dict[str, int] = {}
         self.exact: set[int] = set()
-        self.texts: dict[int, tuple[str, tuple[str, ...]]] = {}
-        self.index: Any = None
+        self.near: Near | None = None
 
     def add(self, example: Example) -> Iterator[Found]:
         self.rows += 1
-        if self.rows > SAMPLE:
-            return
-        text = plain(f"{_asked(example)} ¦ {example.answer}")
-        same = hash(as_json(example.value))
-        if same in self.exact:
-            return  # `duplicate` says so
-        self.exact.add(same)
-        line = self.first.setdefault(hash(text), example.line)
+        if self.rows > SAMPLE or example.texts is None or example.row in self.exact:
+            return  # `duplicate` tells of equal ones
+        self.exact.add(example.row)
+        text = " ".join(example.texts)
+        line = self.first.setdefault(text, example.line)
         if line != example.line:
             yield example.line, ("near-duplicate", f"line {line} but for case and signs",
                                  example.gist)
-        elif len(text) >= 40:
-            yield from self._similar(example, text)
-
-    def _similar(self, example: Example, text: str) -> Iterator[Found]:
-        from datasketch import MinHash, MinHashLSH  # here: its import takes a second
-
-        if self.index is None:
-            self.index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
-            # Drawing the permutations is slow; every hash shares one draw.
-            self.start = MinHash(num_perm=_PERMUTATIONS, hashfunc=hash_piece)
-        pieces = shingles(text)
-        hashed = self.start.copy()
-        hashed.update_batch(list(pieces))
-        numbers = tuple(re.findall(r"\d+", text))
-        for line in sorted(self.index.query(hashed)):
-            other, its_numbers = self.texts[line]
-            share = _jaccard(pieces, shingles(other))
-            if share >= NEAR and numbers == its_numbers:
-                yield example.line, ("near-duplicate", f"{share:.0%} the same as line {line}",
-                                     example.gist)
-                break
-        self.index.insert(example.line, hashed)
-        self.texts[example.line] = (text, numbers)
+        elif len(text) >= _SHORTEST:
+            self.near = self.near or Near()
+            if found := self.near.look(example.line, text):
+                yield example.line, ("near-duplicate", f"{found[1]:.0%} the same as line "
+                                     f"{found[0]}", example.gist)
 
     def end(self) -> Iterator[Found]:
         if self.rows > SAMPLE:
-            yield None, ("sampled", f"near duplicates: the first {SAMPLE:,} of {self.rows:,} rows "
-                         "were compared", "")
+            yield None, ("sampled", f"near duplicates and languages: the first {SAMPLE:,} of "
+                         f"{self.rows:,} rows were compared", "")
 
 
-def hash_piece(piece: str) -> int:
+def _piece(piece: str) -> int:
     """32 bits of a piece, the same in every process."""
     return zlib.crc32(piece.encode("utf-8", "replace"))
 
 
-def plain(text: str) -> str:
-    """Letters and digits in lower case, without accents, one space between words."""
-    text = unicodedata.normalize("NFKD", text.lower())
-    text = "".join(sign for sign in text if not unicodedata.combining(sign))
-    return " ".join(re.findall(r"[^\W_]+", text))
-
-
-def shingles(text: str, size: int = 5) -> set[str]:
+def _shingles(text: str, size: int = 5) -> set[str]:
     """All pieces of that many letters."""
     return {text[start:start + size] for start in range(max(1, len(text) - size + 1))}
 
@@ -342,33 +363,49 @@ def _jaccard(one: set[str], other: set[str]) -> float:
     return len(one & other) / len(one | other)
 
 
-def _asked(example: Example) -> str:
-    """What the users of an example say; the prompt."""
-    row = example.value
-    if format_of(row) == "preference" and isinstance(row.get("input"), Mapping):
-        row = row["input"]
-    messages = row.get("messages")
-    if not isinstance(messages, list):
-        return example.question or ""
-    return "\n".join(text for message in messages if isinstance(message, Mapping)
-                     and message.get("role") == "user" for text in texts_of(message.get("content")))
-
-
 class Leaks(Check):
-    """Examples that ask what one of the other files asks."""
+    """Rows that ask what a row of an earlier file asks, or nearly that.
 
-    def __init__(self, others: Mapping[str, Iterable[Example]]) -> None:
-        self.asked: dict[int, tuple[str, int]] = {}
-        for name, its in others.items():
-            for example in its:
-                if text := plain(_asked(example)):
-                    self.asked.setdefault(hash(text), (name, example.line))
+    One for all files: `begin` says whose rows come next. Near ones are looked for among the first
+    `SAMPLE` rows of each file.
+    """
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.asked = _First()
+        self.near: Near | None = None
+
+    def begin(self, name: str) -> None:
+        """The examples that follow are of this file."""
+        self.files.append(name)
+        self.rows = 0
 
     def add(self, example: Example) -> Iterator[Found]:
-        text = plain(_asked(example))
-        if text and (there := self.asked.get(hash(text))):
-            yield example.line, ("leakage", f"line {there[1]} of {there[0]} asks the same",
-                                 example.gist)
+        self.rows += 1
+        if not example.asked:
+            return
+        file = len(self.files) - 1
+        here = file << 40 | example.line
+        there = self.asked.place(example.asked, here)
+        if there >> 40 != file:
+            yield example.line, ("leakage", f"asks the same as {self._told(there)}", example.gist)
+            return
+        if self.rows > SAMPLE or example.texts is None or len(example.texts[0]) < _SHORTEST:
+            return
+        if there == here:  # not when this file asked it before
+            self.near = self.near or Near()
+            if found := self.near.look(here, example.texts[0], lambda key: key >> 40 != file):
+                yield example.line, ("near-leakage", f"asks nearly ({found[1]:.0%}) the same as "
+                                     f"{self._told(found[0])}", example.gist)
+
+    def _told(self, place: int) -> str:
+        return f"line {place & (1 << 40) - 1} of {self.files[place >> 40]}"
+
+    def end(self) -> Iterator[Found]:
+        if self.rows > SAMPLE:
+            yield None, ("sampled", f"near leaks: the first {SAMPLE:,} rows of each file were "
+                         "compared", "")
+        yield from self.asked.limit("leaks: questions")
 
 
 def checks() -> list[Check]:

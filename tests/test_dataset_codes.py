@@ -202,6 +202,9 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
                                       clean()[0]["messages"][2]["content"])),
     "sampled": lambda folder: dataset.check(chat(f"{n}?", f"{n}!") for n in range(20_001)),
     "leakage": lambda folder: dataset.check(clean()[:20], against={"train": clean()[19:]}),
+    "near-leakage": lambda folder: dataset.check(
+        [*clean()[:20], chat("Pray tell me where the old otter sleeps, near the wide river!")],
+        against={"train": [chat("Pray tell me where the old otter sleeps near the wide rivers.")]}),
     "contradiction": with_clean(chat(clean()[0]["messages"][1]["content"], "Quite elsewhere.")),
     "imbalance": rows_of(*(pair(name, " 1" if n else " 2") for n, name in enumerate(ANIMALS))),
     "same-answer": rows_of(*(chat(name, "Yes.") for name in ANIMALS)),
