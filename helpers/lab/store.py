@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from helpers.errors import WorkbookError
+
 UNFINISHED = ("validating_files", "queued", "running", "paused")
+FOLDERS = ("files", "jobs", "uploads")
 _LETTERS = string.ascii_letters + string.digits
 
 # One entry a version of the schema; a newer lab brings an older state up by running the rest.
@@ -140,6 +143,11 @@ class Unknown(KeyError):
     """There is no record with this id."""
 
 
+def base_of(model: str) -> str:
+    """The base that a model was tuned from, or the base itself."""
+    return model.split(":")[1] if model.startswith("ft:") else model
+
+
 def new_id(prefix: str, length: int = 24) -> str:
     """`prefix` and random letters and digits, as OpenAI forms its ids."""
     return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
@@ -157,7 +165,7 @@ class Store:
         self.folder = folder
         self._lock = threading.RLock()
         self._depth = 0
-        for name in ("files", "jobs", "uploads"):
+        for name in FOLDERS:
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._db = sqlite3.connect(
             folder / "lab.sqlite3", isolation_level=None, check_same_thread=False
@@ -194,7 +202,7 @@ class Store:
     def _migrate(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(_MIGRATIONS):
-            raise RuntimeError(
+            raise WorkbookError(
                 f"The state in {self.folder} was written by a newer version of the lab: update the "
                 "course, or give another folder with --state."
             )
@@ -339,11 +347,15 @@ class Store:
         for half_written in (folder / "checkpoints").glob(".step-*"):
             shutil.rmtree(half_written, ignore_errors=True)
 
-    def first_job(self, *statuses: str) -> Job | None:
-        """The oldest job in one of these states."""
+    def first_job(self, *statuses: str, base: str) -> Job | None:
+        """The oldest job in one of these states that trains this base, or a model tuned from it."""
         marks = ", ".join("?" * len(statuses))
         row = self._one(
-            f"SELECT * FROM jobs WHERE status IN ({marks}) ORDER BY number LIMIT 1", *statuses
+            f"SELECT * FROM jobs WHERE status IN ({marks}) AND (model = ? OR model GLOB ?) "
+            "ORDER BY number LIMIT 1",
+            *statuses,
+            base,
+            f"ft:{base}:*",
         )
         return None if row is None else self._record(Job, row)
 
