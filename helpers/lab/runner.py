@@ -24,8 +24,8 @@ from typing import Any
 
 from helpers import paths
 from helpers.lab import rows, trainer
-from helpers.lab.store import UNFINISHED, Checkpoint, Job, Model, Store, Unknown, new_id, now
-from helpers.lab.tokenizer import Tokenizer
+from helpers.lab.store import UNFINISHED, Checkpoint, Job, Model, Store, Unknown, base_of, new_id, now
+from helpers.lab.tokenizer import TemplateError, Tokenizer
 
 POLL = 0.1  # seconds between looks at the diary; also the delay of a cancellation
 DEATHS = 2  # a process that dies so often without a step in between is not started again
@@ -40,15 +40,17 @@ def clean_suffix(suffix: str | None) -> str:
 
 def tuned_name(job: Job) -> str:
     """The name of the model that a job makes: `ft:BASE:lab:SUFFIX:ID`."""
-    base = job.model.split(":")[1] if job.model.startswith("ft:") else job.model
-    return f"ft:{base}:lab:{job.suffix}:{job.id[-8:]}"
+    return f"ft:{base_of(job.model)}:lab:{job.suffix}:{job.id[-8:]}"
 
 
 class Runner:
-    """Runs the jobs in the store, oldest first, one training at a time."""
+    """Runs the jobs in the store, oldest first, one training at a time.
+
+    Jobs on another base than this lab serves wait until one serves it.
+    """
 
     def __init__(self, store: Store, base: Path, tokenizer: Tokenizer, limit: int) -> None:
-        """base: folder of the base model. limit: the most tokens an example may have."""
+        """base: folder of the base model, called as the model is. limit: the most tokens an example may have."""
         self._store, self._base, self._tokenizer, self._limit = store, base, tokenizer, limit
         self._steps = 0  # of the job in training; the first line of its diary tells
         self._stopping = threading.Event()
@@ -74,10 +76,13 @@ class Runner:
         for loop in self._loops:
             loop.thread.join()
 
+    def _first(self, status: str) -> Job | None:
+        return self._store.first_job(status, base=self._base.name)
+
     # Validation
 
     def _validate_next(self) -> bool:
-        job = self._store.first_job("validating_files")
+        job = self._first("validating_files")
         if job is None:
             return False
         with self._failing(job):
@@ -128,14 +133,17 @@ class Runner:
                 seen % 500 == 0 and not self._has_status(job, "validating_files")
             ):
                 raise _Interrupted
-            return len(self._tokenizer.row_example(row)[0])
+            try:
+                return len(self._tokenizer.row_example(row)[0])
+            except TemplateError as error:
+                raise rows.RowError(str(error)) from None
 
         return count
 
     # Training
 
     def _train_next(self) -> bool:
-        job = self._store.first_job("running") or self._store.first_job("queued")
+        job = self._first("running") or self._first("queued")
         if job is None:
             return False
         with self._failing(job):
