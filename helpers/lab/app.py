@@ -27,7 +27,7 @@ from helpers.lab.jobs_api import Jobs
 from helpers.lab.lab_api import Own
 from helpers.lab.models_api import Models
 from helpers.lab.spec import ApiError
-from helpers.lab.store import Model, Store, Unknown, now
+from helpers.lab.store import Model, Store, Unknown, base_of, now
 from helpers.lab.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -76,11 +76,18 @@ class Lab:
         """The folder of a tuned model, None for the base. Raises ApiError (404)."""
         if model == self.model:
             return None
+        base = base_of(model)
         try:
-            return self.store.get(Model, model).folder
+            if base == self.model:
+                return self.store.get(Model, model).folder
+            self.store.get(Model, model)
+            message = (
+                f"The model `{model[:200]}` was tuned from {base}, and this lab serves {self.model}. "
+                f"Start it with `python -m helpers.lab serve --base {base}`."
+            )
         except Unknown:
             message = f"The model `{model[:200]}` does not exist or you do not have access to it."
-            raise ApiError(404, message, "model_not_found", "model") from None
+        raise ApiError(404, message, "model_not_found", "model")
 
     def _load(self) -> None:
         try:
