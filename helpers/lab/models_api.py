@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from helpers.lab import objects
 from helpers.lab.spec import ApiError
-from helpers.lab.store import Model, Unknown
+from helpers.lab.store import Model, Unknown, base_of
 
 if TYPE_CHECKING:
     from helpers.lab.app import Lab
@@ -22,7 +22,8 @@ class Models:
 
     def list(self, request: Request) -> Response:
         tuned, _ = self._store.page(Model, limit=1_000_000, newest_first=False)
-        models = [self._base(), *(objects.model(m.id, m.created_at, "lab") for m in tuned)]
+        usable = [m for m in tuned if base_of(m.id) == self._lab.model]
+        models = [self._base(), *(objects.model(m.id, m.created_at, "lab") for m in usable)]
         return JSONResponse({"object": "list", "data": models})
 
     def retrieve(self, request: Request) -> Response:
