@@ -78,9 +78,9 @@ class Lab:
             return None
         base = base_of(model)
         try:
+            folder = self.store.get(Model, model).folder
             if base == self.model:
-                return self.store.get(Model, model).folder
-            self.store.get(Model, model)
+                return folder
             message = (
                 f"The model `{model[:200]}` was tuned from {base}, and this lab serves {self.model}. "
                 f"Start it with `python -m helpers.lab serve --base {base}`."
