@@ -231,6 +231,7 @@ def look(lines: Iterable[Line], model: str | None = None, near: bool = True) -> 
     near   keep the texts that near duplicates are looked for in
     """
     limit = models.get(model).max_example_tokens if model else None
+    encode = tokens.vocabulary(tokens.encoding_for(model)).encode if model else None
     part = Part(counts={column: array("q") for column in _columns(model)})
     for line in lines:
         part.lines += 1
@@ -243,7 +244,7 @@ def look(lines: Iterable[Line], model: str | None = None, near: bool = True) -> 
         if not (kind := format_of(line.value)):
             continue
         part.kinds[kind] += 1
-        counted = _count(line, model)
+        counted = _count(line, encode)
         for column, numbers in part.counts.items():
             numbers.append(counted[column])
         if limit and counted["tokens"] > limit:
@@ -294,7 +295,7 @@ class Gather:
         for check in self.checks:
             for number, (code, message, quoted) in check.end():
                 self.found.add(code, number, message, quoted)
-        for code, message in _size(len(self.counts["line"])):
+        for code, message in size_problems(len(self.counts["line"])):
             self.found.add(code, None, message, "")
         labels = next((check.labels for check in self.checks if isinstance(check, sets.Labels)),
                       None)
@@ -328,12 +329,12 @@ def size_problems(rows: int) -> Iterator[tuple[str, str]]:
         yield "few", f"{rows} examples"
 
 
-def _count(line: Line, model: str | None) -> dict[str, int]:
+def _count(line: Line, encode: Callable[[str], Sequence[int]] | None) -> dict[str, int]:
     """Messages and tokens of one example; what is no text counts as its JSON."""
     counted = {"line": line.number, "messages": len(_messages(line.value))}
-    if not model:
+    if not encode:
         return counted
-    total, answer = tokens_of(line.value, lambda text: tokens.count(text, model))
+    total, answer = tokens_of(line.value, lambda text: len(encode(text)))
     return counted | {"tokens": total, "answer_tokens": answer}
 
 
