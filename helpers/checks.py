@@ -497,8 +497,8 @@ def _said(messages: list[Mapping]) -> Iterator[Problem]:
 
 def _shouted(text: str) -> bool:
     """Mostly capitals, in more than a word or a name."""
-    letters = [sign for sign in text if sign.isalpha()]
-    return len(letters) >= 20 and sum(map(str.isupper, letters)) > len(letters) / 2
+    capitals = sum(map(str.isupper, text))
+    return capitals > 10 and 20 <= sum(map(str.isalpha, text)) < 2 * capitals
 
 
 def _tool_use(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
