@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.lab import adapter as adapters
-from helpers.lab.model import LINEARS, Block, Dense, Llama, Packed, load_blocks, pick_dtype
+from helpers.lab.model import Config, LINEARS, Block, Dense, Llama, Packed, load_blocks, pick_dtype
 from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
@@ -210,7 +210,8 @@ class _Grammars:
 
         if self._compiled is None:
             text = (self._folder / "tokenizer.json").read_text(encoding="utf-8")
-            self._compiled = llguidance.LLTokenizer(text, eos_token=self._tokenizer.end)
+            rows = Config.read(self._folder).vocabulary  # some models have more than tokens
+            self._compiled = llguidance.LLTokenizer(text, rows, self._tokenizer.end)
         matcher = llguidance.LLMatcher(self._compiled, grammar)
         if matcher.is_error():
             raise ValueError(f"This schema cannot be enforced: {matcher.get_error()}")
