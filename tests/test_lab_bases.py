@@ -228,7 +228,7 @@ def test_logits_agree_with_transformers(settings, home, tmp_path, package) -> No
     transformers = package("transformers")
     source = tinybase.folder(tmp_path / "hf", **settings)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-    ids = torch.randint(5, 300, (90,), generator=torch.Generator().manual_seed(1)).tolist()
+    ids = torch.randint(5, 250, (90,), generator=torch.Generator().manual_seed(1)).tolist()
     with torch.no_grad():
         expected = theirs(torch.tensor([ids])).logits[0]
     torch.testing.assert_close(logits(bases.add("tiny", source), ids), expected,

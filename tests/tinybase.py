@@ -51,12 +51,11 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def weights(rows: int, tied: bool = False) -> dict[str, torch.Tensor]:
+def weights(rows: int, tied: bool = False, head: int = WIDTH // HEADS) -> dict[str, torch.Tensor]:
     """Random weights by Hugging Face's names; the same at every call."""
     random = torch.Generator().manual_seed(5)
-    head = WIDTH // HEADS
-    shapes = {"q_proj": (WIDTH, WIDTH), "k_proj": (KV_HEADS * head, WIDTH),
-              "v_proj": (KV_HEADS * head, WIDTH), "o_proj": (WIDTH, WIDTH)}  # fmt: skip
+    shapes = {"q_proj": (HEADS * head, WIDTH), "k_proj": (KV_HEADS * head, WIDTH),
+              "v_proj": (KV_HEADS * head, WIDTH), "o_proj": (WIDTH, HEADS * head)}  # fmt: skip
     mlp = {"gate_proj": (MLP, WIDTH), "up_proj": (MLP, WIDTH), "down_proj": (WIDTH, MLP)}
     named = {"model.embed_tokens": (rows, WIDTH)} | ({} if tied else {"lm_head": (rows, WIDTH)})
     for i in range(LAYERS):
@@ -81,7 +80,8 @@ def folder(path: Path, template: str | None = TEMPLATE, **settings: Any) -> Path
     about = {"bos_token": "<s>", "eos_token": "</s>", "tokenizer_class": "PreTrainedTokenizerFast"}
     about |= {"chat_template": template} if template else {}
     (path / "tokenizer_config.json").write_text(json.dumps(about))
-    tensors = weights(config["vocab_size"], config["tie_word_embeddings"])
+    head = config.get("head_dim", WIDTH // HEADS)
+    tensors = weights(config["vocab_size"], config["tie_word_embeddings"], head)
     save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
     return path
 
