@@ -2,7 +2,7 @@
 
 JSONL, JSON, CSV, TSV, XLSX, TXT, Parquet and WhatsApp exports, each also as gzip or zstd, in UTF-8
 (with or without BOM), UTF-16, Latin-1 or Windows-1252. Knows files; what rows must look like it
-doesn't know. JSONL, CSV, TSV, TXT, XLSX and Parquet are read row by row; a JSON list is read whole.
+doesn't know. All are read row by row, but for WhatsApp exports and a workbook's table of texts.
 Nothing in a file raises an error: what can't be read becomes a problem of its line.
 """
 
@@ -13,22 +13,30 @@ import io
 import json
 import lzma
 import math
+import re
+import shutil
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, AnyStr
 
 from helpers import whatsapp
-from helpers.checks import MAX_LINE, Line, Problem
+from helpers.checks import (CHAT_KEYS, COMPLETION_KEYS, MAX_LINE, PREFERENCE_KEYS, Line, Problem)
 from helpers.errors import WorkbookError
 
 MAX_BYTES = 512 * 1024 * 1024
 """Largest training file that OpenAI accepts (512 MB)."""
 BOM = codecs.BOM_UTF8
 _SAMPLE = 256 * 1024
-_WHOLE = 1024 * 1024 * 1024  # a JSON list is read whole, up to here
+_PIECE = 1024 * 1024  # characters of a JSON list that are read at once
+# What may stand before the list in a file that is one JSON object: {"data": [
+_WRAPPED = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:\s*\[')
+_ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
+_SPACE = re.compile(r"[ \t\r\n]*")
 _ALIASES = {
     "prompt": ("prompt", "question", "instruction", "input", "user", "pregunta", "pergunta"),
     "completion": ("completion", "answer", "response", "output", "assistant", "respuesta",
@@ -55,6 +63,16 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
     """What was found before the first row; reading the rows may add to it."""
     options: dict[str, Any] = field(default_factory=dict)
+    size: int = 0
+    """Bytes, as it lies on the disk."""
+    remote: Any = None
+    """What opens the file where it is not on this machine: an `OpenFile` of fsspec."""
+    _raw: Any = None
+
+    @property
+    def place(self) -> int:
+        """How many of its bytes have been read."""
+        return self._raw.tell() if self._raw and not self._raw.closed else 0
 
     @property
     def plain(self) -> bool:
@@ -102,18 +120,19 @@ def _unreadable(path: Path, error: OSError) -> Unreadable:
                       "folder.")
 
 
-def open_source(path: str | Path, **options: Any) -> Source:
+def open_source(path: str | Path, remote: Any = None, **options: Any) -> Source:
     """What kind of file it is, by its first bytes and then by its name.
 
+    remote    opens the file, where it is not on this machine
     options   for WhatsApp: assistant, gap_hours, date_order, mask
     Raises Unreadable for a missing file.
     """
     path = Path(path)
+    source = Source(path, "jsonl", options=options, remote=remote)
     try:
-        size = path.stat().st_size
-        with open(path, "rb") as stream:
+        with _raw(source) as stream:
             start = stream.read(16)
-        source = Source(path, "jsonl", options=options)
+            size = source.size = stream.seek(0, io.SEEK_END)
         source.packed = "gzip" if start.startswith(b"\x1f\x8b") else \
             "zstd" if start.startswith(b"\x28\xb5\x2f\xfd") else None
         try:
@@ -131,7 +150,7 @@ def open_source(path: str | Path, **options: Any) -> Source:
     ending = names[-1] if names else ""
     source.encoding, shown = _encoding(sample)
     text = sample.decode(source.encoding, "replace").removeprefix("\ufeff")
-    source.format = _format(sample, text, ending, source)
+    source.format = _format(sample, text, ending)
     if source.packed:
         source.problems.append(("compressed", f"packed with {source.packed}", ""))
     elif path.suffix.lower() != ".jsonl" and source.format == "jsonl":
@@ -154,26 +173,40 @@ _NAMES = {"jsonl": "JSONL", "json": "JSON", "csv": "CSV", "tsv": "TSV", "txt": "
           "xlsx": "an Excel workbook", "parquet": "Parquet", "whatsapp": "a WhatsApp export"}
 
 
-def _format(sample: bytes, text: str, ending: str, source: Source) -> str:
+def _format(sample: bytes, text: str, ending: str) -> str:
     if sample.startswith(b"PK\x03\x04") and ending in (".xlsx", ".xlsm", ".csv", ".jsonl", ""):
         return "xlsx"
     if sample.startswith(b"PAR1"):
         return "parquet"
-    first = text.lstrip()[:1]
-    if first == "[" and whatsapp.recognise(text):
+    text = text.lstrip()
+    if text[:1] == "[" and whatsapp.recognise(text):
         return "whatsapp"
-    if first == "[" and ending not in (".csv", ".tsv") and _whole_json(source):
-        return "json"
-    if first == "{":
-        head = text.lstrip().split("\n", 1)[0].strip()
-        small = ending in (".json", ".jsonl", "") and len(text) < _SAMPLE // 2
-        spread = small and not _is_json(head)
-        return "json" if spread and _is_json(text) else "jsonl"
+    if text[:1] == "{" or text[:1] == "[" and ending not in (".csv", ".tsv"):
+        return "json" if _is_list(text) or _is_spread(text, ending) else "jsonl"
     if ending in (".jsonl", ".json", ".ndjson"):
         return "jsonl"
     if whatsapp.recognise(text):
         return "whatsapp"
     return {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}.get(ending, "jsonl")
+
+
+def _is_list(text: str) -> bool:
+    """Whether a file that starts so is one JSON list of objects, or one object with such a list;
+    JSONL with a list on each line is none."""
+    wrapped = _WRAPPED.match(text)
+    if wrapped and wrapped[1] in _ROW_KEYS:
+        return False
+    inside = text[wrapped.end() if wrapped else 1:]
+    if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):
+        return False
+    head, _, rest = text.partition("\n")
+    return not (rest.strip() and _is_json(head))
+
+
+def _is_spread(text: str, ending: str) -> bool:
+    """Whether the file is one small object over several lines."""
+    return text[0] == "{" and ending in (".json", ".jsonl", "") and len(text) < _SAMPLE // 2 \
+        and not _is_json(text.partition("\n")[0]) and _is_json(text)
 
 
 def _is_json(text: str) -> bool:
@@ -182,18 +215,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _whole_json(source: Source) -> bool:
-    """Whether the file is one JSON list; JSONL with a list on each line is none."""
-    try:
-        with _bytes(source) as stream:
-            content = stream.read(_WHOLE + 1)
-        value = json.loads(content.decode(source.encoding).removeprefix("\ufeff"))
-        return len(content) <= _WHOLE and isinstance(value, list) and any(
-            isinstance(row, dict) for row in value)
-    except Exception:  # whatever is the matter with it: the line reader says so
-        return False
 
 
 def _encoding(sample: bytes) -> tuple[str, str]:
@@ -230,15 +251,48 @@ def _encoding(sample: bytes) -> tuple[str, str]:
     return "latin-1", "Latin-1 (a guess: it names no encoding)"
 
 
+def _raw(source: Source) -> IO[bytes]:
+    source._raw = source.remote.open() if source.remote else open(source.path, "rb")
+    return source._raw
+
+
 def _bytes(source: Source) -> IO[bytes]:
+    """The content, unpacked."""
+    raw = _raw(source)
     if source.packed == "gzip":
-        return gzip.open(source.path, "rb")
+        # Closed with its own stream, which gzip leaves open.
+        return _Closing(gzip.GzipFile(fileobj=raw), raw)
     if source.packed == "zstd":
         import zstandard  # here: few files need it
 
         return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(
-            open(source.path, "rb"), closefd=True, read_across_frames=True))
-    return open(source.path, "rb")
+            raw, closefd=True, read_across_frames=True))
+    return raw
+
+
+class _Closing(io.BufferedReader):
+    """A stream that closes the one it reads from, too."""
+
+    def __init__(self, stream: Any, raw: IO[bytes]) -> None:
+        super().__init__(stream)
+        self._source = raw
+
+    def close(self) -> None:
+        super().close()
+        self._source.close()
+
+
+@contextmanager
+def _unpacked(source: Source) -> Iterator[Path]:
+    """A path of the content for what can't read a stream: its own, or that of a copy."""
+    if not source.packed and not source.remote:
+        yield source.path
+        return
+    with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
+        copy = Path(folder) / "copy"
+        with _bytes(source) as stream, open(copy, "wb") as unpacked:
+            shutil.copyfileobj(stream, unpacked)
+        yield copy
 
 
 def _text(source: Source) -> IO[str]:
@@ -272,9 +326,7 @@ def cut_lines(stream: IO[AnyStr], size: float = math.inf) -> Iterator[AnyStr]:
 def line_of(number: int, raw: bytes) -> Line:
     """One line of JSONL; nothing in it can raise an error."""
     if len(raw) > MAX_LINE:
-        return Line(number, None, (("long-line", "the line is longer than "
-                    f"{MAX_LINE // 2**20} MiB", raw[:60].decode("utf-8", "replace")),),
-                    readable=False)
+        return _long(number, raw[:60].decode("utf-8", "replace"))
     problems = []
     if number == 1 and raw.startswith(BOM):
         raw = raw[len(BOM):]
@@ -306,12 +358,21 @@ def line_of(number: int, raw: bytes) -> Line:
     return Line(number, None, tuple(problems), readable=False)
 
 
+def _long(number: int, start: str) -> Line:
+    return Line(number, None, (("long-line", f"the line is longer than {MAX_LINE // 2**20} MiB",
+                                start[:60]),), readable=False)
+
+
 def decode(text: str, repeated: list[str]) -> Any:
     """JSON as its standard has it: no NaN, and keys that stand twice are collected."""
+    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_collector(repeated))
 
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is not a JSON number")
 
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _collector(repeated: list[str]) -> Any:
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) < len(pairs):
@@ -319,31 +380,67 @@ def decode(text: str, repeated: list[str]) -> Any:
                             if count > 1)
         return value
 
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=collect)
+    return collect
 
 
 # JSON
 
 def _json(source: Source) -> Iterator[Line]:
+    """The elements of a list, one after the other, numbered from 1; or one object."""
     with _text(source) as stream:
-        content = stream.read()
-    try:
-        value = decode(content, [])
-    except (ValueError, RecursionError) as error:
-        yield Line(1, None, (("not-json", f"not JSON: {error}"[:200], content[:60]),),
-                   readable=False)
-        return
-    if isinstance(value, dict):
-        lists = [its for its in value.values() if isinstance(its, list)]
-        within = len(value) == 1 and lists and "messages" not in value
-        value = lists[0] if within else [value]
-        message = f"the file is one JSON object; its {len(value):,} examples are counted below"
-    else:
-        message = (f"the file is one JSON list of {len(value):,} elements; the numbers below count "
-                   "its elements")
+        start = stream.read(_SAMPLE)
+        opening = re.match(r"\s*\[", start) or _WRAPPED.match(start)
+        if opening is None or opening.lastindex and opening[1] in _ROW_KEYS:
+            line = line_of(1, " ".join(start.splitlines()).encode("utf-8", "surrogatepass"))
+            yield replace(line, value=converted(line.value))
+            source.problems.append(("json-list", "the file is one JSON object over several lines",
+                                    ""))
+            return
+        number = 0
+        for line in _elements(stream, start, opening.end()):
+            number = line.number
+            yield line
+    message = (f"the file is one JSON {'object with a ' if opening.lastindex else ''}list of "
+               f"{number:,} elements; the numbers below count its elements")
     source.problems.append(("json-list", message, ""))
-    for number, row in enumerate(value, start=1):
-        yield Line(number, converted(row))
+
+
+def _elements(stream: IO[str], text: str, place: int) -> Iterator[Line]:
+    """What stands between the brackets. ijson would lose half characters and repeated keys, and
+    stop at large numbers: the standard library reads element by element just as well."""
+    repeated: list[str] = []
+    scan = json.JSONDecoder(parse_constant=_refuse,
+                            object_pairs_hook=_collector(repeated)).raw_decode
+    number = 1
+    while True:
+        place = _SPACE.match(text, place).end()
+        repeated.clear()
+        problem = "the list has no end"
+        try:
+            if text[place:place + 1] == "]":
+                return
+            value, end = scan(text, place)
+            end = _SPACE.match(text, end).end()
+            if text[end:end + 1] in (",", "]") and end < len(text):
+                problems = tuple(("repeated-key", f"key “{key}” stands twice in one object", "")
+                                 for key in repeated)
+                yield Line(number, converted(value), problems)
+                number += 1
+                place = end + (text[end] == ",")
+                continue
+            if end < len(text):
+                problem = "not JSON: a comma is missing between two elements"
+        except RecursionError:
+            problem = "nested too deeply to be read"
+        except ValueError as error:
+            problem = f"not JSON: {getattr(error, 'msg', error)}"
+        # Perhaps only the piece has ended: more is read, as long as it is one element's.
+        text, place = text[place:], 0
+        more = stream.read(max(_PIECE, len(text))) if len(text) <= MAX_LINE else ""
+        if not more:
+            yield Line(number, None, (("not-json", problem, text[:60]),), readable=False)
+            return
+        text += more
 
 
 def converted(row: Any) -> Any:
@@ -367,10 +464,10 @@ def converted(row: Any) -> Any:
 # Tables
 
 def _table(source: Source) -> Iterator[Line]:
-    csv.field_size_limit(2**31 - 1)
+    csv.field_size_limit(MAX_LINE)  # a quote that is never closed must not take the whole file
     with _text(source) as stream:
         # A zero byte would end the reader; it is no text in any table.
-        lines = (line.replace("\0", "") for line in stream)
+        lines = (line.replace("\0", "") for line in cut_lines(stream))
         first = next(lines, "")
         counted = {sign: first.count(sign) for sign in ("\t", ";", ",")}
         sign = max(counted, key=counted.get) if any(counted.values()) else ","
@@ -467,8 +564,8 @@ def _without_empty(value: Any) -> Any:
 def _xlsx(source: Source) -> Iterator[Line]:
     import openpyxl  # here: few files need it
 
-    with _bytes(source) as stream:
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+    with _unpacked(source) as path:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             if len(book.sheetnames) > 1:
                 source.problems.append(("sheets", f"of {len(book.sheetnames)} sheets only "
@@ -488,24 +585,23 @@ def _xlsx(source: Source) -> Iterator[Line]:
 def _parquet(source: Source) -> Iterator[Line]:
     import polars  # here: few files need it
 
-    size, start = 5_000, 0
-    with _bytes(source) as stream:
-        content = source.path if not source.packed else io.BytesIO(stream.read())
-    while True:
-        part = polars.scan_parquet(content).slice(start, size).collect()
-        for number, row in enumerate(part.iter_rows(named=True), start=start + 1):
-            yield Line(number, converted(shaped(dict(row), [])))
-        start += size
-        if len(part) < size:
-            return
+    number = 0
+    with _unpacked(source) as path:
+        for part in polars.scan_parquet(path).collect_batches(chunk_size=1_000,
+                                                              maintain_order=True):
+            for row in part.iter_rows(named=True):
+                number += 1
+                yield Line(number, converted(shaped(dict(row), [])))
 
 
 # Text
 
 def _txt(source: Source) -> Iterator[Line]:
     with _text(source) as stream:
-        for number, text in enumerate(stream, start=1):
-            if text.strip():
+        for number, text in enumerate(cut_lines(stream), start=1):
+            if len(text) > MAX_LINE:
+                yield _long(number, text)
+            elif text.strip():
                 yield Line(number, {"prompt": "", "completion": text.rstrip("\r\n")})
 
 

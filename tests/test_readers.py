@@ -286,3 +286,48 @@ def test_a_fuzzer_over_all_formats(tmp_path) -> None:
             if dice.random() < 0.3:
                 damaged = damaged[:dice.randrange(len(damaged))]
             assert repr(dataset.check(put(tmp_path, name, bytes(damaged))))
+
+
+# JSON lists, element by element
+
+def test_a_json_list_is_read_as_far_as_it_goes(tmp_path, monkeypatch) -> None:
+    # Elements lie across the pieces that are read.
+    monkeypatch.setattr(readers, "_PIECE", 7)
+    monkeypatch.setattr(readers, "_SAMPLE", 300)
+    text = json.dumps([CHAT, *ROWS, {"prompt": "\ud83d", "completion": "9" * 30}], indent=1)
+    assert dataset.read(put(tmp_path, "a.json", text)) == json.loads(text)
+    assert dataset.read(put(tmp_path, "b.json", json.dumps({"rows": ROWS}))) == ROWS
+    broken = dataset.check(put(tmp_path, "c.json", text[:-40]))
+    assert [(f.code, f.line) for f in broken.findings if f.code == "not-json"] == [("not-json", 4)]
+    for bad, said in (('[{"prompt": "a"} {"prompt": "b"}]', "comma"),
+                      ('[{"prompt": NaN}]', "NaN"), ('[{"prompt": 1,}]', "not JSON"),
+                      ('[{"prompt": "a"}, ' + "[" * 100_000, "")):
+        found = [f for f in dataset.check(put(tmp_path, "d.json", bad)).findings
+                 if f.code == "not-json"]
+        assert len(found) == 1 and said in found[0].message
+    twice = dataset.check(put(tmp_path, "e.json", '[{"prompt": "", "prompt": "", "completion": ""}]'))
+    assert "repeated-key" in twice.codes
+
+
+def test_one_object_over_several_lines(tmp_path) -> None:
+    assert dataset.read(put(tmp_path, "a.json", json.dumps(CHAT, indent=2))) == [CHAT]
+    lines = jsonl([{"rows": [CHAT]}, {"rows": [CHAT]}])
+    assert len(dataset.read(put(tmp_path, "b.jsonl", lines))) == 2
+
+
+def test_a_quote_that_is_never_closed_takes_no_more_than_a_long_line(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(readers, "MAX_LINE", 9_000)
+    path = put(tmp_path, "a.csv", 'prompt,completion\n"a,b\n' + "far,away\n" * 1_200)
+    report = dataset.check(path)
+    assert report.codes["not-json"] == 1 and len(report.counts) > 100
+
+
+def test_packed_tables_of_other_programs(tmp_path) -> None:
+    import polars
+
+    frame = io.BytesIO()
+    polars.DataFrame(ROWS * 1500).write_parquet(frame, row_group_size=700)
+    for path in (put(tmp_path, "a.parquet", frame.getvalue()),
+                 put(tmp_path, "a.parquet.gz", gzip.compress(frame.getvalue())),
+                 put(tmp_path, "a.parquet.zst", zstandard.compress(frame.getvalue()))):
+        assert dataset.read(path) == ROWS * 1500
