@@ -30,6 +30,7 @@ class Tokenizer:
         # A student's text that spells "<|im_end|>" is text: only templates place special tokens.
         self._encoder.encode_special_tokens = True
         registered = (Path(folder) / "base.json").exists()
+        self._letter = self.encode("a")[-1]
         self._chat = Template(Path(folder)) if registered else _ChatML(self)
         self.end, self.stops = self._chat.end, self._chat.stops
 
@@ -53,7 +54,9 @@ class Tokenizer:
         """One token as it reads in a table: special tokens by name, the rest as text."""
         if token in self._chat.special:
             return self._encoder.id_to_token(token)
-        return self._encoder.decode([token], skip_special_tokens=False)
+        # Not alone: SentencePiece takes the space from what a text begins with.
+        whole = self._encoder.decode([self._letter, token], skip_special_tokens=False)
+        return whole.removeprefix("a")
 
     def text_prompt(self, text: str) -> list[int]:
         """Ids of a text to be continued as it stands, outside any conversation."""
