@@ -38,7 +38,7 @@ def choose() -> torch.device:
 def dtype(device: torch.device) -> torch.dtype:
     """The format of the frozen weights; what is trained is kept in float32 everywhere."""
     if device.type == "cpu":
-        return pick_dtype()[0]
+        return pick_dtype()
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float32

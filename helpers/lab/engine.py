@@ -22,16 +22,16 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.lab import adapter as adapters
-from helpers.lab.model import Config, LINEARS, Block, Dense, Llama, Packed, load_blocks, pick_dtype
+from helpers.lab import device as devices
+from helpers.lab.cache import Attention, Prefix, Prefixes, common
+from helpers.lab.model import LINEARS, Block, Config, Dense, Llama, Packed, gflops, load_blocks
 from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
 CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
-CACHED_TOKENS = 8192  # prompt tokens remembered, of all models together (about 23 KB each)
 TOTAL_TOKENS = 16384  # bound on slots times the longest sequence, of all models together
 WORTH_SHARING = 32  # a shared beginning shorter than this is not worth waiting for
 MODELS = 3  # tuned models kept in memory beside the base
@@ -78,16 +78,17 @@ class Engine:
     """The base model and its tuned variants, answering from one background thread."""
 
     def __init__(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        fastest, self._gflops = pick_dtype()
-        self.folder, self.dtype = Path(folder), dtype or fastest
+        self.folder, self.device = Path(folder), devices.choose()
+        self.dtype = dtype or devices.dtype(self.device)
+        self._gflops = gflops(self.dtype, self.device)
         self.tokenizer = Tokenizer(folder)
-        self._packs = Packed.works(self.dtype)
-        base = Llama.load(self.folder, self.dtype)
+        self._packs = self.device.type == "cpu" and Packed.works(self.dtype)
+        base = Llama.load(self.folder, self.dtype, self.device)
         self._pack(base.blocks)
         base.head = self._packed(base.head)
         self.context = base.config.context
         self._grammars = _Grammars(self.folder, self.tokenizer)
-        self._prefixes = _Prefixes()
+        self._prefixes = Prefixes()
         self._batches: dict[Path | None, _Batch] = {}
         self._batches[None] = self._batch(base)
         self._loading: dict[Path, list[_Sequence]] = {}  # who waits for a tuned model
@@ -109,13 +110,15 @@ class Engine:
         self._thread.join()
 
     def info(self) -> dict[str, str | float]:
-        """The number format chosen at start and the matrix-multiply speed that decided it."""
-        return {"dtype": str(self.dtype).removeprefix("torch."), "gflops": round(self._gflops)}
+        """The device and number format chosen at start, and its matrix-multiply speed."""
+        return {"device": self.device.type, "dtype": str(self.dtype).removeprefix("torch."),
+                "gflops": round(self._gflops)}  # fmt: skip
 
     def _run(self) -> None:
         while True:
             busy = any(batch.busy for batch in self._batches.values())
             if not busy:
+                self._forget_idle()
                 _give_back_memory()
             try:
                 while True:
@@ -169,22 +172,24 @@ class Engine:
             for sequence in waiting:
                 _deliver(sequence, loaded.model)
             return
-        self._forget_idle()
         batch = self._batches[loaded.folder] = self._batch(loaded.model)
         batch.waiting += waiting
+        self._forget_idle()
 
     def _batch(self, model: Llama) -> "_Batch":
         return _Batch(model, self.tokenizer, self._prefixes, self._batches)
 
     def _forget_idle(self) -> None:
-        idle = [key for key, batch in self._batches.items() if key is not None and not batch.busy]
-        for key in idle[: max(0, len(self._batches) - MODELS)]:
-            self._prefixes.forget(self._batches.pop(key))
+        """Of the tuned models that have nothing to do, keep those that were used last."""
+        tuned = [key for key in self._batches if key is not None]
+        for key in tuned[: -MODELS]:
+            if not self._batches[key].busy:
+                self._prefixes.forget(self._batches.pop(key))
 
     def _tuned(self, folder: Path) -> Llama:
         """The base with an adapter merged in; layers it does not touch are shared."""
         base, adapter = self._batches[None].model, adapters.load(folder)
-        changed = load_blocks(self.folder, self.dtype, base.device, adapters.layers(adapter))
+        changed = load_blocks(self.folder, self.dtype, self.device, adapters.layers(adapter))
         adapters.merge(changed, adapter)
         self._pack(changed.values())
         blocks = [changed.get(i, block) for i, block in enumerate(base.blocks)]
@@ -250,49 +255,10 @@ class _Loaded:
     model: Llama | Exception
 
 
-@dataclass(eq=False)
-class _Prefix:
-    """The beginning of a prompt as one model has read it: tokens (T,), k and v (L, K, T, D)."""
-
-    reader: "_Batch"
-    tokens: np.ndarray
-    k: Tensor
-    v: Tensor
-
-
-class _Prefixes:
-    """Prompts that were read lately, by any model, to be reused by prompts that begin alike."""
-
-    def __init__(self) -> None:
-        self._entries: list[_Prefix] = []  # the one used last is the last
-
-    def longest(self, reader: "_Batch", tokens: np.ndarray) -> tuple[int, _Prefix | None]:
-        """The longest remembered beginning of `tokens`, at most all but its last token."""
-        best, found = 0, None
-        for entry in self._entries:
-            if entry.reader is reader:
-                length = min(_common(tokens, entry.tokens), len(tokens) - 1)
-                if length > best:
-                    best, found = length, entry
-        if found:
-            self._entries.sort(key=lambda entry: entry is found)  # stable: the used one goes last
-        return best, found
-
-    def remember(self, prefix: _Prefix) -> None:
-        if len(prefix.tokens) > CACHED_TOKENS:
-            return
-        self._entries.append(prefix)
-        while sum(len(entry.tokens) for entry in self._entries) > CACHED_TOKENS:
-            self._entries.pop(0)
-
-    def forget(self, reader: "_Batch") -> None:
-        self._entries = [entry for entry in self._entries if entry.reader is not reader]
-
-
 class _Batch:
     """The sequences of one model, with their keys and values in slots of one cache."""
 
-    def __init__(self, model: Llama, tokenizer: Tokenizer, prefixes: _Prefixes,
+    def __init__(self, model: Llama, tokenizer: Tokenizer, prefixes: Prefixes,
                  batches: dict[Path | None, "_Batch"]) -> None:  # fmt: skip
         """batches: those of all models, which share the memory; this one will be among them."""
         self.model, self.tokenizer = model, tokenizer
@@ -343,7 +309,7 @@ class _Batch:
             return False
         known, prefix = self._prefixes.longest(self, tokens)
         reading = arriving + [np.array(s.tokens) for s in self.active if s.done < len(s.request.prompt)]
-        if any(_common(tokens, other) >= known + WORTH_SHARING for other in reading):
+        if any(common(tokens, other) >= known + WORTH_SHARING for other in reading):
             return False
         self._reserve(slot + 1, len(tokens) + 1)
         if prefix:
@@ -372,7 +338,7 @@ class _Batch:
         positions = np.concatenate([np.arange(a, a + len(p)) for a, p in zip(starts, pieces)])
         x = self.model.embed(torch.tensor(np.concatenate(pieces)))
         angles = self.model.angles(torch.from_numpy(positions))
-        attend = _Attention(self._k, self._v, writing, starts[: len(writing)],
+        attend = Attention(self._k, self._v, writing, starts[: len(writing)],
                             [(s, self.active[s].done, chunks[s]) for s in reading])  # fmt: skip
         for layer in range(self.model.config.layers):
             x = self.model.block(layer, x, angles, attend)
@@ -386,8 +352,8 @@ class _Batch:
                 rows.append(int(end))
             if sequence.done == len(sequence.request.prompt):
                 k, v = (cache[:, slot, :, : sequence.done].clone() for cache in (self._k, self._v))
-                self._prefixes.remember(_Prefix(self, np.array(sequence.request.prompt), k, v))
-        return ready, self.model.logits(x[rows]) if rows else x.new_empty((0, 0))
+                self._prefixes.remember(Prefix(self, np.array(sequence.request.prompt), k, v))
+        return ready, self.model.logits(x[rows]).cpu() if rows else torch.empty(0, 0)
 
     def _chunks(self) -> list[int]:
         """How many tokens of each slot go into this step."""
@@ -461,75 +427,27 @@ class _Batch:
             self._k = self._v = self._new_cache(0, 0)
 
     def _reserve(self, slots: int, length: int) -> None:
-        """Make room for so many slots of so many positions, doubling what there is."""
+        """Make room for so many slots of so many positions, and for some more."""
         have_slots, have_length = self._k.shape[1], self._k.shape[3]
         if slots <= have_slots and length <= have_length:
             return
-        slots = max(have_slots, min(SLOTS, 2 * slots) if slots > have_slots else slots)
-        length = max(have_length, -(-length * 5 // 4 // 64) * 64 if length > have_length else length)
+        if length > have_length:
+            have_length = -(-length * 5 // 4 // 64) * 64
+        slots = max(slots, min(SLOTS, 2 * slots, TOTAL_TOKENS // have_length))
+        self._k = self._moved(self._k, slots, have_length)
+        self._v = self._moved(self._v, slots, have_length)
+
+    def _moved(self, cache: Tensor, slots: int, length: int) -> Tensor:
+        """What the sequences have in a cache, in a new one of that size."""
         used, longest = len(self.active), max([s.done for s in self.active], default=0)
-        old_k, old_v = self._k, self._v
-        self._k, self._v = self._new_cache(slots, length), self._new_cache(slots, length)
-        self._k[:, :used, :, :longest] = old_k[:, :used, :, :longest]
-        self._v[:, :used, :, :longest] = old_v[:, :used, :, :longest]
+        room = self._new_cache(slots, length)
+        room[:, :used, :, :longest] = cache[:, :used, :, :longest]
+        return room
 
     def _new_cache(self, slots: int, length: int) -> Tensor:
         c = self.model.config
         shape = (c.layers, slots, c.kv_heads, length, c.head_width)
-        return torch.zeros(shape, dtype=self.model.dtype)
-
-
-class _Attention:
-    """Attention over the cache: one batched call for the answers, one call for each prompt chunk."""
-
-    def __init__(self, k: Tensor, v: Tensor, writing: list[int], positions: list[int],
-                 reading: list[tuple[int, int, int]]) -> None:  # fmt: skip
-        self._k, self._v, self._reading = k, v, reading
-        self._slots, self._at = torch.tensor(writing), torch.tensor(positions)
-        self._count = len(writing)
-        contiguous = writing == list(range(self._count))
-        self._pick = slice(0, self._count) if contiguous else self._slots
-        if writing:
-            self._length = max(positions) + 1
-            visible = torch.arange(self._length)[None] <= self._at[:, None]
-            self._mask = visible[:, None, None]  # (n, 1, 1, T)
-        self._masks = [_causal(start, n) for _, start, n in reading]
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        cache_k, cache_v, n = self._k[layer], self._v[layer], self._count
-        mixed = torch.empty_like(q)
-        if n:
-            cache_k[self._slots, :, self._at] = k[:n]
-            cache_v[self._slots, :, self._at] = v[:n]
-            # The query heads that share a key head stand where several queries would.
-            grouped = q[:n].view(n, k.shape[1], -1, q.shape[-1])
-            mixed[:n] = F.scaled_dot_product_attention(
-                grouped, cache_k[self._pick, :, : self._length],
-                cache_v[self._pick, :, : self._length], self._mask).reshape(n, *q.shape[1:])  # fmt: skip
-        for (slot, start, size), mask in zip(self._reading, self._masks):
-            here, end = slice(n, n + size), start + size
-            cache_k[slot, :, start:end] = k[here].transpose(0, 1)
-            cache_v[slot, :, start:end] = v[here].transpose(0, 1)
-            mixed[here] = F.scaled_dot_product_attention(
-                q[here].transpose(0, 1)[None], cache_k[slot, None, :, :end],
-                cache_v[slot, None, :, :end], mask, is_causal=mask is None,
-                enable_gqa=True)[0].transpose(0, 1)  # fmt: skip
-            n += size
-        return mixed
-
-
-def _causal(start: int, n: int) -> Tensor | None:
-    """Which of start + n positions each of the last n may see; None where plain causal will do."""
-    if start == 0:
-        return None
-    return torch.arange(start + n)[None] <= torch.arange(start, start + n)[:, None]
-
-
-def _common(a: np.ndarray, b: np.ndarray) -> int:
-    """How many tokens two sequences share at their beginning."""
-    n = min(len(a), len(b))
-    differ = np.flatnonzero(a[:n] != b[:n])
-    return int(differ[0]) if len(differ) else n
+        return torch.zeros(shape, dtype=self.model.dtype, device=self.model.device)
 
 
 def _sample(sequence: _Sequence, logits: Tensor) -> tuple[int, Tensor | None]:
