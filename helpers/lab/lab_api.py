@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from helpers.lab import rows, wire
 from helpers.lab.spec import ApiError
+from helpers.lab.tokenizer import TemplateError
 
 if TYPE_CHECKING:
     from helpers.lab.app import Lab
@@ -30,7 +31,10 @@ class Own:
         except rows.RowError as error:
             raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
         tokenizer = self._lab.tokenizer
-        ids, trained = tokenizer.row_example(rows.conversations(row)[0])
+        try:
+            ids, trained = tokenizer.row_example(rows.conversations(row)[0])
+        except TemplateError as error:
+            raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
         tokens = [
             {"id": id, "text": tokenizer.piece(id), "trained": learn}
             for id, learn in zip(ids, trained, strict=True)
