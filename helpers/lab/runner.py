@@ -50,7 +50,10 @@ class Runner:
     """
 
     def __init__(self, store: Store, base: Path, tokenizer: Tokenizer, limit: int) -> None:
-        """base: folder of the base model, called as the model is. limit: the most tokens an example may have."""
+        """base: folder of the base model, called as the model is.
+
+        limit: the most tokens an example may have.
+        """
         self._store, self._base, self._tokenizer, self._limit = store, base, tokenizer, limit
         self._steps = 0  # of the job in training; the first line of its diary tells
         self._stopping = threading.Event()
@@ -353,6 +356,9 @@ class _Diary:
 def _spawn(folder: Path) -> subprocess.Popen:
     """Start training. Its standard input is a pipe that closes when this server dies."""
     environment = {k: v for k, v in os.environ.items() if k != "WORKBOOK_LAB_KEY"}
+    # glibc would keep the large pieces that long examples take, in holes between small ones:
+    # measured, 1.1 GB instead of 0.7 GB after one pass over 4,096 tokens.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(8 * 2**20))
     with open(folder / "trainer.log", "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "helpers.lab.trainer", str(folder), "--until-stdin-closes"],
