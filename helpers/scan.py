@@ -5,16 +5,20 @@ memory: each process reads its own part of the file. What it finds in a row is f
 functions as `dataset.check` (`helpers.checks`), after a quick look that good rows pass.
 """
 
-import json
 import os
 from array import array
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
+import psutil
+from tqdm import tqdm
 
 from helpers import checks, costs, masks, models, readers, tokens
 from helpers.checks import Line
@@ -22,23 +26,24 @@ from helpers.checks import Line
 if TYPE_CHECKING:
     from helpers.report import Finding
 
-_PART = 32 * 1024 * 1024  # bytes a task
-_REMEMBERED = 20_000  # texts whose tokens are remembered (system messages, labels)
-_SHORT = 25  # characters; longer texts seldom come again, but for system messages
-_KEPT = 10_000
+_PART = 16 * 1024 * 1024  # bytes a task
+_WORTH = 64 * 1024 * 1024  # bytes for which it pays to start another process
+_GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
+_LONG = 100_000  # characters; longer texts are counted as `report.tokens_of` does, in pieces
+_KEPT = 10_000  # findings of one code
 _ROLES = frozenset(checks.ROLES)
+Count = Callable[[str], int]
 
 
 @dataclass
 class Scan:
     """What a scan found. Lines are numbered through the whole file."""
 
-    rows: int = 0
     lines: int = 0
-    tokens: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    """How many findings of each code there are."""
     found: list[tuple[str, int, str, str]] = field(default_factory=list)
-    """(code, line, message, excerpt) of the first findings; `codes` counts all."""
+    """(code, line, message, excerpt) of the first of each; line 0 is the file as a whole."""
     counts: array = field(default_factory=lambda: array("i"))
     """Tokens of each example, in the order of the file."""
     answers: array = field(default_factory=lambda: array("i"))
@@ -46,218 +51,204 @@ class Scan:
     without_system: int = 0
 
     @property
+    def rows(self) -> int:
+        return len(self.counts)
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.counts)
+
+    @property
     def findings(self) -> "tuple[Finding, ...]":
-        """The first findings, in the order of their lines."""
+        """The first findings of each code, in the order of their lines."""
         from helpers.report import Finding
 
-        return tuple(Finding(*each) for each in sorted(self.found, key=lambda each: each[1]))
+        return tuple(Finding(code, line or None, message, quoted) for code, line, message, quoted
+                     in sorted(self.found, key=lambda each: each[1]))
 
     def cost(self, model: str, n_epochs: int | None = None) -> costs.Estimate:
         """What training on the file costs. Raises WorkbookError where no price is known."""
         return costs.estimate(self.counts, model, n_epochs)
 
+    def add(self, code: str, line: int, message: str, quoted: Any) -> None:
+        """Count a finding, and keep it if it is one of the first."""
+        self.codes[code] += 1
+        if self.codes[code] <= _KEPT:
+            quoted = quoted if isinstance(quoted, str) else checks.as_json(quoted, in_order=False)
+            self.found.append((code, line, masks.hide(message), checks.excerpt(masks.hide(quoted))))
+
+    def append(self, part: "Scan") -> None:
+        """Add what was found in the part that follows."""
+        room = {code: _KEPT - self.codes[code] for code in part.codes}
+        for code, line, message, quoted in part.found:
+            if room[code] > 0:
+                room[code] -= 1
+                self.found.append((code, line + self.lines, message, quoted))
+        self.lines += part.lines
+        self.codes.update(part.codes)
+        self.counts.extend(part.counts)
+        self.answers.extend(part.answers)
+        self.without_system += part.without_system
+
 
 def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
-    """Scan a JSONL file in UTF-8. Raises WorkbookError for an unknown model or a missing file."""
+    """Scan a training file, plain JSONL in several processes, anything else in this one.
+
+    processes   as many as the file is worth, up to one a processor, unless told
+    Raises WorkbookError for an unknown model or a missing file.
+    """
     encoding = tokens.encoding_for(model)
     limit = models.get(model).max_example_tokens
-    parts = list(_parts(Path(path)))
-    processes = min(processes or os.cpu_count() or 1, len(parts) or 1)
-    whole = Scan()
-    if processes == 1:
-        for part in parts:
-            _append(whole, _part(str(path), part, encoding, limit))
-        return whole
-    # Spawned, not forked: the caller (a notebook's kernel) has threads.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_part, str(path), part, encoding, limit) for part in parts]
-        for task in waiting:
-            _append(whole, task.result())
+    source = readers.open_source(path)
+    if source.plain:
+        whole = _in_parts(source.path, encoding, limit, processes)
+    else:  # packed, in UTF-16, or no JSONL: one stream
+        whole = _look(tqdm(source.raw_lines(), desc=f"scanning {source.path.name}", unit=" rows",
+                           delay=2, leave=False), True, encoding, limit)
+    for code, message, quoted in source.problems:
+        whole.add(code, 0, message, quoted)
+    if whole.rows < checks.ADVISED:
+        from helpers.report import size_problems  # here: it brings pandas
+
+        for code, message in size_problems(whole.rows):
+            whole.add(code, 0, message, "")
     return whole
+
+
+def _in_parts(path: Path, encoding: str, limit: int | None, processes: int | None) -> Scan:
+    whole, size = Scan(), path.stat().st_size
+    processes = processes or min(os.cpu_count() or 1, size // _WORTH + 1)
+    work = [(str(path), start, end, encoding, limit) for start, end in _parts(path)]
+    with tqdm(desc=f"scanning {path.name}", total=size, unit="B", unit_scale=True, delay=2,
+              leave=False) as bar:
+        for (_, start, end, _, _), part in zip(work, _done(work, processes), strict=True):
+            whole.append(part)
+            bar.update(end - start)
+    return whole
+
+
+def _done(work: list[tuple], processes: int) -> Iterator[Scan]:
+    """The parts in their order, however many processes work on them."""
+    if min(processes, len(work)) <= 1:
+        yield from (_part(*task) for task in work)
+        return
+    # Spawned, not forked: the caller (a notebook's kernel) has threads.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
+        yield from pool.map(_part, *zip(*work, strict=True))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _parts(path: Path) -> Iterator[tuple[int, int]]:
     """(start, end) of parts that begin and end between lines."""
-    try:
-        with open(path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            step = max(1, min(_PART, size // (2 * (os.cpu_count() or 1)) + 1))
-            start = 0
-            while start < size:
-                stream.seek(min(start + step, size))
-                stream.readline()
-                end = stream.tell()
-                yield start, end
-                start = end
-    except OSError as error:
-        raise readers.Unreadable(f"{path} can't be read: {error.strerror or error}.") from None
+    with open(path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = 0
+        while start < size:
+            stream.seek(min(start + _PART, size))
+            next(readers.cut_lines(stream), None)
+            end = stream.tell()
+            yield start, end
+            start = end
 
 
-def _append(whole: Scan, part: Scan) -> None:
-    whole.found += [(code, line + whole.lines, message, quoted)
-                    for code, line, message, quoted in part.found[:_KEPT - len(whole.found)]]
-    whole.rows += part.rows
-    whole.lines += part.lines
-    whole.tokens += part.tokens
-    whole.codes.update(part.codes)
-    whole.counts.extend(part.counts)
-    whole.answers.extend(part.answers)
-    whole.without_system += part.without_system
-
-
-def _part(path: str, span: tuple[int, int], encoding: str, limit: int | None) -> Scan:
-    found, known = Scan(), OrderedDict()
-    vocabulary = tokens.vocabulary(encoding)
-    count, loads = _counter(vocabulary, known), _loads()
-    batch = _Batch(vocabulary.sizes)
-    numbers = array("q")  # the line of each example
-    start, end = span
+def _part(path: str, start: int, end: int, encoding: str, limit: int | None) -> Scan:
     with open(path, "rb") as stream:
         stream.seek(start)
-        place = start
-        while place < end:
-            raw = stream.readline()
-            place += len(raw)
-            found.lines += 1
-            try:
-                row = loads(raw)
-                system = _good(row)
-            except Exception:  # not JSON, or not as usual: the careful functions look at it
-                system = None
-            if system is not None:
-                total, answers = batch.add(row["messages"], count, len(found.counts))
+        return _look(readers.cut_lines(stream, end - start), start == 0, encoding, limit)
+
+
+def _look(lines: Iterable[bytes | Line], first: bool, encoding: str, limit: int | None) -> Scan:
+    """What is found in some lines.
+
+    first   whether the file's first line is one of them: it may open with a byte order mark
+    """
+    found = Scan()
+    count, remembered, memory = _counters(encoding)
+    loads = orjson.loads
+    for raw in lines:
+        found.lines = number = found.lines + 1
+        try:
+            seen = _plain(loads(raw), count, remembered)
+        except Exception:  # not JSON, or not as usual: the careful functions look at it
+            seen = None
+        if seen is None or len(raw) > checks.MAX_LINE:
+            if isinstance(raw, Line):
+                line, number = raw, raw.number
             else:
-                # Only the file's first line may open with a byte order mark.
-                first = start == 0 and found.lines == 1
-                line = readers.line_of(1 if first else 2, raw)
-                careful = _careful(Line(found.lines, line.value, line.problems, line.readable),
-                                   count, found)
-                if careful is None:
-                    continue
-                total, answers, system = careful
-            found.without_system += not system
-            found.counts.append(total)
-            found.answers.append(answers)
-            numbers.append(found.lines)
-            if batch.full:
-                batch.settle(found)
-    batch.settle(found)
-    found.rows, found.tokens = len(found.counts), sum(found.counts)
-    for number, total in zip(numbers, found.counts, strict=True):
+                line = readers.line_of(1 if first and number == 1 else 2, raw)
+            seen = _careful(line, number, count, found)
+            if seen is None:
+                continue
+        total, answers, system = seen
+        found.counts.append(total)
+        found.answers.append(answers)
+        if not system:
+            found.without_system += 1
         if limit and total > limit:
-            _add(found, "too-long", number, f"{total:,} tokens, of which the model reads {limit:,}",
-                 "")
+            found.add("too-long", number, f"{total:,} tokens, of which the model reads {limit:,}",
+                      "")
+    if _memory() > memory + _GROWTH:
+        _counters.cache_clear()
     return found
 
 
-class _Batch:
-    """Texts of many rows, counted in one call."""
-
-    LARGEST = 1_000_000  # characters
-
-    def __init__(self, sizes: Callable[[list[str]], list[int]]) -> None:
-        self.sizes = sizes
-        self.texts: list[str] = []
-        self.places: list[tuple[int, bool]] = []  # (row, whether an answer)
-        self.letters = 0
-
-    def add(self, messages: list[dict], count: Any, row: int) -> tuple[int, int]:
-        """Tokens that are known at once; those of the texts are added by `settle`."""
-        total = tokens.PER_CONVERSATION
-        answers = 0
-        for message in messages:
-            role, said = message["role"], message["content"]
-            total += tokens.PER_MESSAGE + count(role)
-            if role == "system" or len(said) < _SHORT:
-                number = count(said)
-                total += number
-                answers += number if role == "assistant" else 0
-            else:
-                self.texts.append(said)
-                self.places.append((row, role == "assistant"))
-                self.letters += len(said)
-        return total, answers
-
-    @property
-    def full(self) -> bool:
-        return self.letters > self.LARGEST
-
-    def settle(self, found: Scan) -> None:
-        """Count what waits, and add it to its rows."""
-        try:
-            sizes = self.sizes(self.texts)
-        except Exception:  # tiktoken gives up on a million spaces in a row: piece by piece
-            sizes = [sum(self.sizes([text[at:at + 100_000]])[0]
-                         for at in range(0, len(text), 100_000)) for text in self.texts]
-        for (row, answer), size in zip(self.places, sizes, strict=True):
-            found.counts[row] += size
-            if answer:
-                found.answers[row] += size
-        self.texts, self.places, self.letters = [], [], 0
-
-
-def _loads() -> Any:
-    try:
-        import orjson
-    except ModuleNotFoundError:
-        return json.loads
-    return orjson.loads
-
-
-def _counter(vocabulary: tokens.Vocabulary, known: "OrderedDict[str, int]") -> Any:
-    """A function from a text to its tokens that remembers the last texts."""
-    encode = vocabulary.encode
+@cache
+def _counters(encoding: str) -> tuple[Count, Count, int]:
+    """(a counter, one that remembers what often comes again, the memory in use at this time)."""
+    quick = tokens.counter(encoding)
 
     def count(text: str) -> int:
-        if (before := known.get(text)) is not None:
-            return before
-        number = len(encode(text))
-        if len(known) >= _REMEMBERED:
-            known.popitem(last=False)
-        known[text] = number
-        return number
+        if len(text) <= _LONG:
+            return quick(text)
+        return sum(quick(text[at:at + _LONG]) for at in range(0, len(text), _LONG))
 
-    return count
+    return count, lru_cache(2_000)(quick), _memory()
 
 
-def _good(row: Any) -> bool | None:
-    """Whether a plain chat row has a system message; None for a row that is not plain, or that
-    something may be wrong with."""
+def _memory() -> int:
+    return psutil.Process().memory_info().rss
+
+
+def _plain(row: Any, count: Count, remembered: Count) -> tuple[int, int, bool] | None:
+    """(tokens, those of the answers, whether there is a system message) of a plain chat row; None
+    for a row that is not plain, or that something may be wrong with."""
     messages = row["messages"]
     if len(row) != 1 or type(messages) is not list or not messages:
         return None
-    roles = set()
+    total, answers, roles = tokens.PER_CONVERSATION, 0, set()
     for message in messages:
-        said, role = message["content"], message["role"]
+        role, said = message["role"], message["content"]
         if len(message) != 2 or type(said) is not str or role not in _ROLES or not said \
                 or said.isspace():
             return None
+        # System messages and labels come again and again.
+        number = remembered(said) if len(said) < (5_000 if role == "system" else 25) \
+            else count(said)
+        total += tokens.PER_MESSAGE + remembered(role) + number
+        if role == "assistant":
+            answers += number
         roles.add(role)
     if role != "assistant" or "user" not in roles or "tool" in roles:
         return None
-    return "system" in roles or "developer" in roles
+    return total, answers, "system" in roles or "developer" in roles
 
 
-def _careful(line: Line, count: Any, found: Scan) -> tuple[int, int, bool] | None:
+def _careful(line: Line, number: int, count: Count, found: Scan) -> tuple[int, int, bool] | None:
+    """As `_plain`, for any line; None for what is no example. What is wrong goes to `found`."""
     from helpers.report import tokens_of  # here: good rows don't need it, and it brings pandas
 
     for code, message, quoted in line.problems:
-        _add(found, code, line.number, message, quoted)
+        found.add(code, number, message, quoted)
     if not line.readable:
         return None
     for code, message, quoted in checks.check_row(line.value):
         if checks.CODES[code].severity == "error" or code == "no-user":
-            _add(found, code, line.number, message, quoted)
+            found.add(code, number, message, quoted)
     if checks.format_of(line.value) is None:
         return None
     listed = line.value.get("messages")
     system = any(isinstance(message, dict) and message.get("role") in ("system", "developer")
                  for message in listed) if isinstance(listed, list) else False
     return *tokens_of(line.value, count), system
-
-
-def _add(found: Scan, code: str, number: int, message: str, quoted: Any) -> None:
-    found.codes[code] += 1
-    if len(found.found) < _KEPT:
-        quoted = quoted if isinstance(quoted, str) else checks.as_json(quoted, in_order=False)
-        found.found.append((code, number, message, checks.excerpt(masks.hide(quoted))))

@@ -164,6 +164,40 @@ def test_the_labs_vocabulary_is_read_from_its_cache(tmp_path, monkeypatch):
     tokens.vocabulary.cache_clear()
 
 
+# Pieces at which tokenizers have been known to differ: contractions, cases, spaces, breaks, digits,
+# marks, joiners, emoji, special tokens, letters that one edition of Unicode has and another lacks.
+PIECES = st.sampled_from([
+    "'s", "'LL", "’re", "'\u017f", " ", "   ", "\n", "\r\n\n", "\t", "\u00a0", "\u3000", "\x85",
+    "\u2028", "1234567", "٣", "½", "Hello", " world", "camelCase", "HTTPServer", "ção", "e\u0301", "ß", "ǅ", "İ",
+    "中文", "日本語", "한국어", "العربية", "हिन्दी", "ไทย", "😀", "👩‍👩‍👧", "🏳️‍🌈",
+    "<|endoftext|>", "<|im_start|>", "...", "//", "\x00", "\u088f", "\ua7d2", "\U00010944", "\U000323c0", "\ud83d"])
+
+
+@pytest.mark.parametrize("encoding", ["r50k_base", "p50k_base", "cl100k_base", "o200k_base"])
+def test_texts_by_the_million_are_counted_exactly(encoding):
+    count, words = tokens.counter(encoding), tokens.vocabulary(encoding)
+
+    @given(st.lists(PIECES | st.text(max_size=8), max_size=12).map("".join))
+    def same(text):
+        assert count(text) == len(words.encode(text))
+
+    same()
+    # Every letter and sign, where a word begins, ends, and before what only follows a letter.
+    for first in range(0, 0x110000, 8):
+        if first >= 0x30000 and first % 1024 and not 0xe0000 <= first < 0xe0200:
+            continue  # private, or not assigned at all
+        text = "".join(f"{sign}'s 1{sign}the{sign}{sign}'LL {sign}\n"
+                       for sign in map(chr, range(first, first + 8)))
+        assert count(text) == len(words.encode(text)), hex(first)
+
+
+def test_counting_by_the_million_needs_gigatoken_for_its_speed_only(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gigatoken", None)
+    assert tokens.counter("o200k_base")(TEXT) == tokens.count(TEXT, "gpt-4o")
+    with pytest.raises(WorkbookError, match="No encoding"):
+        tokens.counter("none")
+
+
 def test_importing_is_fast_and_points_tiktoken_at_our_files():
     code = ("import sys, os\nfrom helpers import tokens\n"
             "assert 'tiktoken' not in sys.modules and 'tokenizers' not in sys.modules\n"
