@@ -5,13 +5,10 @@ The front door: how files are read stands in `helpers.readers`, what can be wron
 mended in `helpers.repair`. `python -m helpers.dataset` is the same on the command line.
 """
 
-import filecmp
-import json
-import os
 import random
 import re
-import tempfile
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
@@ -20,23 +17,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from helpers import models, paths, readers, report, sets
+from helpers import models, paths, readers, report, sets, writing
 from helpers.checks import CODES, Line, Problem, format_of
-from helpers.errors import WorkbookError
-from helpers.examples import Example, example_of
+from helpers.examples import Example, example_of, fingerprint
 from helpers.report import Finding, Report
+from helpers.writing import DatasetError
 
-__all__ = ["CODES", "DatasetError", "Finding", "Report", "check", "read", "split", "to_chat",
-           "to_prompt_completion", "write"]
+__all__ = ["CODES", "DatasetError", "Finding", "Report", "check", "read", "split",
+           "stream", "to_chat", "to_prompt_completion", "write"]
 
 # Ends of prompts in older training files, which told the model where the completion starts.
 _SEPARATOR = re.compile(r"(\s*(->|###|=>)\s*|\n+)$")
 
 Row = dict[str, Any]
-
-
-class DatasetError(WorkbookError):
-    """Data that can't be read, converted, split or written as asked."""
 
 
 # Reading
@@ -48,18 +41,19 @@ def read(path: str | Path, **options: Any) -> list[Any]:
     Raises DatasetError for a missing file, and for the first row that can't be read; `check` lists
     all of them.
     """
-    path = Path(path)
-    rows = []
-    for line in _open(path, **options).lines():
-        if not line.readable:
-            errors = [problem for problem in line.problems
-                      if CODES[problem[0]].severity == "error"]
-            if errors:
-                raise DatasetError(f"{path.name}, line {line.number}: {errors[0][1]}. "
-                                   f"dataset.check lists everything that is wrong with the file.")
-            continue
-        rows.append(line.value)
-    return rows
+    return list(stream(path, **options))
+
+
+def stream(path: str | Path, doing: str = "reading", **options: Any) -> Iterator[Any]:
+    """As `read`, one row after the other; `doing` stands before the bar of what takes long."""
+    source = _open(path, **options)
+    for line in source.watched(doing):
+        if line.readable:
+            yield line.value
+        elif errors := [problem for problem in line.problems
+                        if CODES[problem[0]].severity == "error"]:
+            raise DatasetError(f"{source.path.name}, line {line.number}: {errors[0][1]}. "
+                               "dataset.check lists everything that is wrong with the file.")
 
 
 def _open(path: str | Path, **options: Any) -> readers.Source:
@@ -90,15 +84,18 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
     chosen = [*sets.checks(), *([leaks] if against else [])]
     before = list(_job_problems(job, model)) if job is not None else []
     if not isinstance(path_or_rows, (str, Path)):
-        rows = list(path_or_rows)
-        lines = (Line(number, row) for number, row in enumerate(rows, start=1))
+        rows = path_or_rows if isinstance(path_or_rows, Sequence) else list(path_or_rows)
+        lines = (Line(number, row) for number, row in enumerate(_watched(rows, "checking"), start=1))
         return report.build("rows", lines, model, before, rows, chosen)
     source = _open(path_or_rows, **options)
-    lines = tqdm(source.lines(), desc=f"checking {source.path.name}", unit=" rows", delay=2,
-                 leave=False)  # on stderr, and only where it takes longer than two seconds
     # What is wrong with the file as a whole is known once it has been read.
-    return report.build(source.path.name, lines, model, chain(before, source.problems), source,
-                        chosen)
+    return report.build(source.path.name, source.watched("checking"), model,
+                        chain(before, source.problems), source, chosen)
+
+
+def _watched(rows: Iterable[Any], doing: str) -> Iterable[Any]:
+    """The rows, under a bar on stderr where they take longer than two seconds."""
+    return tqdm(rows, desc=doing, unit=" rows", delay=2, leave=False)
 
 
 def _leaks(against: Mapping[str, Any]) -> sets.Leaks:
@@ -232,20 +229,35 @@ def split(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float] | None 
     The same rows and seed give the same splits. Raises DatasetError for shares that are not
     positive, and where there are too few groups to fill every split.
     """
+    places = split_places(rows, shares, group=group, label=label, question=question, seed=seed)
+    return {name: [rows[index] for index in indices] for name, indices in places.items()}
+
+
+def split_places(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float] | None = None, *,
+                 group: Callable[[Mapping[str, Any]], Hashable] | None = None,
+                 label: Callable[[Mapping[str, Any]], Hashable] = answer_of,
+                 question: Callable[[Mapping[str, Any]], Hashable] = question_of,
+                 seed: int = 42) -> dict[str, Sequence[int]]:
+    """As `split`, but the places of the rows: for rows that are not in memory."""
     shares = dict(shares or {"train": 0.8, "validation": 0.1, "test": 0.1})
     if not shares or any(share <= 0 for share in shares.values()):
         raise DatasetError("Each split needs a share greater than 0.")
-    bundles = _bundles(rows, [question] if group is None else [question, group])
+    labels: list[Hashable] = []
+    links: list[list[Hashable]] = [[], []][:1 if group is None else 2]
+    for row in _watched(rows, "dividing"):
+        labels.append(_short(label(row)))
+        for key, values in zip((question, group), links, strict=False):
+            values.append(_short(key(row)))
+    bundles = _bundles(links)
     if len(bundles) < len(shares):
         raise DatasetError(f"There are {len(bundles)} groups of rows that must stay together, too "
                            f"few for {len(shares)} splits. Use fewer splits or more data.")
     dice = random.Random(seed)
     dice.shuffle(bundles)
     bundles.sort(key=len, reverse=True)  # large ones first: the small ones then even things out
-    labels = [label(row) for row in rows]
     counts = Counter(labels)
     part = {name: share / sum(shares.values()) for name, share in shares.items()}
-    chosen: dict[str, list[int]] = {name: [] for name in shares}
+    chosen: dict[str, array[int]] = {name: array("q") for name in shares}
     taken = {name: Counter() for name in shares}
     for place, bundle in enumerate(bundles):
         kinds = Counter(labels[index] for index in bundle)
@@ -254,33 +266,44 @@ def split(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float] | None 
         # where both its size and its share of the bundle's labels count.
         names = empty if len(empty) >= len(bundles) - place else list(shares)
         best = min(names, key=lambda name: (
-            len(chosen[name]) / len(rows)
+            len(chosen[name]) / len(labels)
             + sum(count * taken[name][kind] / counts[kind] for kind, count in kinds.items())
             / len(bundle)) / part[name])
-        chosen[best] += bundle
+        chosen[best].extend(bundle)
         taken[best].update(kinds)
     for indices in chosen.values():
         dice.shuffle(indices)
-    return {name: [rows[index] for index in indices] for name, indices in chosen.items()}
+    return chosen
 
 
-def _bundles(rows: Sequence[Mapping[str, Any]],
-             keys: Sequence[Callable[[Mapping[str, Any]], Hashable]]) -> list[list[int]]:
-    """Indices of rows that are linked, also over several steps, by the same value of any key."""
-    parent = list(range(len(rows)))
+def _short(value: Hashable) -> Hashable:
+    """A number in the place of a long text."""
+    return fingerprint(value) if isinstance(value, str) and len(value) > 24 else value
+
+
+def _bundles(links: Sequence[Sequence[Hashable]]) -> list[Sequence[int]]:
+    """Indices of rows that are linked, also over several steps, by the same value in any list."""
+    parent = array("q", range(len(links[0])))
 
     def root(index: int) -> int:
         while parent[index] != index:
             parent[index] = index = parent[parent[index]]
         return index
 
-    for key in keys:
+    for values in links:
         first: dict[Hashable, int] = {}
-        for index, row in enumerate(rows):
-            parent[root(index)] = root(first.setdefault(key(row), index))
-    bundles = defaultdict(list)
-    for index in range(len(rows)):
-        bundles[root(index)].append(index)
+        for index, value in enumerate(values):
+            parent[root(index)] = root(first.setdefault(value, index))
+    bundles: dict[int, Sequence[int]] = {}
+    for index in range(len(parent)):
+        top = root(index)
+        before = bundles.get(top)
+        if before is None:
+            bundles[top] = (index,)
+        elif isinstance(before, tuple):  # most bundles have one row: a list only for others
+            bundles[top] = [*before, index]
+        else:
+            before.append(index)
     return list(bundles.values())
 
 
@@ -295,52 +318,11 @@ def write(rows: Iterable[Mapping[str, Any]], name: str, *, bom: bool = False) ->
     """
     if Path(name).name != name or not name.endswith(".jsonl") or name == ".jsonl":
         raise DatasetError(f"{name!r} is no plain file name ending in .jsonl.")
-    lines = (_encode(row, number) for number, row in enumerate(rows, start=1))
-    return write_lines(chain([readers.BOM] if bom else [], lines), paths.work() / name)
-
-
-def write_lines(lines: Iterable[bytes], path: Path) -> Path:
-    """Write to a hidden file beside the path, then move it there; an interrupted one is deleted.
-
-    A file of other content that is there is kept as name.1.jsonl, … Raises DatasetError where the
-    disk refuses.
-    """
-    try:
-        handle, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(handle, "wb") as stream:
-                stream.writelines(lines)
-            if path.exists():
-                if filecmp.cmp(path, unfinished, shallow=False):
-                    os.unlink(unfinished)
-                    return path
-                _keep(path)
-            os.chmod(unfinished, 0o644)
-            os.replace(unfinished, path)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DatasetError(f"{path} could not be written: {error.strerror or error}. Free some "
-                           "space, or set WORKBOOK_WORK to a folder you may write to.") from None
+    path = paths.work() / name
+    lines = (writing.encode(row, number) for number, row in enumerate(rows, start=1))
+    writing.write_files({path: chain([readers.BOM] if bom else [], lines)})
     return path
 
-
-def _encode(row: Any, number: int) -> bytes:
-    try:
-        return (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-    except UnicodeEncodeError:  # half of a two-part character: only as an escape
-        return (json.dumps(row, allow_nan=False) + "\n").encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DatasetError(f"Row {number} can't be written as JSON: {error}.") from None
-
-
-def _keep(path: Path) -> None:
-    """Move a file aside under the first free number."""
-    number = 1
-    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-        number += 1
-    path.rename(kept)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, AnyStr
 
+from tqdm import tqdm
+
 from helpers import whatsapp
 from helpers.checks import (CHAT_KEYS, COMPLETION_KEYS, MAX_LINE, PREFERENCE_KEYS, Line, Problem)
 from helpers.errors import WorkbookError
@@ -78,6 +80,14 @@ class Source:
     def plain(self) -> bool:
         """Whether the file is what a service takes: JSONL in UTF-8, not packed."""
         return self.format == "jsonl" and self.encoding == "utf-8" and not self.packed
+
+    def watched(self, doing: str) -> Iterator[Line]:
+        """The lines, under a bar on stderr where they take longer than two seconds."""
+        with tqdm(total=self.size, desc=f"{doing} {self.path.name}", unit="B", unit_scale=True,
+                  delay=2, leave=False) as bar:
+            for line in self.lines():
+                yield line
+                bar.update(max(0, self.place - bar.n))
 
     def lines(self) -> Iterator[Line]:
         """The rows, numbered from 1 as an editor or a spreadsheet numbers them."""
