@@ -9,7 +9,6 @@ import logging
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +19,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from helpers.lab import __version__, runner, wire
-from helpers.lab.chat_api import Chat
+from helpers.lab import __version__, chat, completions, runner, wire
+from helpers.lab.answers_api import Answers
+from helpers.lab.desk import Desk
 from helpers.lab.files_api import Files
 from helpers.lab.jobs_api import Jobs
 from helpers.lab.lab_api import Own
 from helpers.lab.models_api import Models
+from helpers.lab.sampling import Plan
 from helpers.lab.spec import ApiError
 from helpers.lab.store import Model, Store, Unknown, base_of, now
 from helpers.lab.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from helpers.lab.engine import Engine
+
+ENDPOINTS = {"/v1/chat/completions": chat.plan, "/v1/completions": completions.plan}
 
 _log = logging.getLogger("lab")
 
@@ -47,7 +48,7 @@ class Lab:
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
         self.context: int = config["max_position_embeddings"]
         self.runner = runner.Runner(self.store, base, self.tokenizer, self.context)
-        self.engine: Future[Engine] = Future()
+        self.desk = Desk()
         self.stop: Callable[[], None] = lambda: None  # set by whoever runs the server
         self.started = now()
 
@@ -59,17 +60,18 @@ class Lab:
     def close(self) -> None:
         """Stop jobs (they go on at the next start) and the engine."""
         self.runner.close()
-        if self.engine.done() and not self.engine.exception():
-            self.engine.result().close()
+        if self.desk.engine.done() and not self.desk.engine.exception():
+            self.desk.engine.result().close()
         self.store.close()
 
     def health(self) -> dict[str, Any]:
         """What GET /health says. status: starting, ready or failed."""
         health = {"status": "starting", "model": self.model, "dtype": None, "gflops": None}
-        if self.engine.done():
-            error = self.engine.exception()
+        engine = self.desk.engine
+        if engine.done():
+            error = engine.exception()
             health |= {"status": "failed"} if error else {"status": "ready"}
-            health |= {"message": str(error)} if error else self.engine.result().info()
+            health |= {"message": str(error)} if error else engine.result().info()
         return health
 
     def adapter(self, model: str) -> Path | None:
@@ -89,14 +91,20 @@ class Lab:
             message = f"The model `{model[:200]}` does not exist or you do not have access to it."
         raise ApiError(404, message, "model_not_found", "model")
 
+    def plan(self, endpoint: str, body: Any) -> Plan:
+        """What is to be done for a body sent to one of ENDPOINTS. Raises ApiError (400, 404)."""
+        model = body.get("model") if isinstance(body, dict) else None
+        adapter = self.adapter(model) if isinstance(model, str) else None
+        return ENDPOINTS[endpoint](body, self.tokenizer, self.context, adapter)
+
     def _load(self) -> None:
         try:
             from helpers.lab.engine import Engine
 
-            self.engine.set_result(Engine(self.base))
+            self.desk.engine.set_result(Engine(self.base))
         except BaseException as error:  # noqa: BLE001 - told by /health and to every request
             _log.exception("loading the model")
-            self.engine.set_exception(error)
+            self.desk.engine.set_exception(error)
 
 
 def create(lab: Lab, pid: int) -> ASGIApp:
@@ -124,7 +132,7 @@ def create(lab: Lab, pid: int) -> ASGIApp:
 
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = Files(lab), Jobs(lab), Models(lab)
-    chats, own = Chat(lab), Own(lab)
+    own = Own(lab)
     one_job = "/fine_tuning/jobs/{id}"
     return [
         Route("/files", files.create, methods=["POST"]),
@@ -140,7 +148,10 @@ def _routes(lab: Lab) -> list[Route]:
         Route(f"{one_job}/resume", jobs.resume, methods=["POST"]),
         Route(f"{one_job}/events", jobs.events),
         Route(f"{one_job}/checkpoints", jobs.checkpoints),
-        Route("/chat/completions", chats.create, methods=["POST"]),
+        *(
+            Route(path.removeprefix("/v1"), Answers(lab, path).create, methods=["POST"])
+            for path in ENDPOINTS
+        ),
         Route("/models", models.list),
         Route("/models/{id:path}", models.retrieve),
         Route("/models/{id:path}", models.delete, methods=["DELETE"]),

@@ -1,34 +1,28 @@
 """Chat completions: from OpenAI's request to the engine's, and from its answer back.
 
-Structured output and tool calls are constrained by grammars, so that a finished answer always
-parses. Knows nothing of sockets, keys or stored records.
+What an answer must look like, `constraint` says. Knows nothing of sockets, keys or stored records.
 """
 
-import asyncio
 import contextlib
 import json
-import os
-import re
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import llguidance
-
-from helpers.lab import spec
+from helpers.lab import constraint, sampling, spec
+from helpers.lab.sampling import unsupported
 from helpers.lab.spec import ApiError
 from helpers.lab.store import new_id, now
-from helpers.lab.tokenizer import CALL_OPEN, Tokenizer
+from helpers.lab.tokenizer import CALL_OPEN, TemplateError, Tokenizer
 
 if TYPE_CHECKING:
-    from helpers.lab.engine import Completion, Request
+    from helpers.lab.engine import Completion, Request, TokenLogprob
 
 DEFAULT_MAX_TOKENS = 512  # a small model may never stop; OpenAI's default is the whole context
-MAX_MESSAGES, MAX_TOOLS = 2048, 128  # documented by OpenAI, not in its spec
+MAX_MESSAGES = 2048  # documented by OpenAI, not in its spec
 
-# What OpenAI's models honour and the lab does not. Saying so beats ignoring it.
+# What OpenAI's models honour and the lab does not.
 _UNSUPPORTED = (
     "audio",
     "frequency_penalty",
@@ -43,14 +37,11 @@ _UNSUPPORTED = (
     "verbosity",
     "web_search_options",
 )
-_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# JSON as training files write it (json.dumps), so that a tuned model meets what it has learned.
-_JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked request: what the engine is to do, and how the answer is to be shaped."""
+    """A checked request (see `sampling.Plan`)."""
 
     model: str
     requests: list["Request"]
@@ -59,79 +50,69 @@ class Plan:
     stream: bool
     include_usage: bool
 
-    @property
-    def prompt_tokens(self) -> int:
-        return len(self.requests[0].prompt)
+    def answer(self, completions: list["Completion"]) -> dict[str, Any]:
+        """A `chat.completion` object."""
+        from openai.types.chat import ChatCompletion
+
+        return ChatCompletion(
+            id=new_id("chatcmpl-"),
+            object="chat.completion",
+            created=now(),
+            model=self.model,
+            choices=[_choice(self, i, c) for i, c in enumerate(completions)],
+            usage=self.usage(completions),
+            service_tier="default",
+        ).to_dict(mode="json")
+
+    def chunks(self) -> "_Chunks":
+        """The same as `chat.completion.chunk` objects."""
+        return _Chunks(self)
+
+    def usage(self, completions: list["Completion"]) -> dict[str, Any]:
+        """The prompt counts once, however many answers there are."""
+        return sampling.usage(len(self.requests[0].prompt), completions)
 
 
 def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path | None) -> Plan:
     """Check a request of the spec's CreateChatCompletionRequest. Raises ApiError (400)."""
     spec.check("CreateChatCompletionRequest", body)
-    _refuse_unsupported(body)
-    tools, choice = _tools(body)
-    calls, opening, grammar = _constraint(body, tools, choice)
-    prompt = tokenizer.chat_prompt(_messages(body), tools or None) + tokenizer.encode(opening)
+    spec.check_metadata(body.get("metadata"))
+    sampling.refuse(body, _UNSUPPORTED)
+    if set(body.get("modalities") or ["text"]) != {"text"}:
+        raise unsupported("modalities", "The lab's models write text only.")
+    include_usage = sampling.wants_usage(body)
+    tools, choice = constraint.tools_of(body)
+    calls, opening, grammar = constraint.of(body, tools, choice)
+    prompt = _prompt(body, tools, tokenizer) + tokenizer.encode(opening)
     max_tokens = _max_tokens(body, len(prompt), context)
-    top = None
-    if body.get("logprobs"):
-        top = body.get("top_logprobs") or 0
-    elif body.get("top_logprobs") is not None:
-        raise ApiError(
-            400,
-            "'top_logprobs' needs 'logprobs' to be true.",
-            "invalid_parameter_combination",
-            "top_logprobs",
-        )
+    top = _top_logprobs(body)
     from helpers.lab.engine import Request  # brings torch: not before the request is known good
 
-    stop = body.get("stop") or ()
-    seed = body.get("seed")
-
-    def request(number: int) -> Request:
-        return Request(
-            prompt=prompt,
-            max_tokens=max_tokens,
-            temperature=_value(body, "temperature", 1.0),
-            top_p=_value(body, "top_p", 1.0),
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
-            seed=None if seed is None else (seed + number) % 2**63,
-            top_logprobs=top,
-            grammar=grammar,
-            adapter=adapter,
-        )
-
-    options = body.get("stream_options") or {}
-    if options and not body.get("stream"):
-        raise ApiError(
-            400,
-            "'stream_options' is only allowed when 'stream' is true.",
-            "invalid_parameter_combination",
-            "stream_options",
-        )
     return Plan(
         model=body["model"],
-        requests=[request(i) for i in range(_value(body, "n", 1))],
+        requests=[
+            Request(
+                prompt=prompt,
+                max_tokens=max_tokens,
+                top_logprobs=top,
+                grammar=grammar,
+                adapter=adapter,
+                **sampling.settings(body, number),
+            )
+            for number in range(sampling.value(body, "n", 1))
+        ],
         calls=calls,
         opening=opening,
         stream=bool(body.get("stream")),
-        include_usage=bool(options.get("include_usage")),
+        include_usage=include_usage,
     )
 
 
-def _value(body: dict[str, Any], name: str, default: Any) -> Any:
-    return default if body.get(name) is None else body[name]
-
-
-def _refuse_unsupported(body: dict[str, Any]) -> None:
-    for name in _UNSUPPORTED:
-        if body.get(name):
-            raise _unsupported(name, f"'{name}' is not supported by the lab: leave it out.")
-    if set(body.get("modalities") or ["text"]) != {"text"}:
-        raise _unsupported("modalities", "The lab's models write text only.")
-
-
-def _unsupported(param: str, message: str) -> ApiError:
-    return ApiError(400, message, "unsupported_parameter", param)
+def _prompt(body: dict[str, Any], tools: list[dict], tokenizer: Tokenizer) -> list[int]:
+    try:
+        return tokenizer.chat_prompt(_messages(body), tools or None)
+    except TemplateError as error:
+        raise ApiError(400, str(error), "invalid_value", "messages") from None
 
 
 def _messages(body: dict[str, Any]) -> list[dict]:
@@ -146,14 +127,10 @@ def _messages(body: dict[str, Any]) -> list[dict]:
         content = message.get("content")
         for j, part in enumerate(content if isinstance(content, list) else []):
             if part["type"] not in ("text", "refusal"):
-                raise _unsupported(
-                    f"messages[{i}].content[{j}]", "The lab's models read text only."
-                )
+                raise unsupported(f"messages[{i}].content[{j}]", "The lab's models read text only.")
         for j, call in enumerate(message.get("tool_calls") or []):
             if call["type"] != "function":
-                raise _unsupported(
-                    f"messages[{i}].tool_calls[{j}]", "Only functions are supported."
-                )
+                raise unsupported(f"messages[{i}].tool_calls[{j}]", "Only functions are supported.")
     return messages
 
 
@@ -166,206 +143,27 @@ def _max_tokens(body: dict[str, Any], prompt_tokens: int, context: int) -> int:
             "invalid_parameter_combination",
             "max_tokens",
         )
-    wanted = body[names[0]] if names else None
-    if wanted is not None and wanted < 1:
-        message = (
-            f"Invalid '{names[0]}': integer below minimum value. Expected a value >= 1, "
-            f"but got {wanted} instead."
-        )
-        raise ApiError(400, message, "integer_below_min_value", names[0])
-    limit = f"This model's maximum context length is {context} tokens. However, "
-    if prompt_tokens >= context:
-        raise ApiError(
-            400,
-            f"{limit}your messages resulted in {prompt_tokens} tokens. Please "
-            "reduce the length of the messages.",
-            "context_length_exceeded",
-            "messages",
-        )
-    if wanted is None:
-        return min(DEFAULT_MAX_TOKENS, context - prompt_tokens)
-    if prompt_tokens + wanted > context:
-        raise ApiError(
-            400,
-            f"{limit}you requested {prompt_tokens + wanted} tokens "
-            f"({prompt_tokens} in the messages, {wanted} in the completion). Please "
-            "reduce the length of the messages or completion.",
-            "context_length_exceeded",
-            "messages",
-        )
-    return wanted
-
-
-# Tools and structured output
-
-
-def _tools(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
-    """The functions that may be called, and the choice: none, auto, required, or one by name."""
-    tools = body.get("tools") or []
-    if len(tools) > MAX_TOOLS:
-        raise ApiError(
-            400,
-            f"Invalid 'tools': array too long. Expected an array with maximum "
-            f"length {MAX_TOOLS}, but got length {len(tools)} instead.",
-            "array_above_max_length",
-            "tools",
-        )
-    for i, tool in enumerate(tools):
-        if tool["type"] != "function":
-            raise _unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
-        function, where = tool["function"], f"tools[{i}].function"
-        if not _FUNCTION_NAME.fullmatch(function["name"]):
-            message = (
-                f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
-                "allowed, 64 at most."
-            )
-            raise ApiError(400, message, "invalid_value", f"{where}.name")
-        if function.get("strict"):
-            _check_strict(function.get("parameters") or {}, f"{where}.parameters")
-    choice = body.get("tool_choice") or ("auto" if tools else "none")
-    if choice != "none" and not tools:
-        raise ApiError(
-            400,
-            "'tool_choice' is only allowed when 'tools' are given.",
-            "invalid_parameter_combination",
-            "tool_choice",
-        )
-    if isinstance(choice, dict):
-        if choice["type"] != "function":
-            raise _unsupported(
-                "tool_choice.type",
-                "The lab lets you force a function by name, or choose none, auto or required.",
-            )
-        name = choice["function"]["name"]
-        if name not in [tool["function"]["name"] for tool in tools]:
-            raise ApiError(
-                400,
-                f"Tool choice 'function' not found in 'tools': '{name}'.",
-                "invalid_value",
-                "tool_choice",
-            )
-    return tools, choice
-
-
-def _constraint(
-    body: dict[str, Any], tools: list[dict], choice: str | dict
-) -> tuple[str, str, str | None]:
-    """Whether the answer is a tool call, how it begins, and the grammar the rest must follow."""
-    form = body.get("response_format") or {"type": "text"}
-    answer = _format_grammar(form, body)
-    if not tools or choice == "none":
-        return "never", "", answer and _checked(answer, "response_format")
-    forced = choice["function"]["name"] if isinstance(choice, dict) else None
-    functions = [t["function"] for t in tools if forced in (None, t["function"]["name"])]
-    if choice == "auto":
-        # An empty answer, or any text that does not look like the opening of a call.
-        other = answer.removeprefix("start: ") if answer else r"/([^<](.|\n)*)?/"
-        rule = f"start: call | {other}\ncall: {_call_grammar(functions, '')}"
-        return "maybe", "", _checked(rule, "tools")
-    # A space belongs to the token after it, so the opening ends before one.
-    shared = os.path.commonprefix([_call_head(function) for function in functions])
-    opening = shared[: shared.rindex(" ")]
-    return "always", opening, _checked(f"start: {_call_grammar(functions, opening)}", "tools")
-
-
-def _call_head(function: dict[str, Any]) -> str:
-    return f'{CALL_OPEN}{{"name": {json.dumps(function["name"])}, "arguments": '
-
-
-def _call_grammar(functions: list[dict], opening: str) -> str:
-    """One of the calls after `opening`, up to the end of its arguments: the rest says nothing."""
-    return " | ".join(
-        f"{json.dumps(_call_head(f).removeprefix(opening))} "
-        f"{_json(f.get('parameters') or {'type': 'object'})}"
-        for f in functions
+    name = names[0] if names else "max_tokens"
+    return sampling.max_tokens(
+        body.get(name), name, "messages", prompt_tokens, DEFAULT_MAX_TOKENS, context
     )
 
 
-def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
-    if form["type"] == "text":
-        return None
-    if form["type"] == "json_object":
-        if "json" not in json.dumps(body["messages"]).lower():
-            raise ApiError(
-                400,
-                "'messages' must contain the word 'json' in some form, to use "
-                "'response_format' of type 'json_object'.",
-                None,
-                "messages",
-            )
-        return f"start: {_json({'type': 'object'})}"
-    described = form["json_schema"]
-    if not _FUNCTION_NAME.fullmatch(described["name"]):
+def _top_logprobs(body: dict[str, Any]) -> int | None:
+    """How many alternatives to name for each token; None: not even its own probability."""
+    if body.get("logprobs"):
+        return body.get("top_logprobs") or 0
+    if body.get("top_logprobs") is not None:
         raise ApiError(
             400,
-            "Invalid 'response_format.json_schema.name': letters, digits, "
-            "underscores and hyphens are allowed, 64 at most.",
-            "invalid_value",
-            "response_format.json_schema.name",
+            "'top_logprobs' needs 'logprobs' to be true.",
+            "invalid_parameter_combination",
+            "top_logprobs",
         )
-    if described.get("strict"):
-        _check_strict(described.get("schema") or {}, "response_format.json_schema.schema")
-    return f"start: {_json(described.get('schema') or {'type': 'object'})}"
-
-
-def _json(schema: dict[str, Any]) -> str:
-    return "%json " + json.dumps(schema | {"x-guidance": _JSON_STYLE})
-
-
-def _checked(grammar: str, param: str) -> str:
-    compiled = llguidance.LLMatcher.grammar_from_lark(grammar)
-    if problem := llguidance.LLMatcher.validate_grammar(compiled, None):
-        reason = problem.strip().splitlines()[0]
-        raise ApiError(400, f"Invalid schema in '{param}': {reason}", "invalid_schema", param)
-    return compiled
-
-
-def _check_strict(schema: Any, where: str) -> None:
-    """OpenAI's rules for `strict`: no other properties, every property required, at all depths."""
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object" or "properties" in schema:
-        if schema.get("additionalProperties") is not False:
-            raise ApiError(
-                400,
-                f"Invalid schema in '{where}': with strict, 'additionalProperties' must be false.",
-                "invalid_schema",
-                where,
-            )
-        missing = sorted(set(schema.get("properties", {})) - set(schema.get("required", [])))
-        if missing:
-            raise ApiError(
-                400,
-                f"Invalid schema in '{where}': with strict, 'required' must name "
-                f"every property; '{missing[0]}' is missing.",
-                "invalid_schema",
-                where,
-            )
-    for key in ("properties", "$defs", "definitions"):
-        for name, part in (schema.get(key) or {}).items():
-            _check_strict(part, f"{where}.{key}.{name}")
-    for key in ("anyOf", "oneOf", "allOf"):
-        for i, part in enumerate(schema.get(key) or []):
-            _check_strict(part, f"{where}.{key}[{i}]")
-    _check_strict(schema.get("items"), f"{where}.items")
+    return None
 
 
 # Answers
-
-
-def response(chosen: Plan, completions: list["Completion"]) -> dict[str, Any]:
-    """A `chat.completion` object."""
-    from openai.types.chat import ChatCompletion
-
-    return ChatCompletion(
-        id=new_id("chatcmpl-"),
-        object="chat.completion",
-        created=now(),
-        model=chosen.model,
-        choices=[_choice(chosen, i, c) for i, c in enumerate(completions)],
-        usage=_usage(chosen, completions),
-        service_tier="default",
-    ).to_dict(mode="json")
 
 
 def _choice(chosen: Plan, index: int, completion: "Completion") -> dict[str, Any]:
@@ -378,7 +176,7 @@ def _choice(chosen: Plan, index: int, completion: "Completion") -> dict[str, Any
         "index": index,
         "message": message,
         "finish_reason": reason,
-        "logprobs": _logprobs(completion),
+        "logprobs": None if completion.logprobs is None else _logprobs(completion.logprobs),
     }
 
 
@@ -398,117 +196,86 @@ def _calls(chosen: Plan, completion: "Completion") -> tuple[list[dict], str]:
     return [{"id": new_id("call_"), "type": "function", "function": call}], reason
 
 
-def _usage(chosen: Plan, completions: list["Completion"]) -> dict[str, Any]:
-    written = sum(len(completion.tokens) for completion in completions)
-    return {
-        "prompt_tokens": chosen.prompt_tokens,
-        "completion_tokens": written,
-        "total_tokens": chosen.prompt_tokens + written,
-        "prompt_tokens_details": {
-            "cached_tokens": min(completion.cached_tokens for completion in completions),
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _logprobs(completion: "Completion") -> dict[str, Any] | None:
-    if completion.logprobs is None:
-        return None
+def _logprobs(tokens: list["TokenLogprob"]) -> dict[str, Any]:
     content = [
         _logprob(t.text, t.logprob) | {"top_logprobs": [_logprob(*pair) for pair in t.top]}
-        for t in completion.logprobs
+        for t in tokens
     ]
     return {"content": content, "refusal": None}
 
 
 def _logprob(text: str, logprob: float) -> dict[str, Any]:
-    # JSON has no minus infinity; OpenAI writes -9999 for "impossible" too.
-    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode())}
+    return {
+        "token": text,
+        "logprob": sampling.logarithm(logprob),
+        "bytes": list(text.encode()),
+    }
 
 
 # Streams
 
-Submit = Callable[["Request"], "Future[Completion]"]
 
+class _Chunks:
+    """One stream (see `streams.Chunks`). What may become a tool call is held back."""
 
-async def stream(chosen: Plan, submit: Submit) -> AsyncIterator[str]:
-    """The answer as server-sent events; leaving the loop early cancels the work."""
-    from openai.types.chat import ChatCompletionChunk
-
-    head = {
-        "id": new_id("chatcmpl-"),
-        "object": "chat.completion.chunk",
-        "created": now(),
-        "model": chosen.model,
-        "service_tier": "default",
-    }
-    if chosen.include_usage:
-        head["usage"] = None
-
-    def event(choices: list[dict], **more: Any) -> str:
-        chunk = ChatCompletionChunk(**(head | {"choices": choices} | more))
-        return f"data: {json.dumps(chunk.to_dict(mode='json'))}\n\n"
-
-    def delta(index: int, reason: str | None = None, logprobs: Any = None, **values: Any) -> str:
-        return event(
-            [{"index": index, "delta": values, "finish_reason": reason, "logprobs": logprobs}]
-        )
-
-    news, futures = _start(chosen, submit)
-    completions: dict[int, Completion] = {}
-    shown = [0] * len(futures)  # characters sent of each answer
-    text = [""] * len(futures)
-    try:
-        for index in range(len(futures)):
-            yield delta(index, role="assistant", content="", refusal=None)
-        while len(completions) < len(futures):
-            index, piece = await news.get()
-            if isinstance(piece, str):
-                text[index] += piece
-                if _is_text(chosen, text[index]):
-                    yield delta(index, content=text[index][shown[index] :])
-                    shown[index] = len(text[index])
-                continue
-            completion = completions[index] = piece.result()
-            calls, reason = _calls(chosen, completion)
-            if calls:
-                yield delta(index, tool_calls=[{"index": i} | call for i, call in enumerate(calls)])
-            elif rest := completion.text[shown[index] :]:
-                yield delta(index, content=rest)
-            yield delta(index, reason, _logprobs(completion))
+    def __init__(self, chosen: Plan) -> None:
+        self._plan = chosen
+        self._head = {
+            "id": new_id("chatcmpl-"),
+            "object": "chat.completion.chunk",
+            "created": now(),
+            "model": chosen.model,
+            "service_tier": "default",
+        }
         if chosen.include_usage:
-            usage = _usage(chosen, list(completions.values()))
-            yield event([], usage=usage)
-        yield "data: [DONE]\n\n"
-    except Exception as error:  # headers are sent: the fault can only be told inside the stream
-        body = engine_error(error).body()
-        yield f"data: {json.dumps(body)}\n\n"
-    finally:
-        for future in futures:
-            future.cancel()
+            self._head["usage"] = None
+        count = len(chosen.requests)
+        self._text, self._shown = [""] * count, [0] * count  # written; characters of it sent
+        self._held: list[list[TokenLogprob]] = [[] for _ in range(count)]  # not yet sent
 
+    def begin(self, index: int) -> Iterator[dict[str, Any]]:
+        yield self._delta(index, role="assistant", content="", refusal=None)
 
-def _start(chosen: Plan, submit: Submit) -> tuple[asyncio.Queue, list[Future]]:
-    """Submit all requests; their texts, then their futures, arrive in one queue."""
-    loop, news = asyncio.get_running_loop(), asyncio.Queue()
+    def text(
+        self, index: int, piece: str, logprobs: list["TokenLogprob"]
+    ) -> Iterator[dict[str, Any]]:
+        self._text[index] += piece
+        self._held[index] += logprobs
+        if _is_text(self._plan, self._text[index]):
+            yield from self._rest(index, self._text[index])
 
-    def tell(index: int, what: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the server is stopping: its loop is closed
-            loop.call_soon_threadsafe(news.put_nowait, (index, what))
+    def end(self, index: int, completion: "Completion") -> Iterator[dict[str, Any]]:
+        calls, reason = _calls(self._plan, completion)
+        if calls:
+            calls = [{"index": number} | call for number, call in enumerate(calls)]
+            yield self._delta(index, tool_calls=calls)
+        else:
+            yield from self._rest(index, completion.text)
+        yield self._delta(index, reason)
 
-    futures = []
-    for index, request in enumerate(chosen.requests):
-        request.on_text = lambda piece, _, index=index: tell(index, piece)
-        future = submit(request)
-        future.add_done_callback(lambda done, index=index: tell(index, done))
-        futures.append(future)
-    return news, futures
+    def close(self, completions: list["Completion"]) -> Iterator[dict[str, Any]]:
+        if self._plan.include_usage:
+            yield self._chunk([], usage=self._plan.usage(completions))
+
+    def _rest(self, index: int, text: str) -> Iterator[dict[str, Any]]:
+        """What of the text has not been sent, with its logprobs."""
+        held, rest = self._held[index], text[self._shown[index] :]
+        if rest or held:
+            self._held[index], self._shown[index] = [], len(text)
+            yield self._delta(index, logprobs=_logprobs(held) if held else None, content=rest)
+
+    def _delta(
+        self, index: int, reason: str | None = None, logprobs: Any = None, **values: Any
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": values, "finish_reason": reason, "logprobs": logprobs}
+        return self._chunk([choice])
+
+    def _chunk(self, choices: list[dict], **more: Any) -> dict[str, Any]:
+        from openai.types.chat import ChatCompletionChunk
+
+        return ChatCompletionChunk(**(self._head | {"choices": choices} | more)).to_dict(
+            mode="json"
+        )
 
 
 def _is_text(chosen: Plan, text: str) -> bool:
@@ -516,12 +283,3 @@ def _is_text(chosen: Plan, text: str) -> bool:
     if chosen.calls == "never":
         return True
     return chosen.calls == "maybe" and not text.startswith(CALL_OPEN[: len(text)])
-
-
-def engine_error(error: BaseException) -> ApiError:
-    """What the client is told when the engine could not answer."""
-    if isinstance(error, ValueError):
-        return ApiError(400, str(error), "invalid_schema")
-    return ApiError(
-        500, f"The model could not answer: {error}", "engine_error", kind="server_error"
-    )

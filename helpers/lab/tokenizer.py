@@ -33,6 +33,8 @@ class Tokenizer:
         self._letter = self.encode("a")[-1]
         self._chat = Template(Path(folder)) if registered else _ChatML(self)
         self.end, self.stops = self._chat.end, self._chat.stops
+        self.end_of_text = self._chat.end_of_text
+        self.size = self._encoder.get_vocab_size()  # ids are smaller
 
     def special(self, name: str) -> int:
         """The id of a special token. Raises ValueError when there is none of that name."""
@@ -96,7 +98,7 @@ class Tokenizer:
     def pair_example(self, prompt: str, completion: str) -> tuple[list[int], list[bool]]:
         """The older prompt/completion format: plain text; the completion and its end are trained."""
         head = self.text_prompt(prompt)
-        body = [*self.encode(completion), self._chat.end_of_text]
+        body = [*self.encode(completion), self.end_of_text]
         return head + body, [False] * len(head) + [True] * len(body)
 
     def row_example(self, row: dict[str, Any]) -> tuple[list[int], list[bool]]:
