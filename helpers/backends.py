@@ -130,9 +130,10 @@ class Backend:
         return f"Backend: {self.name} · model {self.model} · cost: {cost}"
 
 
-def connect(name: str | None = None) -> tuple["OpenAI", Backend]:
+def connect(name: str | None = None, model: str | None = None) -> tuple["OpenAI", Backend]:
     """The client and its backend: `name`, or WORKBOOK_BACKEND, or the student's choice, or the lab.
 
+    model: another than WORKBOOK_MODEL, or than the one that the backend suggests.
     Starts the lab when it isn't running. Raises WorkbookError with what is missing.
     """
     global _current
@@ -140,7 +141,8 @@ def connect(name: str | None = None) -> tuple["OpenAI", Backend]:
     name = name or os.environ.get("WORKBOOK_BACKEND") or _choice().get("name") or "lab"
     if name not in NAMES:
         raise WorkbookError(f"There is no backend {name!r}. Choose one of: {', '.join(NAMES)}.")
-    _current = _connect_lab() if name == "lab" else _connect_hosted(name)
+    _current = _connect_lab() if name == "lab" else _connect_hosted(name, model)
+    _current.model = model or _current.model
     print(_current)
     return _current.client, _current
 
@@ -281,7 +283,7 @@ def _last_line(log: Path, start: int) -> str:
 # Hosted backends
 
 
-def _connect_hosted(name: str) -> Backend:
+def _connect_hosted(name: str, model: str | None = None) -> Backend:
     choice = _choice() if _choice().get("name") == name else {}
     if name == "azure":
         endpoint = _setting("AZURE_OPENAI_ENDPOINT", choice.get("base_url"))
@@ -291,7 +293,8 @@ def _connect_hosted(name: str) -> Backend:
     else:
         base_url = None
         display.box(_openai_notice(date.today()), "warning")
-    model = _setting("WORKBOOK_MODEL", choice.get("model") or _suggested_model(name, date.today()))
+    suggested = choice.get("model") or _suggested_model(name, date.today())
+    model = model or _setting("WORKBOOK_MODEL", suggested)
     confirmed: list[str] = []
     client = _guarded_client(confirmed)(api_key=_key(KEY_NAMES[name]), base_url=base_url)
     return Backend(name, model, client, confirmed)
