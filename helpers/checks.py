@@ -199,9 +199,9 @@ CODES = {
     "endings-vary": Code("note", "Some answers end with a full stop or the like, some don't: the "
                          "model will vary, too.", "Decide for one."),
     "user-prefix": Code("note", "Words that stand before every question are paid for every time.",
-                        "Put them into the system message, once."),
+                        "`report.fix(\"user-prefix\")` puts them into the system message, once."),
     "answer-prefix": Code("note", "Words that open every answer are learned, and paid for.",
-                          "Leave them away, unless they are needed."),
+                          "`report.fix(\"answer-prefix\")` takes them away, if they aren't needed."),
     "same-answer": Code("warning", "One answer to everything is all that will be learned.",
                         "Add other answers."),
     "open-ended": Code("note", "All prompts are empty: the model learns a style, not to answer.",
@@ -484,7 +484,7 @@ def _said(messages: list[Mapping]) -> Iterator[Problem]:
         for text in texts_of(message.get("content")):
             for code, problem, quoted in words.check(text):
                 yield code, f"message {place}: {problem}", quoted
-            if _shouted(text):
+            if shouted(text):
                 yield "upper-case", f"message {place}: mostly capitals", text
             if role == "assistant":
                 if words.refuses(text):
@@ -495,7 +495,7 @@ def _said(messages: list[Mapping]) -> Iterator[Problem]:
                 asked = text.strip().lower()
 
 
-def _shouted(text: str) -> bool:
+def shouted(text: str) -> bool:
     """Mostly capitals, in more than a word or a name."""
     capitals = sum(map(str.isupper, text))
     return capitals > 10 and 20 <= sum(map(str.isalpha, text)) < 2 * capitals
@@ -602,7 +602,7 @@ def check_completion(row: Mapping) -> Iterator[Problem]:
         else:
             for code, problem, quoted in words.check(text):
                 yield code, f"`{key}`: {problem}", quoted
-            if _shouted(text):
+            if shouted(text):
                 yield "upper-case", f"`{key}`: mostly capitals", text
     texts = [row[key] for key in ("prompt", "completion") if isinstance(row.get(key), str)]
     if sum(map(len, texts)) > LONG_TEXT:

@@ -80,8 +80,32 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
     `.table()`, `.stats()` and `.counts` say the same to a program.
     No content of the data raises an error; a missing file or an unknown model does (WorkbookError).
     """
-    leaks = _leaks(against or {})
-    chosen = [*sets.checks(), *([leaks] if against else [])]
+    leaks = None
+    if against:
+        leaks = sets.Leaks()
+        for name, data in against.items():
+            leaks.begin(name)
+            for example in _examples(data):
+                list(leaks.add(example))  # who leaks into whom among these is not asked
+        leaks.begin("")
+    return _check(path_or_rows, model, job, leaks, options)
+
+
+def check_files(files: Sequence[str | Path], model: str | None = None, *,
+                job: Mapping[str, Any] | None = None, **options: Any) -> list[Report]:
+    """Check several files, each also for what leaks into it from those before it."""
+    leaks = sets.Leaks()
+    reports = []
+    for file in files:
+        leaks.begin(str(file))
+        reports.append(_check(file, model, job, leaks if len(files) > 1 else None, options))
+    return reports
+
+
+def _check(path_or_rows: str | Path | Iterable[Any], model: str | None,
+           job: Mapping[str, Any] | None, leaks: sets.Leaks | None, options: Mapping[str, Any]
+           ) -> Report:
+    chosen = [*sets.checks(), *([leaks] if leaks else [])]
     before = list(_job_problems(job, model)) if job is not None else []
     if not isinstance(path_or_rows, (str, Path)):
         rows = path_or_rows if isinstance(path_or_rows, Sequence) else list(path_or_rows)
@@ -96,17 +120,6 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
 def _watched(rows: Iterable[Any], doing: str) -> Iterable[Any]:
     """The rows, under a bar on stderr where they take longer than two seconds."""
     return tqdm(rows, desc=doing, unit=" rows", delay=2, leave=False)
-
-
-def _leaks(against: Mapping[str, Any]) -> sets.Leaks:
-    """The check for leaks, which has seen the other data and waits for the next."""
-    leaks = sets.Leaks()
-    for name, data in against.items():
-        leaks.begin(name)
-        for example in _examples(data):
-            list(leaks.add(example))  # who leaks into whom among these is not asked
-    leaks.begin("")
-    return leaks
 
 
 def _examples(data: str | Path | Iterable[Any]) -> Iterator[Example]:

@@ -8,14 +8,18 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from helpers import convert, costs, dataset, repair
+from tqdm import tqdm
+
+from helpers import convert, costs, dataset, paths, readers, repair
 from helpers.checks import CODES, MINIMUM
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
+from helpers.writing import DatasetError, Spool, write_files
 
 SHARES = {"train": 0.9, "validation": 0.1}
 _COLOURS = {"error": "31", "warning": "33", "note": "36"}
@@ -97,12 +101,8 @@ def _options(chosen: argparse.Namespace) -> dict[str, Any]:
 def _check(chosen: argparse.Namespace) -> int:
     if chosen.basics:
         return _basics(chosen)
-    reports, before = [], {}
-    for file in chosen.file:
-        job = {"suffix": chosen.suffix} if chosen.suffix is not None else None
-        reports.append(dataset.check(file, chosen.model, job=job, against=dict(before) or None,
-                                     **_options(chosen)))
-        before[Path(file).name] = file
+    job = {"suffix": chosen.suffix} if chosen.suffix is not None else {}
+    reports = dataset.check_files(chosen.file, chosen.model, job=job, **_options(chosen))
     if chosen.format == "json":
         print(json.dumps([_as_json(report, file) for report, file in
                           zip(reports, chosen.file, strict=True)], ensure_ascii=False, indent=1))
@@ -204,28 +204,23 @@ def _prepare(chosen: argparse.Namespace) -> int:
                       and not repair.FIXES[code].safe and code not in named]:
         print("not fixed unless you say so:", " ".join(f"--fix {code}" for code in open_fixes))
     mended = repair.repair(report, named)
-    print(mended)
-    rows, lost, failed = _converted(mended.rows, chosen.to, chosen.system)
-    _tell(lost, failed)
-    if not rows:
-        print("error: no example is left", file=sys.stderr)
-        return 1
-    after = dataset.check(rows, chosen.model) if chosen.to != "vertex" else None
-    if after is not None:
-        for finding in after.findings:
-            if finding.severity == "error" and finding.code != "too-few":
-                print(text_of(finding, "prepared"))
-    if not chosen.yes and sys.stdin.isatty() and input("Write this? [y/N] ").lower() != "y":
-        print("Nothing was written.")
-        return 0
-    parts = {"": rows}
-    if len(rows) >= 20:
-        parts = {f"_{name}": part for name, part in _parts(rows, chosen).items()}
-    stem = Path(chosen.file).name.split(".")[0]
-    written = [_write(part, f"{stem}_prepared{name}.jsonl", chosen.to)
-               for name, part in parts.items()]
-    for path, part in zip(written, parts.values(), strict=True):
-        print(f"wrote {len(part):,} examples to {path}")
+    lost, failed = Counter(), Counter()
+    with Spool(_converted(mended, chosen.to, chosen.system, lost, failed)) as rows:
+        print(mended)
+        _tell(lost, failed)
+        if not rows:
+            print("error: no example is left", file=sys.stderr)
+            return 1
+        fine = chosen.to == "vertex" or _fine(rows, chosen.model)
+        if not chosen.yes and sys.stdin.isatty() and input("Write this? [y/N] ").lower() != "y":
+            print("Nothing was written.")
+            return 0
+        parts: dict[str, Sequence[int]] = {"": range(len(rows))}
+        if len(rows) >= 20:
+            its = dataset.split_places(rows, chosen.shares, seed=chosen.seed)
+            parts = {f"_{name}": places for name, places in its.items()}
+        written = _write(rows, {f"{_stem(chosen)}_prepared{name}.jsonl": places
+                                for name, places in parts.items()}, chosen.to)
     files = " ".join(map(str, written))
     if chosen.to == "vertex":
         print("Next: copy the files to Cloud Storage, then client.tunings.tune(…).")
@@ -233,52 +228,64 @@ def _prepare(chosen: argparse.Namespace) -> int:
         print(f"Next: python -m helpers.dataset check {files}")
         print(f'Then: client.files.create(file=open("{written[0].name}", "rb"), '
               'purpose="fine-tune")')
-    return 0 if after is None or all(finding.severity != "error" for finding in after.findings) \
-        else 1
+    return 0 if fine else 1
+
+
+def _fine(rows: Spool, model: str | None) -> bool:
+    """Whether what is to be written has no errors; tells which it has, and what training costs."""
+    report = dataset.check(rows, model)
+    for finding in report.findings:
+        if finding.severity == "error" and finding.code != "too-few":
+            print(text_of(finding, "prepared", sys.stdout.isatty()))
+    if model:
+        print(_price(report))
+    return report.ok
 
 
 def _convert(chosen: argparse.Namespace) -> int:
-    report = dataset.check(chosen.file, **_options(chosen))
-    named = tuple(chosen.fix)
-    source = repair.repair(report, named).rows if named else dataset.read(
-        chosen.file, **_options(chosen))
-    rows, lost, failed = _converted(source, chosen.to, chosen.system)
-    _tell(lost, failed)
-    if not rows:
-        print("error: no example could be converted", file=sys.stderr)
-        return 1
-    path = _write(rows, f"{Path(chosen.file).name.split('.')[0]}_{chosen.to}.jsonl", chosen.to)
-    print(f"wrote {len(rows):,} examples to {path}")
+    named, options = tuple(chosen.fix), _options(chosen)
+    rows = repair.repair(dataset.check(chosen.file, **options), named) if named \
+        else dataset.stream(chosen.file, "converting", **options)
+    lost, failed = Counter(), Counter()
+    with Spool(_converted(rows, chosen.to, chosen.system, lost, failed)) as done:
+        _tell(lost, failed)
+        if not done:
+            print("error: no example could be converted", file=sys.stderr)
+            return 1
+        _write(done, {f"{_stem(chosen)}_{chosen.to}.jsonl": range(len(done))}, chosen.to)
     return 1 if failed else 0
 
 
 def _split(chosen: argparse.Namespace) -> int:
-    rows = dataset.read(chosen.file, **_options(chosen))
-    if not all(isinstance(row, dict) for row in rows):
-        raise dataset.DatasetError("Some rows are no examples: `check` says which.")
-    stem = Path(chosen.file).name.split(".")[0]
-    for name, part in _parts(rows, chosen).items():
-        print(f"wrote {len(part):,} examples to {dataset.write(part, f'{stem}_{name}.jsonl')}")
+    with Spool(map(_example, dataset.stream(chosen.file, **_options(chosen)))) as rows:
+        parts = dataset.split_places(rows, chosen.shares, seed=chosen.seed)
+        _write(rows, {f"{_stem(chosen)}_{name}.jsonl": places for name, places in parts.items()})
     return 0
 
 
-def _parts(rows: Sequence[Any], chosen: argparse.Namespace) -> dict[str, list[Any]]:
-    return dataset.split(rows, chosen.shares, seed=chosen.seed)
+def _example(row: Any) -> Any:
+    if not isinstance(row, dict):
+        raise DatasetError("Some rows are no examples: `check` says which.")
+    return row
 
 
-def _converted(rows: Iterable[Any], to: str, system: str | None
-               ) -> tuple[list[Any], Counter[str], Counter[str]]:
-    """(rows, what is lost, why rows could not be converted)."""
-    done, lost, failed = [], Counter(), Counter()
+def _stem(chosen: argparse.Namespace) -> str:
+    return Path(chosen.file).name.split(".")[0]
+
+
+def _converted(rows: Iterable[Any], to: str, system: str | None, lost: Counter[str],
+               failed: Counter[str]) -> Iterator[Any]:
+    """The rows in another format; counts what is lost, and why rows could not be converted."""
     for row in rows:
         if to == "chat" and isinstance(row, dict) and "preferred_output" in row:
-            done.append(row)  # chat for two answers
+            yield row  # chat for two answers
             continue
         try:
-            done.append(convert.convert(row, to, lost, system))
+            converted = convert.convert(row, to, lost, system)
         except convert.CannotConvert as error:
             failed[str(error)] += 1
-    return done, lost, failed
+        else:
+            yield converted
 
 
 def _tell(lost: Counter[str], failed: Counter[str]) -> None:
@@ -288,6 +295,14 @@ def _tell(lost: Counter[str], failed: Counter[str]) -> None:
         print(f"left out: {count:,} examples. {why}")
 
 
-def _write(rows: Sequence[Any], name: str, to: str) -> Path:
-    """Azure asks for the byte order mark; nobody else wants it."""
-    return dataset.write(rows, name, bom=to == "azure")
+def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str = "chat") -> list[Path]:
+    """Write the rows of these places under each name. Azure asks for the byte order mark; nobody
+    else wants it."""
+    start = [readers.BOM] if to == "azure" else []
+    files = {paths.work() / name: chain(start, map(rows.line, tqdm(
+        places, desc=f"writing {name}", unit=" rows", delay=2, leave=False)))
+        for name, places in parts.items()}
+    write_files(files)
+    for path, places in zip(files, parts.values(), strict=True):
+        print(f"wrote {len(places):,} examples to {path}")
+    return list(files)

@@ -241,8 +241,8 @@ class Style(Check):
         head, tail, its_head, its_tail = example.edges
         for name, start, end in ((f"{kind} question", head, tail),
                                  (f"{kind} answer", its_head, its_tail)):
-            self.heads[name] = _common(self.heads.get(name, start), start)
-            self.tails[name] = _common(self.tails.get(name, end)[::-1], end[::-1])[::-1]
+            self.heads[name] = common_start(self.heads.get(name, start), start)
+            self.tails[name] = common_start(self.tails.get(name, end)[::-1], end[::-1])[::-1]
         if len(self.answers) < 2:
             self.answers.add(example.answer)
         self.ended += kind == "chat" and example.ended
@@ -283,7 +283,8 @@ class Style(Check):
                          "space", "")
 
 
-def _common(one: str, other: str) -> str:
+def common_start(one: str, other: str) -> str:
+    """What both texts begin with."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return one[:place]

@@ -99,6 +99,27 @@ def test_the_older_format_gets_its_signs() -> None:
     assert dataset.to_chat(mended[0])["messages"][0]["content"] == "Where is a"
 
 
+def test_a_sign_that_is_used_is_not_added() -> None:
+    rows = [{"prompt": f"Where is {name}\n\n###\n\nnow", "completion": f"{name} AT THE END yet"}
+            for name in "abcdefghijkl"]
+    mended = dataset.check(rows).fix("no-separator", "no-ending").rows
+    assert mended[0]["prompt"].endswith("now ->") and mended[0]["completion"].endswith("yet\n")
+
+
+def test_what_opens_every_question_or_answer_goes_when_it_is_named() -> None:
+    rows = [chat(f"Tell me about the {name}?", f"Answer: {name}s live.") for name in
+            "otter heron badger lynx newt stork marten viper plaice wren".split()]
+    report = dataset.check(rows)
+    assert {"user-prefix", "answer-prefix"} <= report.codes.keys()
+    mended = report.fix("user-prefix", "answer-prefix").rows
+    assert mended[0] == chat("otter?", "otters live.", "You know animals.\nTell me about the")
+    assert not {"user-prefix", "answer-prefix"} & dataset.check(mended).codes.keys()
+    pairs = [{"prompt": each["messages"][1]["content"], "completion": " " + each["messages"][2]["content"]}
+             for each in rows]
+    mended = dataset.check(pairs).fix("user-prefix", "answer-prefix").rows
+    assert mended[0] == {"prompt": "otter?", "completion": " otters live."}
+
+
 def test_an_unknown_fix_is_named_and_every_fix_has_a_code() -> None:
     with pytest.raises(WorkbookError, match="no-such"):
         dataset.check(many()).fix("no-such")
@@ -225,7 +246,22 @@ def test_check_as_json_and_leaks_between_files(tmp_path, capsys) -> None:
     assert run("check", train, test, *more) == 1
     first, second = json.loads(capsys.readouterr().out)
     assert first["codes"]["suffix"] == 1 and second["codes"]["leakage"] == 12
+    told = [each for each in second["findings"] if each["code"] == "leakage"][3]
+    assert told["line"] == 4 and f"line 4 of {train}" in told["message"]
     assert second["findings"][0].keys() >= {"code", "severity", "line", "message", "why", "fix"}
+
+
+def test_files_of_one_name_in_two_folders_and_near_leaks(tmp_path, capsys) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    asked = "Pray tell me where the old otter sleeps, in the meadow or near the wide river"
+    put(tmp_path / "a", [*many(), chat(f"{asked}?")])
+    put(tmp_path / "b", [chat("Quite something else?"), chat(f"{asked}s!"), chat(f"{asked} 2?")])
+    assert run("check", tmp_path / "a/data.jsonl", tmp_path / "b/data.jsonl") == 1
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'b/data.jsonl'}:2: warning[near-leakage]: asks nearly" in out
+    assert f"the same as line 31 of {tmp_path / 'a/data.jsonl'}" in out
+    assert "leakage]" not in out.replace("near-leakage]", "", 1)  # another number: another question
 
 
 def test_the_fast_pass(tmp_path, capsys) -> None:
