@@ -193,7 +193,7 @@ def _connect_lab() -> Backend:
         base_url=f"http://127.0.0.1:{server['port']}/v1",
         api_key=(_lab_folder() / "key").read_text(encoding="utf-8").strip(),
     )
-    return Backend("lab", server["model"], client)
+    return Backend("lab", server.get("model") or models.lab().id, client)
 
 
 def _lab_folder() -> Path:
