@@ -165,7 +165,7 @@ def _connect(chosen: argparse.Namespace) -> backends.Backend:
     """The backend; what `connect` says of it goes to standard error."""
     if getattr(chosen, "connected", None) is None:
         with contextlib.redirect_stdout(sys.stderr):
-            _, chosen.connected = backends.connect(chosen.backend)
+            _, chosen.connected = backends.connect(chosen.backend, getattr(chosen, "model", None))
     return chosen.connected
 
 
@@ -237,7 +237,6 @@ def _create(chosen: argparse.Namespace) -> int:
     if chosen.validation and not _is_id(chosen.validation):
         _checked_validation(Path(chosen.validation), chosen.force)
     backend = _connect(chosen)
-    backend.model = chosen.model or backend.model
     _agree(backend, chosen, report)
     body = _body(chosen, backend)
     job = backend.client.fine_tuning.jobs.create(**body)
