@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from labserver import MODEL, Server, rows, start
 
+from helpers.errors import WorkbookError
 from helpers.lab.store import Event, File, Job, Model, Store, Unknown, new_id, now
 
 
@@ -103,7 +104,7 @@ def test_a_step_is_written_once_and_a_status_changes_only_from_where_it_may(tmp_
     assert store.metrics(record.id) == [{"train_loss": 2.0}]
     assert not store.update_job(record.id, ["running"], status="succeeded")
     assert store.update_job(record.id, ["queued"], status="running")
-    assert store.first_job("queued", "running").status == "running"
+    assert store.first_job("queued", "running", base="m").status == "running"
 
 
 def test_bytes_without_a_record_are_swept(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_state_of_a_newer_lab_is_left_alone(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store._db.execute("PRAGMA user_version = 999")
     store.close()
-    with pytest.raises(RuntimeError, match="newer version"):
+    with pytest.raises(WorkbookError, match="newer version"):
         Store(tmp_path)
 
 

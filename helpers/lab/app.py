@@ -31,7 +31,6 @@ from helpers.lab.spec import ApiError
 from helpers.lab.store import Model, Store, Unknown, base_of, now
 from helpers.lab.tokenizer import Tokenizer
 
-
 ENDPOINTS = {"/v1/chat/completions": chat.plan, "/v1/completions": completions.plan}
 
 _log = logging.getLogger("lab")

@@ -24,7 +24,18 @@ from typing import Any
 
 from helpers import paths
 from helpers.lab import rows, trainer
-from helpers.lab.store import UNFINISHED, Checkpoint, Job, Model, Store, Unknown, base_of, new_id, now
+from helpers.lab.loop import Loop
+from helpers.lab.store import (
+    UNFINISHED,
+    Checkpoint,
+    Job,
+    Model,
+    Store,
+    Unknown,
+    base_of,
+    new_id,
+    now,
+)
 from helpers.lab.tokenizer import TemplateError, Tokenizer
 
 POLL = 0.1  # seconds between looks at the diary; also the delay of a cancellation
@@ -58,8 +69,8 @@ class Runner:
         self._steps = 0  # of the job in training; the first line of its diary tells
         self._stopping = threading.Event()
         self._loops = [
-            _Loop("validation", self._stopping, self._validate_next),
-            _Loop("training", self._stopping, self._train_next),
+            Loop("validation", self._stopping, self._validate_next),
+            Loop("training", self._stopping, self._train_next),
         ]
 
     def start(self) -> None:
@@ -308,26 +319,6 @@ class Runner:
 
 class _Interrupted(Exception):
     """The validation is not wanted any more."""
-
-
-class _Loop:
-    """A thread that does `work` as long as there is some, then sleeps until woken."""
-
-    def __init__(self, name: str, stopping: threading.Event, work: Callable[[], bool]) -> None:
-        self.wake = threading.Event()
-        self._stopping, self._work = stopping, work
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                busy = self._work()
-            except Exception:
-                _log.exception("%s", self.thread.name)
-                busy = False
-            if not busy:
-                self.wake.wait(1)
-                self.wake.clear()
 
 
 class _Diary:

@@ -15,128 +15,27 @@ import string
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from helpers.errors import WorkbookError
-
-UNFINISHED = ("validating_files", "queued", "running", "paused")
-FOLDERS = ("files", "jobs", "uploads")
-_LETTERS = string.ascii_letters + string.digits
-
-# One entry a version of the schema; a newer lab brings an older state up by running the rest.
-_MIGRATIONS = (
-    """
-    CREATE TABLE files (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, filename TEXT NOT NULL,
-        purpose TEXT NOT NULL, bytes INTEGER NOT NULL, created_at INTEGER NOT NULL,
-        expires_at INTEGER);
-    CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
-        model TEXT NOT NULL, training_file TEXT NOT NULL, validation_file TEXT,
-        suffix TEXT NOT NULL, seed INTEGER NOT NULL, hyperparameters TEXT NOT NULL, metadata TEXT,
-        created_at INTEGER NOT NULL, finished_at INTEGER, estimated_finish INTEGER,
-        trained_tokens INTEGER, fine_tuned_model TEXT, result_file TEXT, error TEXT);
-    CREATE INDEX jobs_by_status ON jobs (status, number);
-    CREATE TABLE events (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL,
-        type TEXT NOT NULL, data TEXT NOT NULL, step INTEGER, UNIQUE (job_id, step));
-    CREATE TABLE checkpoints (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, step INTEGER NOT NULL, model TEXT NOT NULL,
-        metrics TEXT NOT NULL, UNIQUE (job_id, step));
-    CREATE TABLE models (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, folder TEXT NOT NULL);
-    """,
-    """
-    ALTER TABLE jobs ADD COLUMN method TEXT NOT NULL DEFAULT 'supervised';
-    """,
+from helpers.lab.records import (
+    BATCH_UNFINISHED,
+    JSON,
+    MIGRATIONS,
+    TABLES,
+    UNFINISHED,
+    Batch,
+    Checkpoint,
+    Event,
+    File,
+    Job,
+    Model,
+    Record,
 )
 
-
-@dataclass(frozen=True)
-class File:
-    """An uploaded or made file; its bytes are at `Store.path(id)`."""
-
-    id: str
-    filename: str
-    purpose: str
-    bytes: int
-    created_at: int
-    expires_at: int | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """A fine-tuning job. hyperparameters: numbers or "auto"; error: code, message, param."""
-
-    id: str
-    status: str
-    model: str
-    training_file: str
-    validation_file: str | None
-    suffix: str
-    seed: int
-    hyperparameters: dict[str, Any]
-    metadata: dict[str, str] | None
-    created_at: int
-    finished_at: int | None = None
-    estimated_finish: int | None = None
-    trained_tokens: int | None = None
-    fine_tuned_model: str | None = None
-    result_file: str | None = None
-    error: dict[str, Any] | None = None
-    method: str = "supervised"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a job; type "metrics" carries the numbers of one step."""
-
-    id: str
-    job_id: str
-    created_at: int
-    level: str
-    message: str
-    type: str
-    data: dict[str, Any]
-    step: int | None = None
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model saved at the end of an epoch."""
-
-    id: str
-    job_id: str
-    created_at: int
-    step: int
-    model: str
-    metrics: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A tuned model or checkpoint; folder: where its adapter lies, absolute."""
-
-    id: str
-    job_id: str
-    created_at: int
-    folder: Path
-
-
-Record = TypeVar("Record", File, Job, Event, Checkpoint, Model)
-_TABLES: dict[type, str] = {
-    File: "files",
-    Job: "jobs",
-    Event: "events",
-    Checkpoint: "checkpoints",
-    Model: "models",
-}
-_JSON = {"hyperparameters", "metadata", "error", "data", "metrics"}
+FOLDERS = ("files", "jobs", "batches", "uploads")
+_LETTERS = string.ascii_letters + string.digits
 
 
 class Unknown(KeyError):
@@ -201,13 +100,13 @@ class Store:
 
     def _migrate(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(_MIGRATIONS):
+        if version > len(MIGRATIONS):
             raise WorkbookError(
                 f"The state in {self.folder} was written by a newer version of the lab: update the "
                 "course, or give another folder with --state."
             )
-        for number in range(version, len(_MIGRATIONS)):
-            script = f"BEGIN; {_MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+        for number in range(version, len(MIGRATIONS)):
+            script = f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             self._db.executescript(script)
 
     def _sweep(self) -> None:
@@ -224,12 +123,16 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
             elif jobs[path.name] not in UNFINISHED:
                 self.tidy_job(path.name)
+        batches = {batch.id for batch in self.batches(*BATCH_UNFINISHED)}
+        for path in (self.folder / "batches").iterdir():
+            if path.name not in batches:
+                self.tidy_batch(path.name)
 
     # Records of any kind
 
     def get(self, kind: type[Record], id: str) -> Record:
         """The record with this id. Raises Unknown."""
-        row = self._one(f"SELECT * FROM {_TABLES[kind]} WHERE id = ?", id)
+        row = self._one(f"SELECT * FROM {TABLES[kind]} WHERE id = ?", id)
         if row is None:
             raise Unknown(id)
         return self._record(kind, row)
@@ -257,29 +160,29 @@ class Store:
                 clauses.append(f"{column} IS ?")
                 values.append(value)
         if after is not None:
-            row = self._one(f"SELECT number FROM {_TABLES[kind]} WHERE id = ?", after)
+            row = self._one(f"SELECT number FROM {TABLES[kind]} WHERE id = ?", after)
             if row is None:
                 raise Unknown(after)
             clauses.append(f"number {'<' if newest_first else '>'} ?")
             values.append(row["number"])
         rows = self._all(
-            f"SELECT * FROM {_TABLES[kind]} WHERE {' AND '.join(clauses)} "
+            f"SELECT * FROM {TABLES[kind]} WHERE {' AND '.join(clauses)} "
             f"ORDER BY number {'DESC' if newest_first else 'ASC'} LIMIT ?",
             *values,
             limit + 1,
         )
         return [self._record(kind, row) for row in rows[:limit]], len(rows) > limit
 
-    def add(self, record: File | Job | Event | Checkpoint | Model) -> bool:
+    def add(self, record: Record) -> bool:
         """Write a new record; False when one with its id (or its job and step) is there already."""
         columns = {k: self._to_column(k, v) for k, v in vars(record).items()}
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-        sql = f"INSERT OR IGNORE INTO {_TABLES[type(record)]} ({names}) VALUES ({marks})"
+        sql = f"INSERT OR IGNORE INTO {TABLES[type(record)]} ({names}) VALUES ({marks})"
         return self._change(sql, *columns.values()) == 1
 
     def delete(self, kind: type, id: str) -> None:
         """Remove a record. Raises Unknown."""
-        if not self._change(f"DELETE FROM {_TABLES[kind]} WHERE id = ?", id):
+        if not self._change(f"DELETE FROM {TABLES[kind]} WHERE id = ?", id):
             raise Unknown(id)
 
     # Files
@@ -329,15 +232,16 @@ class Store:
         return self.folder / "jobs" / job_id
 
     def keep_for_job(self, job_id: str, file_id: str, name: str) -> None:
-        """Give the job its own hold on a file's bytes, so that deleting the file is harmless."""
-        folder = self.job_folder(job_id)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        """Give the job its own hold on a file's bytes. Raises Unknown."""
+        self._hold(file_id, self.job_folder(job_id) / name)
+
+    def _hold(self, file_id: str, path: Path) -> None:
+        """Name a file's bytes at `path` too, so that deleting the file is harmless."""
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         try:
-            os.link(self.path(file_id), folder / name)
+            _link(self.path(file_id), path)
         except FileNotFoundError:
             raise Unknown(file_id) from None
-        except OSError:  # a file system without hard links
-            shutil.copyfile(self.path(file_id), folder / name)
 
     def tidy_job(self, job_id: str) -> None:
         """Remove what an ended job needs no more: its copies of files, its state to resume from."""
@@ -368,12 +272,14 @@ class Store:
 
     def update_job(self, job_id: str, only_if: Iterable[str], **changes: Any) -> bool:
         """Change a job if its status is one of `only_if`; False when it is not."""
-        allowed = list(only_if)
+        return self._update("jobs", job_id, list(only_if), changes)
+
+    def _update(self, table: str, id: str, allowed: list[str], changes: dict[str, Any]) -> bool:
         sets = ", ".join(f"{name} = ?" for name in changes)
         marks = ", ".join("?" * len(allowed))
-        sql = f"UPDATE jobs SET {sets} WHERE id = ? AND status IN ({marks})"
+        sql = f"UPDATE {table} SET {sets} WHERE id = ? AND status IN ({marks})"
         values = [self._to_column(name, value) for name, value in changes.items()]
-        return self._change(sql, *values, job_id, *allowed) == 1
+        return self._change(sql, *values, id, *allowed) == 1
 
     def add_event(
         self,
@@ -415,6 +321,52 @@ class Store:
         if used is None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    # Batches
+
+    def batch_folder(self, batch_id: str) -> Path:
+        """Where a batch's input lies, and its answers so far."""
+        return self.folder / "batches" / batch_id
+
+    def add_batch(self, batch: Batch) -> None:
+        """Write a new batch with its own hold on its input. Raises Unknown: there is no such file.
+
+        The input lies in the batch's folder as `input.jsonl`.
+        """
+        self._hold(batch.input_file, self.batch_folder(batch.id) / "input.jsonl")
+        self.add(batch)
+
+    def batches(self, *statuses: str) -> list[Batch]:
+        """All batches in one of these states, oldest first."""
+        marks = ", ".join("?" * len(statuses))
+        rows = self._all(
+            f"SELECT * FROM batches WHERE status IN ({marks}) ORDER BY number", *statuses
+        )
+        return [self._record(Batch, row) for row in rows]
+
+    def update_batch(self, batch_id: str, only_if: Iterable[str], **changes: Any) -> bool:
+        """Change a batch if its status is one of `only_if`; False when it is not.
+
+        A new status is noted in its times.
+        """
+        with self.transaction():
+            if status := changes.get("status"):
+                times = self.get(Batch, batch_id).times or {}
+                changes["times"] = times | {f"{status}_at": now()}
+            return self._update("batches", batch_id, list(only_if), changes)
+
+    def add_result(self, batch: Batch, name: str) -> str | None:
+        """The id of a new file with what the batch's folder holds as `name`; None if nothing."""
+        source, copy = self.batch_folder(batch.id) / name, self.uploads() / f"{batch.id}_{name}"
+        if not source.exists() or not source.stat().st_size:
+            return None
+        copy.unlink(missing_ok=True)
+        _link(source, copy)
+        return self.add_file(copy, copy.name, "batch_output", batch.lifetime).id
+
+    def tidy_batch(self, batch_id: str) -> None:
+        """Remove what an ended batch needs no more."""
+        shutil.rmtree(self.batch_folder(batch_id), ignore_errors=True)
+
     # Between records and rows
 
     def _record(self, kind: type[Record], row: sqlite3.Row) -> Record:
@@ -422,14 +374,14 @@ class Store:
         return kind(**{name: self._from_column(name, row[name]) for name in names})
 
     def _to_column(self, name: str, value: Any) -> Any:
-        if name in _JSON and value is not None:
+        if name in JSON and value is not None:
             return json.dumps(value)
         if name == "folder":
             return Path(value).relative_to(self.folder).as_posix()
         return value
 
     def _from_column(self, name: str, value: Any) -> Any:
-        if name in _JSON and value is not None:
+        if name in JSON and value is not None:
             return json.loads(value)
         return self.folder / value if name == "folder" else value
 
@@ -444,6 +396,16 @@ class Store:
     def _change(self, sql: str, *values: Any) -> int:
         with self._lock:
             return self._db.execute(sql, values).rowcount
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the same bytes; a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _flush(path: Path) -> None:

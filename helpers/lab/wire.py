@@ -45,17 +45,25 @@ async def read_json(request: Request) -> Any:
         )
     text = b"".join([chunk async for chunk in _limited(request, MAX_BODY)])
     try:
-        body = json.loads(text, parse_constant=_no_constant, parse_float=_number)
-        if b"\\u" in text:  # half a character, escaped, is JSON but not Unicode
-            json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        return loads(text)
+    except ValueError:
         raise ApiError(
             400,
             "We could not parse the JSON body of your request. Send a JSON object, "
             "with Content-Type: application/json.",
             "invalid_json",
         ) from None
-    return body
+
+
+def loads(text: bytes) -> Any:
+    """JSON of whole characters and finite numbers. Raises ValueError."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_number)
+        if b"\\u" in text:  # half a character, escaped, is JSON but not Unicode
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
 
 
 def _no_constant(name: str) -> None:

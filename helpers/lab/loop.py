@@ -1,0 +1,27 @@
+"""A thread in the background. Knows nothing of what it works on."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+_log = logging.getLogger("lab")
+
+
+class Loop:
+    """A thread that does `work` as long as there is some, then sleeps until woken."""
+
+    def __init__(self, name: str, stopping: threading.Event, work: Callable[[], bool]) -> None:
+        self.wake = threading.Event()
+        self._stopping, self._work = stopping, work
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = self._work()
+            except Exception:
+                _log.exception("%s", self.thread.name)
+                busy = False
+            if not busy:
+                self.wake.wait(1)
+                self.wake.clear()
