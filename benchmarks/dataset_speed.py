@@ -1,44 +1,62 @@
 """How many rows a second the dataset doctor checks, beside a plain loop like the Cookbook's.
 
-    python benchmarks/dataset_speed.py [--rows 20000] [--long] [--full 5000]
+    python benchmarks/dataset_speed.py [--rows 100000] [--rounds 3] [--long 5000] [--full 2000]
 
-Everything is measured in one run on one file of generated chat rows: the plain loop (load all rows,
-look at every message, `encode` every value), the doctor's scan (structure, token counts and price,
-in as many processes as there are processors), and the doctor's whole list of checks.
-`--long` makes documents of about 20 KB, where the tokenizer itself is the limit.
+One run, on generated chat rows of about 1 KB, in turns: the plain loop (all rows loaded, every
+message looked at, every value encoded with tiktoken; statistics and cost) and the doctor's scan
+(section A of the checks, token counts and price). Then both on documents of about 20 KB, and the
+doctor's whole list of checks. Each is a process of its own, timed from its start to its end.
+
+The texts: English words as often as they stand in Python's own manual, figures, a few words in
+other alphabets, and one word in thirty that nobody has seen before, as names and codes are.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
+from pydoc_data.topics import topics
+from statistics import median
+from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 MODEL = "gpt-4o-mini-2024-07-18"
 SYSTEM = ("You answer the customers of a shop for garden tools. Be brief and friendly, name prices "
           "in euros, and say so when you do not know something.")
-WORDS = ("the a of and to in is it for on with as at by from or an be this that are was not have "
-         "rake spade hose pruner wheelbarrow gloves seed soil mulch lawn hedge trellis bucket "
-         "shears price order parcel return repair handle blade sharpen weather spring autumn delivery "
-         "garden water plant compost fence gate ladder shelf sturdy light heavy small large red "
-         "green metal wooden plastic please thanks sorry today tomorrow week month year").split()
+ABROAD = ("¿Cuánto cuesta?", "não", "señora", "über", "“yes”", "it’s", "—", "café", "😀", "дом", "花",
+          "10 €", "3×4", "naïve", "ação", "…")
+SYLLABLES = [first + middle + last for first in "bcdfgklmnprstvz" for middle in ("a", "e", "io", "u")
+             for last in ("", "n", "r", "x", "th")]
+EVERY = 0.25  # seconds between two looks at the memory
 
 
 def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
     """Chat rows of about `size` bytes: one system message, two turns of each side."""
     dice = random.Random(seed)
-    room = max(8, (size - 450) // 4 // 6)  # words a message; a word and its space are six bytes
+    often = Counter(re.findall(r"(?<!\S)(?:[A-Za-z][a-z'’-]*[.,;:?!]?|\d+)(?!\S)",
+                               " ".join(topics.values())))
+    words, weights = list(often), list(accumulate(often.values()))
+    room = max(8, (size - 420) // 4 // 6)  # words a message; a word and its space are six bytes
 
     def text() -> str:
-        return " ".join(dice.choices(WORDS, k=dice.randint(room // 2, room * 3 // 2))) + "."
+        said = dice.choices(words, cum_weights=weights, k=dice.randint(room // 2, room * 3 // 2))
+        for place in range(0, len(said), 30):
+            said[place] = "".join(dice.choices(SYLLABLES, k=3))
+        if dice.random() < 0.2:
+            said[-1] = dice.choice(ABROAD)
+        return " ".join(said)
 
     with open(path, "w", encoding="utf-8") as stream:
         for number in range(rows):
@@ -49,8 +67,11 @@ def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
             stream.write(json.dumps({"messages": messages}) + "\n")
 
 
-def plain_loop(path: str) -> None:
-    """Load all, then loop over messages, checks first and tokens after; the usual recipe."""
+# What is measured
+
+def plain_loop(path: str) -> tuple[int, int]:
+    """(tokens, errors), as the Cookbook's notebook finds them, and all that it tells."""
+    import numpy as np
     import tiktoken
 
     encoding = tiktoken.get_encoding("o200k_base")
@@ -59,102 +80,176 @@ def plain_loop(path: str) -> None:
     errors: Counter[str] = Counter()
     for row in rows:
         if not isinstance(row, dict):
-            errors["data_type"] += 1
+            errors["no object"] += 1
             continue
         messages = row.get("messages")
         if not messages:
-            errors["missing_messages_list"] += 1
+            errors["no messages"] += 1
             continue
         for message in messages:
             if "role" not in message or "content" not in message:
-                errors["message_missing_key"] += 1
+                errors["key missing"] += 1
             if any(key not in ("role", "content", "name", "function_call", "weight")
                    for key in message):
-                errors["message_unrecognized_key"] += 1
+                errors["unknown key"] += 1
             if message.get("role") not in ("system", "user", "assistant", "function"):
-                errors["unrecognized_role"] += 1
-            if not message.get("content") or not isinstance(message["content"], str):
-                errors["missing_content"] += 1
+                errors["unknown role"] += 1
+            said = message.get("content")
+            if not (said or message.get("function_call")) or not isinstance(said, str):
+                errors["no content"] += 1
         if not any(message.get("role") == "assistant" for message in messages):
-            errors["example_missing_assistant_message"] += 1
-    total = answers = 0
+            errors["no assistant"] += 1
+    without = Counter()
+    lengths, totals, answers = [], [], []
     for row in rows:
-        total += 3
-        for message in row["messages"]:
+        messages = row["messages"]
+        for role in ("system", "user"):
+            without[role] += not any(message["role"] == role for message in messages)
+        total = 3
+        for message in messages:
             total += 3
             for key, value in message.items():
                 total += len(encoding.encode(value))
                 if key == "name":
                     total += 1
-            if message["role"] == "assistant":
-                answers += len(encoding.encode(message["content"]))
-    print(json.dumps({"tokens": total, "errors": errors.total()}))
+        lengths.append(len(messages))
+        totals.append(total)
+        answers.append(sum(len(encoding.encode(message["content"])) for message in messages
+                           if message["role"] == "assistant"))
+    for numbers in (lengths, totals, answers):
+        print(min(numbers), max(numbers), np.mean(numbers), np.median(numbers),
+              np.quantile(numbers, 0.1), np.quantile(numbers, 0.9))
+    epochs = max(1, min(25, 25_000 // len(rows))) if len(rows) * 3 > 25_000 else 3
+    print(without, sum(total > 16_385 for total in totals),
+          epochs * sum(min(16_385, total) for total in totals))
+    return sum(totals), errors.total()
 
 
-def scan(path: str) -> None:
-    """The doctor's scan."""
-    from helpers import scan
+def basics(path: str) -> tuple[int, int]:
+    """(tokens, errors) by the doctor's scan; it also knows the price."""
+    from helpers import checks, scan
 
     found = scan.scan(path, MODEL)
-    print(json.dumps({"tokens": found.tokens, "errors": sum(found.codes.values())}))
+    print(found.cost(MODEL))
+    return found.tokens, sum(count for code, count in found.codes.items() if
+                             checks.CODES[code].severity == "error" and code != "too-large")
 
 
-def whole(path: str) -> None:
-    """The doctor's whole list of checks."""
+def everything(path: str) -> tuple[int, int]:
+    """(tokens, errors) by the doctor's whole list of checks."""
     from helpers import dataset
 
     report = dataset.check(path, MODEL)
-    print(json.dumps({"tokens": int(report.counts["tokens"].sum()),
-                      "errors": sum(finding.severity == "error" for finding in report.findings)}))
+    print(report.cost())
+    return int(report.counts["tokens"].sum()), sum(
+        finding.severity == "error" and finding.code != "too-large" for finding in report.findings)
 
 
-def measure(what: str, path: Path) -> tuple[float, float, float, dict]:
-    """(seconds, seconds of processor time, MiB at the peak of the largest process, what it found),
-    in a process of its own."""
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(__file__).resolve().parent.parent / "data/tiktoken")
+WHAT = {each.__name__: each for each in (plain_loop, basics, everything)}
+
+
+class Measured(NamedTuple):
+    """What one process took: `seconds` by the clock, `used` seconds of processors."""
+
+    seconds: float
+    used: float
+    peak: float
+    """MiB of the process and those it started, at the highest of all looks."""
+    found: list[int]
+
+
+def run(what: str, path: str) -> None:
+    found = WHAT[what](path)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps([sum(each.ru_utime + each.ru_stime for each in used), found]))
+
+
+def measure(what: str, path: Path) -> Measured:
+    """Run it in a process of its own, with all that it starts."""
     begun = time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--run", what, str(path)], check=True,
-                          capture_output=True, text=True)
-    seconds = time.perf_counter() - begun
-    *_, found, used, peak = done.stdout.strip().splitlines()
-    return seconds, float(used), float(peak), json.loads(found)
+    with subprocess.Popen([sys.executable, __file__, "--run", what, str(path)], text=True,
+                          stdout=subprocess.PIPE,
+                          env=os.environ | {"TIKTOKEN_CACHE_DIR": str(ROOT / "data/tiktoken")}
+                          ) as process:
+        peak, done = [0.0], threading.Event()
+        watch = threading.Thread(target=_watch, args=(process.pid, peak, done))
+        watch.start()
+        told = process.stdout.read()
+        process.wait()
+        seconds = time.perf_counter() - begun
+        done.set()
+        watch.join()
+    if process.returncode:
+        raise SystemExit(f"{what} failed")
+    used, found = json.loads(told.splitlines()[-1])
+    return Measured(seconds, used, peak[0], found)
+
+
+def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
+    import psutil
+
+    while not done.wait(EVERY):
+        try:
+            tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            peak[0] = max(peak[0], sum(each.memory_info().rss for each in tree) / 2**20)
+        except psutil.Error:  # one of them ended meanwhile
+            continue
+
+
+# What is told
+
+def compare(path: Path, rows: int, rounds: int) -> None:
+    """The plain loop and the doctor's basics in turns, then their ratios."""
+    size = path.stat().st_size
+    print(f"\n{rows:,} rows of {size / rows / 1000:.1f} KB ({size / 1e9:.2f} GB), {rounds} rounds "
+          f"in turns, {os.cpu_count()} processors", flush=True)
+    turns: dict[str, list[Measured]] = {"plain_loop": [], "basics": []}
+    for _ in range(rounds):
+        for what, its in turns.items():
+            its.append(measure(what, path))
+    assert len({tuple(each.found) for its in turns.values() for each in its}) == 1, \
+        "both find the same errors and count the same tokens"
+    for what, its in turns.items():
+        tell(what, rows, its)
+    pairs = list(zip(*turns.values(), strict=True))
+    for name, ratios in (("by the clock", [loop.seconds / fast.seconds for loop, fast in pairs]),
+                         ("by processor time", [loop.used / fast.used for loop, fast in pairs])):
+        print(f"basics : plain loop ratio  {median(ratios):5.2f} × {name} "
+              f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+
+
+def tell(what: str, rows: int, its: list[Measured], note: str = "") -> None:
+    """One line: medians, and the spread over the rounds."""
+    speeds = [rows / each.seconds for each in its]
+    print(f"{what.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
+          f"{max(speeds):,.0f}), {median(rows / each.used for each in its):8,.0f} a second of one "
+          f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens{note}",
+          flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--full", type=int, default=5_000, help="rows for the whole list of checks")
-    parser.add_argument("--long", action="store_true", help="documents of 20 KB instead of 1 KB")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of 1 KB")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--long", type=int, default=5_000, help="documents of 20 KB")
+    parser.add_argument("--full", type=int, default=2_000, help="rows for the whole list of checks")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.run:
-        {"loop": plain_loop, "scan": scan, "whole": whole}[chosen.run[0]](chosen.run[1])
-        peaks = [resource.getrusage(who).ru_maxrss
-                 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        print(sum(each.ru_utime + each.ru_stime for each in used))
-        print(max(peaks) / 1024)
+        run(*chosen.run)
         return
+    from helpers import sets
+
     with tempfile.TemporaryDirectory() as folder:
-        path, few = Path(folder) / "rows.jsonl", Path(folder) / "few.jsonl"
-        size = 20_000 if chosen.long else 1_000
-        generate(path, chosen.rows, size)
-        generate(few, min(chosen.full, chosen.rows), size)
-        print(f"{chosen.rows:,} rows of {path.stat().st_size / chosen.rows / 1000:.1f} KB, "
-              f"{os.cpu_count()} processors, whole processes timed from start to end")
-        rows = min(chosen.full, chosen.rows)
-        measured = {}
-        for what, name, file, count in (("loop", "plain loop", path, chosen.rows),
-                                        ("scan", "doctor, basics", path, chosen.rows),
-                                        ("whole", "doctor, all checks", few, rows)):
-            seconds, used, peak, found = measured[what] = measure(what, file)
-            print(f"{name:19}{count:11,} rows {count / seconds:9,.0f} rows/s {count / used:9,.0f} "
-                  f"rows/s of processor time {peak:6,.0f} MiB a process  "
-                  f"{found['tokens']:,} tokens")
-        loop, fast = measured["loop"], measured["scan"]
-        assert fast[3]["tokens"] == loop[3]["tokens"], "both count the same tokens"
-        print(f"basics : plain loop ratio  {loop[0] / fast[0]:.2f} × by the clock, "
-              f"{loop[1] / fast[1]:.2f} × by processor time, over load {os.getloadavg()[0]:.1f}")
+        path = Path(folder) / "rows.jsonl"
+        for rows, size in ((chosen.rows, 1_000), (chosen.long, 20_000)):
+            generate(path, rows, size)
+            compare(path, rows, chosen.rounds)
+        generate(path, chosen.full, 1_000)
+        print("\nthe whole list of checks, near duplicates among the first "
+              f"{sets.SAMPLE:,} rows only")
+        tell("everything", chosen.full, [measure("everything", path)])
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from helpers.report import Finding
 
 _PART = 16 * 1024 * 1024  # bytes a task
-_WORTH = 64 * 1024 * 1024  # bytes for which it pays to start another process
+_WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
 _GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
 _LONG = 100_000  # characters; longer texts are counted as `report.tokens_of` does, in pieces
 _KEPT = 10_000  # findings of one code
