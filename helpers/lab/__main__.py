@@ -191,7 +191,9 @@ def _status(options: argparse.Namespace) -> int:
         print(f"No lab runs on {folder}. Start one: python -m helpers.lab serve")
         return 1
     print(f"The lab answers at http://{HOST}:{server['port']}/v1 (process {server['pid']})")
-    speed = f", {server['dtype']} at {server['gflops']:.0f} GFLOP/s" if server["dtype"] else ""
+    speed = ""
+    if server["dtype"]:
+        speed = f" on {server['device']}, {server['dtype']} at {server['gflops']:.0f} GFLOP/s"
     print(f"Model: {server['model']}, {server['status']}{speed}")
     print(f"State: {folder}; the key is in its file 'key'")
     return 0
