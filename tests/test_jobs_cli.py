@@ -11,7 +11,7 @@ import pytest
 import tinybase
 from labserver import KEY, Server, rows, start
 
-from helpers import backends, jobs_cli
+from helpers import backends, jobs_cli, jobs_follow
 from helpers.lab import bases
 
 
@@ -113,7 +113,7 @@ def test_ctrl_c_leaves_the_job_running(run, file: Path, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs_cli, "time", SimpleNamespace(sleep=interrupt))
+        patch.setattr(jobs_follow, "time", SimpleNamespace(sleep=interrupt))
         status, out, err = run("create", file, "--epochs", 50, "--follow", "--backend", "lab")
     id = out.split()[1].rstrip(":")
     assert status == jobs_cli.INTERRUPTED
