@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +21,8 @@ from starlette.types import ASGIApp
 
 from helpers.lab import __version__, chat, completions, runner, wire
 from helpers.lab.answers_api import Answers
+from helpers.lab.batches import BatchRunner
+from helpers.lab.batches_api import Batches
 from helpers.lab.desk import Desk
 from helpers.lab.files_api import Files
 from helpers.lab.jobs_api import Jobs
@@ -48,17 +50,20 @@ class Lab:
         self.context: int = config["max_position_embeddings"]
         self.runner = runner.Runner(self.store, base, self.tokenizer, self.context)
         self.desk = Desk()
+        self.batch_runner = BatchRunner(self.store, self.desk, model, self.plan)
         self.stop: Callable[[], None] = lambda: None  # set by whoever runs the server
         self.started = now()
 
     def start(self) -> None:
         """Begin to run jobs and to load the model; neither delays the first answers."""
         self.runner.start()
+        self.batch_runner.start()
         threading.Thread(target=self._load, name="loading", daemon=True).start()
 
     def close(self) -> None:
         """Stop jobs (they go on at the next start) and the engine."""
         self.runner.close()
+        self.batch_runner.close()
         if self.desk.engine.done() and not self.desk.engine.exception():
             self.desk.engine.result().close()
         self.store.close()
@@ -83,8 +88,8 @@ class Lab:
             if base == self.model:
                 return folder
             message = (
-                f"The model `{model[:200]}` was tuned from {base}, and this lab serves {self.model}. "
-                f"Start it with `python -m helpers.lab serve --base {base}`."
+                f"The model `{model[:200]}` was tuned from {base}, and this lab serves "
+                f"{self.model}. Start it with `python -m helpers.lab serve --base {base}`."
             )
         except Unknown:
             message = f"The model `{model[:200]}` does not exist or you do not have access to it."
@@ -131,7 +136,7 @@ def create(lab: Lab, pid: int) -> ASGIApp:
 
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = Files(lab), Jobs(lab), Models(lab)
-    own = Own(lab)
+    batches, own = Batches(lab, list(ENDPOINTS)), Own(lab)
     one_job = "/fine_tuning/jobs/{id}"
     return [
         Route("/files", files.create, methods=["POST"]),
@@ -151,6 +156,10 @@ def _routes(lab: Lab) -> list[Route]:
             Route(path.removeprefix("/v1"), Answers(lab, path).create, methods=["POST"])
             for path in ENDPOINTS
         ),
+        Route("/batches", batches.create, methods=["POST"]),
+        Route("/batches", batches.list),
+        Route("/batches/{id}", batches.retrieve),
+        Route("/batches/{id}/cancel", batches.cancel, methods=["POST"]),
         Route("/models", models.list),
         Route("/models/{id:path}", models.retrieve),
         Route("/models/{id:path}", models.delete, methods=["DELETE"]),

@@ -22,6 +22,9 @@ from helpers.lab.store import File, Unknown
 if TYPE_CHECKING:
     from helpers.lab.app import Lab
 
+MAX_BATCH = 200 * 2**20  # bytes of a batch's input, as OpenAI
+LIFETIMES = {"batch": 30 * 24 * 3600}  # seconds, unless expires_after says otherwise, as OpenAI
+
 
 class Files:
     """/files"""
@@ -50,7 +53,7 @@ class Files:
         filename = _filename(upload.filename)
         _check_upload(filename, fields["purpose"], upload.size)
         path = self._store.uploads() / secrets.token_hex(16)
-        lifetime = fields.get("expires_after", {}).get("seconds")
+        lifetime = fields.get("expires_after", {}).get("seconds", LIFETIMES.get(fields["purpose"]))
         try:
             _copy(upload.file, path)
             return self._store.add_file(path, filename, fields["purpose"], lifetime)
@@ -113,8 +116,10 @@ def _check_upload(filename: str, purpose: str, size: int) -> None:
         )
     if size == 0:
         raise ApiError(400, f"The file '{filename}' is empty.", "empty_file", "file")
-    if size > wire.MAX_FILE:
-        raise ApiError(413, "The file is larger than 512 MB.", "file_too_large", "file")
+    most = MAX_BATCH if purpose == "batch" else wire.MAX_FILE
+    if size > most:
+        message = f"The file is larger than {most // 2**20} MB."
+        raise ApiError(413, message, "file_too_large", "file")
 
 
 def _copy(source: Any, path: Path) -> None:

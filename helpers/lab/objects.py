@@ -5,13 +5,14 @@ Knows the shapes of answers and nothing else.
 
 from typing import Any
 
+from openai.types import Batch as BatchObject
 from openai.types import FileObject
 from openai.types import Model as ModelObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from pydantic import BaseModel
 
-from helpers.lab.store import Checkpoint, Event, File, Job
+from helpers.lab.store import Batch, Checkpoint, Event, File, Job
 
 ORGANIZATION = "org-lab"
 
@@ -89,6 +90,32 @@ def checkpoint(record: Checkpoint) -> dict[str, Any]:
             fine_tuning_job_id=record.job_id,
             metrics=record.metrics,
             step_number=record.step,
+        )
+    )
+
+
+def batch(record: Batch) -> dict[str, Any]:
+    """A `batch` object; what is not known yet is left out, for the spec allows no null."""
+    values = {
+        "model": record.model,
+        "output_file_id": record.output_file,
+        "error_file_id": record.error_file,
+        "errors": record.errors and {"object": "list", "data": record.errors},
+        "metadata": record.metadata,
+        "usage": record.usage,
+    } | (record.times or {})
+    return _dict(
+        BatchObject(
+            id=record.id,
+            object="batch",
+            endpoint=record.endpoint,
+            input_file_id=record.input_file,
+            completion_window=record.completion_window,
+            status=record.status,
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+            request_counts=record.counts or {"total": 0, "completed": 0, "failed": 0},
+            **{name: value for name, value in values.items() if value is not None},
         )
     )
 
