@@ -112,7 +112,7 @@ class Lab:
 
 
 def create(lab: Lab, pid: int) -> ASGIApp:
-    """The whole application, /health and OpenAI's paths under /v1 and /openai/v1 (Azure's)."""
+    """The whole application: /health, OpenAI's paths under /v1, and the same under Azure's."""
 
     def health(request: Request) -> Response:
         return JSONResponse(lab.health() | {"version": __version__, "pid": pid})
@@ -125,10 +125,14 @@ def create(lab: Lab, pid: int) -> ASGIApp:
 
     # Starlette puts uploads into temporary files: keep them on the disk that they are moved to.
     tempfile.tempdir = str(lab.store.uploads())
+    openai = _routes(lab)
+    # Azure's client puts the model into the path, too; its older addresses have no v1.
+    azure = openai + _answers(lab, "/deployments/{model:path}")
     routes = [
         Route("/health", health),
-        Mount("/v1", routes=_routes(lab)),
-        Mount("/openai/v1", routes=_routes(lab)),
+        Mount("/v1", routes=openai),
+        Mount("/openai/v1", routes=azure),
+        Mount("/openai", routes=azure),
     ]
     app = Starlette(routes=routes, exception_handlers=wire.HANDLERS, lifespan=lifespan)
     return wire.Door(app, lab.key)
@@ -152,10 +156,7 @@ def _routes(lab: Lab) -> list[Route]:
         Route(f"{one_job}/resume", jobs.resume, methods=["POST"]),
         Route(f"{one_job}/events", jobs.events),
         Route(f"{one_job}/checkpoints", jobs.checkpoints),
-        *(
-            Route(path.removeprefix("/v1"), Answers(lab, path).create, methods=["POST"])
-            for path in ENDPOINTS
-        ),
+        *_answers(lab),
         Route("/batches", batches.create, methods=["POST"]),
         Route("/batches", batches.list),
         Route("/batches/{id}", batches.retrieve),
@@ -165,4 +166,11 @@ def _routes(lab: Lab) -> list[Route]:
         Route("/models/{id:path}", models.delete, methods=["DELETE"]),
         Route("/lab/loss_mask", own.loss_mask, methods=["POST"]),
         Route("/lab/stop", own.stop, methods=["POST"]),
+    ]
+
+
+def _answers(lab: Lab, place: str = "") -> list[Route]:
+    return [
+        Route(path.replace("/v1", place, 1), Answers(lab, path).create, methods=["POST"])
+        for path in ENDPOINTS
     ]
