@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -311,3 +313,26 @@ def test_it_runs_as_a_module(tmp_path) -> None:
     done = subprocess.run([sys.executable, "-m", "helpers.dataset", "check", str(path)],
                           cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and "error[messages]" in done.stdout and not done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("command", "rows", "bar"), [
+    (["check"], 15_000, "checking many.jsonl:"), (["prepare", "--yes"], 15_000, "checking: "),
+    (["convert", "--to", "vertex"], 300_000, "converting many.jsonl:"),
+    (["split"], 300_000, "reading many.jsonl:")])
+def test_what_takes_long_has_a_bar_and_can_be_stopped(home, tmp_path, command, rows, bar) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(f"{json.dumps(chat(f'Number {n} {n * 7}?', 'Far ' * (n % 40)))}\n"
+                            for n in range(rows)))
+    with subprocess.Popen([sys.executable, "-m", "helpers.dataset", *command, str(path)],
+                          cwd=paths.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL) as running:
+        said = b""
+        while bar.encode() not in said:
+            assert (more := os.read(running.stderr.fileno(), 10_000)), said.decode()
+            said += more
+        os.kill(running.pid, signal.SIGINT)
+        said += running.stderr.read()
+    assert running.returncode == 130 and b"stopped: nothing was left half-written" in said
+    assert b"Traceback" not in said
+    assert list(paths.work().iterdir()) == []
