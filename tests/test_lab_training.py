@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from helpers import paths
 from helpers.lab import adapter as adapters
-from helpers.lab import learner, losses, rows, trainer, weights
+from helpers.lab import bases, learner, losses, rows, trainer, weights
 from helpers.lab.engine import Engine, Request
 from helpers.lab.learner import Learner
 from helpers.lab.model import Llama
@@ -37,9 +37,10 @@ def tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(folder)
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tinybase.make(tmp_path_factory.mktemp("base") / "tiny")
+@pytest.fixture
+def tiny(home: Path, tmp_path: Path) -> Path:
+    """A base that trains in no time."""
+    return bases.add("tiny", tinybase.folder(tmp_path / "hf"))
 
 
 def preference(text: str, better: str, worse: str) -> dict:

@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from helpers.lab.model import Llama
 
 PORTION = 1024  # rows whose layers' insides are kept for the backward pass (23 KB a row and layer)
-LABELS = 512  # rows of logits at a time (200 KB a row in float32)
+LABELS = 256  # rows of logits at a time (200 KB a row in float32)
 CACHE_BYTES = 256 * 2**20  # memory for the frozen layers' outputs
 
 

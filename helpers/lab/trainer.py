@@ -132,10 +132,10 @@ class Job:
         self.rate = RATES[self.method] * spec["learning_rate_multiplier"]
         self.progress = Progress(folder)
 
-        base, place = Path(spec["base"]), device.choose()
-        tokenizer, model = Tokenizer(base), Llama.load(base, device.dtype(place), place)
+        saved, base, place = self._saved(), Path(spec["base"]), device.choose()
+        self.dtype = saved.get("dtype") or device.dtype(place)  # what is begun in one, goes on in it
+        tokenizer, model = Tokenizer(base), Llama.load(base, self.dtype, place)
         first = max(0, model.config.layers - TOP_LAYERS)
-        saved = self._saved()
         if saved:
             adapter = saved["adapter"]
         elif spec["start_from"]:
@@ -177,6 +177,7 @@ class Job:
 
         state = {
             "step": self.step,
+            "dtype": self.dtype,
             "adapter": {name: tensor.detach() for name, tensor in self.adapter.items()},
             "optimizer": self.optimizer.state_dict(),
         }
