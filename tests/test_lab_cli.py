@@ -3,16 +3,18 @@ test_lab_server.)"""
 
 import io
 import os
+import re
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tinybase
-from labserver import MODEL, Server, rows, start
+from labserver import KEY, MODEL, Server, rows, start
 
-from helpers import paths
+from helpers import jobs_cli, paths
 from helpers.lab import __main__ as cli
 from helpers.lab import bases
 
@@ -142,3 +144,36 @@ def test_the_device_reaches_whoever_computes(run, home: Path, tmp_path, monkeypa
     assert run("serve", "--state", tmp_path / "state")[1] == "mps\n"  # as the environment says
     with pytest.raises(SystemExit):
         run("serve", "--device", "tpu")
+
+
+# docs/lab.md
+
+DOCUMENT = (paths.ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_of_the_document_is_there(capsys) -> None:
+    for name, main in (("lab", cli.main), ("jobs", jobs_cli.main)):
+        commands = set(re.findall(rf"python -m helpers\.{name} ([a-z]+)", DOCUMENT))
+        assert len(commands) >= 3
+        for command in [*commands, *(["models add", "models remove"] if name == "lab" else [])]:
+            with pytest.raises(SystemExit) as ended:
+                main([*command.split(), "--help"])
+            assert ended.value.code == 0
+    helped = capsys.readouterr().out
+    assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", DOCUMENT)) <= set(re.findall(r"--[a-z-]+", helped))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("language", ["python", "sh"])
+def test_the_documents_examples_run(language: str, tmp_path, tool) -> None:
+    server = start(tmp_path / "state")
+    settings = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+    shell = {"python": [sys.executable, "-c"], "sh": [tool("bash"), "-c"]}[language]
+    try:
+        for example in re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL):
+            done = subprocess.run([*shell, example], env=os.environ | settings,
+                                  capture_output=True, text=True, timeout=120)  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip() and "error" not in done.stdout, done.stdout
+    finally:
+        server.stop()
