@@ -14,27 +14,21 @@ import io
 import json
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import backends, costs, jobs, jobs_follow, models
+from helpers import backends, jobs, jobs_follow, jobs_send
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
 
-    from helpers.report import Report
 
 FAILED, ERROR, CANCELLED, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
 STATUS = {"failed": FAILED, "cancelled": CANCELLED}
-_SHOWN = 5  # findings and events that are printed
-
-
-class Refused(WorkbookError):
-    """The file has errors, or nobody agreed to the price: nothing was sent."""
+_SHOWN = 5  # events that are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return chosen.run(chosen)
     except WorkbookError as error:
-        return _say(error, REFUSED if isinstance(error, Refused) else ERROR)
+        return _say(error, REFUSED if isinstance(error, jobs_send.Refused) else ERROR)
     except openai.OpenAIError as error:
         return _say(_sentence(error, chosen), ERROR)
     except OSError as error:
@@ -177,7 +171,7 @@ def _print_json(value: Any) -> None:
 
 def _upload(chosen: argparse.Namespace) -> int:
     path = Path(chosen.file)
-    _checked(path, chosen.model, chosen.force, {})
+    jobs_send.checked(path, chosen.model, force=chosen.force)
     file = _send(_connect(chosen), path)
     if chosen.json:
         _print_json(file)
@@ -185,28 +179,6 @@ def _upload(chosen: argparse.Namespace) -> int:
         print(f"uploaded {path.name} ({file.bytes:,} bytes): {file.id}")
         print(f"Next: python -m helpers.jobs create {file.id}")
     return 0
-
-
-def _checked(path: Path, model: str | None, force: bool, job: dict[str, Any]) -> "Report":
-    """The doctor's report on a file. Raises Refused when there are errors, unless forced."""
-    from helpers import dataset, dataset_cli
-
-    try:
-        known = model and models.get(model).id
-    except models.UnknownModel:  # a host's own model: no limits or prices are known
-        known = None
-    report = dataset.check(path, known, job=job)
-    wrong = [finding for finding in report.findings if finding.severity == "error"]
-    for finding in wrong[:_SHOWN]:
-        print(dataset_cli.text_of(finding, str(path), sys.stderr.isatty()), file=sys.stderr)
-    print(report.summary, file=sys.stderr)
-    if path.suffix.lower() != ".jsonl":
-        raise WorkbookError(f"Jobs are trained on .jsonl files, and {path.name} is none. Make one: "
-                            f"python -m helpers.dataset prepare {path}")
-    if wrong and not force:
-        raise Refused(f"{path.name} has errors, so nothing was sent. All of them: python -m "
-                      f"helpers.dataset check {path}. --force sends it as it is.")
-    return report
 
 
 def _send(backend: backends.Backend, path: Path) -> Any:
@@ -231,12 +203,13 @@ def _create(chosen: argparse.Namespace) -> int:
         backend = _connect(chosen)  # else the files are looked at first
     model = chosen.model or (backend.model if backend else None)
     about = {"suffix": chosen.suffix, "metadata": dict(chosen.metadata) or None}
-    report = None if _is_id(chosen.file) else _checked(
-        Path(chosen.file), model, chosen.force, about)
+    training = chosen.file if _is_id(chosen.file) else jobs_send.checked(
+        Path(chosen.file), model, job=about, force=chosen.force)
     if chosen.validation and not _is_id(chosen.validation):
-        _checked_validation(Path(chosen.validation), chosen.force)
+        jobs_send.checked(Path(chosen.validation), force=chosen.force, validation=True)
     backend = _connect(chosen)
-    _agree(backend, chosen, report)
+    epochs = chosen.epochs if isinstance(chosen.epochs, int) else None
+    jobs_send.agree(backend, training, epochs, chosen.yes)
     body = _body(chosen, backend)
     job = backend.client.fine_tuning.jobs.create(**body)
     if chosen.json:
@@ -248,14 +221,6 @@ def _create(chosen: argparse.Namespace) -> int:
     if not chosen.json:
         print(f"Next: python -m helpers.jobs follow {job.id}{_same_backend(chosen)}")
     return 0
-
-
-def _checked_validation(path: Path, force: bool) -> None:
-    """As `_checked`, but a validation file may have few examples."""
-    from helpers import dataset
-
-    if set(dataset.check(path).codes) - {"too-few", "few"} or path.suffix.lower() != ".jsonl":
-        _checked(path, None, force, {})
 
 
 def _body(chosen: argparse.Namespace, backend: backends.Backend) -> dict[str, Any]:
@@ -273,49 +238,6 @@ def _body(chosen: argparse.Namespace, backend: backends.Backend) -> dict[str, An
         if name:
             body[key] = name if _is_id(name) else _send(backend, Path(name)).id
     return {key: value for key, value in body.items() if value is not None}
-
-
-def _agree(backend: backends.Backend, chosen: argparse.Namespace, report: "Report | None") -> None:
-    """Show the price of a hosted job and have it agreed to. Raises Refused when it is not."""
-    if backend.is_lab:
-        return
-    usd = _price(backend, chosen, report)
-    price = "at a price that is not known here" if usd is None else f"about {costs.usd(usd)}"
-    what = f"A job on {backend.model}"
-    print(f"{what}: {price} on {backend.title}.", file=sys.stderr)
-    if not chosen.yes:
-        if not sys.stdin.isatty():
-            raise Refused("Nobody can be asked here: --yes agrees to the price beforehand.")
-        print("Type yes to go on: ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().casefold() not in backends.YES:
-            raise Refused("Not confirmed, so nothing was sent.")
-    backend.confirm(what, usd, agreed=True)
-
-
-def _price(backend: backends.Backend, chosen: argparse.Namespace, report: "Report | None"
-           ) -> float | None:
-    """USD, by the file's tokens under the model's limit; None where a price or the file is not known."""
-    from helpers import dataset
-
-    try:
-        prefix = "azure/" if backend.name == "azure" else ""
-        model = models.get(prefix + backend.model).id
-    except models.UnknownModel:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        if report is None:
-            path = Path(folder) / "training.jsonl"
-            path.write_bytes(backend.client.files.content(chosen.file).read())
-            report = dataset.check(path, model)
-        elif report.model != model:
-            report = dataset.check(chosen.file, model)
-    if not len(report.counts):
-        return None
-    epochs = chosen.epochs if isinstance(chosen.epochs, int) else None
-    try:
-        return report.cost(epochs).usd
-    except models.NoPrice:
-        return None
 
 
 def _list(chosen: argparse.Namespace) -> int:
