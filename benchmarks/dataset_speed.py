@@ -35,10 +35,10 @@ sys.path.insert(0, str(ROOT))
 MODEL = "gpt-4o-mini-2024-07-18"
 SYSTEM = ("You answer the customers of a shop for garden tools. Be brief and friendly, name prices "
           "in euros, and say so when you do not know something.")
-ABROAD = ("¿Cuánto cuesta?", "não", "señora", "über", "“yes”", "it’s", "—", "café", "😀", "дом", "花",
-          "10 €", "3×4", "naïve", "ação", "…")
-SYLLABLES = [first + middle + last for first in "bcdfgklmnprstvz" for middle in ("a", "e", "io", "u")
-             for last in ("", "n", "r", "x", "th")]
+ABROAD = ("¿Cuánto cuesta?", "não", "señora", "über", "“yes”", "it’s", "—", "café", "😀", "дом",
+          "花", "10 €", "3×4", "naïve", "ação", "…")
+SYLLABLES = [first + middle + last for first in "bcdfgklmnprstvz"
+             for middle in ("a", "e", "io", "u") for last in ("", "n", "r", "x", "th")]
 EVERY = 0.25  # seconds between two looks at the memory
 
 
@@ -218,12 +218,12 @@ def compare(path: Path, rows: int, rounds: int) -> None:
               f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
 
 
-def tell(what: str, rows: int, its: list[Measured], note: str = "") -> None:
+def tell(what: str, rows: int, its: list[Measured]) -> None:
     """One line: medians, and the spread over the rounds."""
     speeds = [rows / each.seconds for each in its]
     print(f"{what.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
           f"{max(speeds):,.0f}), {median(rows / each.used for each in its):8,.0f} a second of one "
-          f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens{note}",
+          f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens",
           flush=True)
 
 
