@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -125,6 +126,19 @@ def start(state: Path, *arguments: str) -> Server:
         except OSError:
             time.sleep(0.05)
     raise AssertionError(f"the lab did not start:\n{log.read_text()[-3000:]}")
+
+
+def offline(state: Path) -> tuple[Any, Any]:
+    """A lab within this process that runs no jobs and loads no model, and a client of its app."""
+    from starlette.testclient import TestClient
+
+    from helpers.lab import app, weights
+
+    lab = app.Lab(state, weights.ensure(), MODEL, KEY)
+    application = app.create(lab, 0)
+    tempfile.tempdir = None  # the app's choice, which is for a process of its own
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return lab, TestClient(application, "http://localhost", headers=headers)
 
 
 def rows(count: int) -> str:

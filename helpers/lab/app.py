@@ -25,6 +25,7 @@ from helpers.lab.batches import BatchRunner
 from helpers.lab.batches_api import Batches
 from helpers.lab.desk import Desk
 from helpers.lab.files_api import Files
+from helpers.lab.graders_api import Graders
 from helpers.lab.jobs_api import Jobs
 from helpers.lab.lab_api import Own
 from helpers.lab.models_api import Models
@@ -140,6 +141,7 @@ def create(lab: Lab, pid: int) -> ASGIApp:
 
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = Files(lab), Jobs(lab), Models(lab)
+    graders = Graders()
     batches, own = Batches(lab, list(ENDPOINTS)), Own(lab)
     one_job = "/fine_tuning/jobs/{id}"
     return [
@@ -157,6 +159,8 @@ def _routes(lab: Lab) -> list[Route]:
         Route(f"{one_job}/events", jobs.events),
         Route(f"{one_job}/checkpoints", jobs.checkpoints),
         *_answers(lab),
+        Route("/fine_tuning/alpha/graders/run", graders.run, methods=["POST"]),
+        Route("/fine_tuning/alpha/graders/validate", graders.validate, methods=["POST"]),
         Route("/batches", batches.create, methods=["POST"]),
         Route("/batches", batches.list),
         Route("/batches/{id}", batches.retrieve),

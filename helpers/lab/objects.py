@@ -9,12 +9,33 @@ from openai.types import Batch as BatchObject
 from openai.types import FileObject
 from openai.types import Model as ModelObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.alpha import GraderRunResponse
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from pydantic import BaseModel
 
+from helpers.lab.graders import Grade
 from helpers.lab.store import Batch, Checkpoint, Event, File, Job
 
 ORGANIZATION = "org-lab"
+
+_GRADER_ERRORS = (
+    "formula_parse_error",
+    "invalid_variable_error",
+    "model_grader_parse_error",
+    "model_grader_refusal_error",
+    "model_grader_server_error",
+    "other_error",
+    "python_grader_runtime_error",
+    "python_grader_server_error",
+    "sample_parse_error",
+    "truncated_observation_error",
+    "unresponsive_reward_error",
+)
+_GRADER_DETAILS = (
+    "model_grader_server_error_details",
+    "python_grader_runtime_error_details",
+    "python_grader_server_error_type",
+)
 
 
 def file(record: File) -> dict[str, Any]:
@@ -120,9 +141,31 @@ def batch(record: Batch) -> dict[str, Any]:
     )
 
 
+def grade(grader: dict[str, Any], given: Grade, seconds: float) -> dict[str, Any]:
+    """The answer to a grader's run."""
+    errors = dict.fromkeys(_GRADER_ERRORS, False) | dict.fromkeys(_GRADER_DETAILS)
+    return _dict(
+        GraderRunResponse(
+            reward=given.reward,
+            metadata={
+                "name": grader["name"],
+                "type": grader["type"],
+                "errors": errors | dict.fromkeys(given.errors, True),
+                "execution_time": seconds,
+                "scores": given.parts,
+                "token_usage": None,
+                "sampled_model_name": None,
+            },
+            sub_rewards=given.parts,
+            model_grader_token_usage_per_model={},
+        )
+    )
+
+
 def model(id: str, created: int, owner: str) -> dict[str, Any]:
     """A `model` object."""
-    return _dict(ModelObject(id=id, object="model", created=created, owned_by=owner))
+    values = {"created": created, "owned_by": owner, "shutdown_date": None}
+    return _dict(ModelObject.construct(id=id, object="model", **values))
 
 
 def listing(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:

@@ -143,6 +143,10 @@ def _chosen_branch(
     if len(fitting) > 1 and isinstance(instance, dict):
         for key in ("role", "type"):
             by_value = {v: b for b in fitting for v in _enum(_resolve(b), key)}
+            free = [b for b in fitting if not _enum(_resolve(b), key)]
+            if by_value and free and not isinstance(instance.get(key), str):
+                fitting = free  # objects of any names, beside those told apart by one of them
+                break
             if by_value:
                 if key not in instance:
                     yield jsonschema.ValidationError(
