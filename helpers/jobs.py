@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from helpers import charts, display
+from helpers import display
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
@@ -194,6 +194,8 @@ def _of_total(rows: "pd.DataFrame") -> str:
 def _curve(rows: "pd.DataFrame") -> str:
     if len(rows) < 2:
         return ""
+    from helpers import charts  # matplotlib takes its time
+
     return charts.as_html(charts.loss_curve(rows), f"Loss by step, now at step {rows.step.iloc[-1]}.")
 
 

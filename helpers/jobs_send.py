@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import backends, costs, dataset, dataset_cli, models
+from helpers import backends, costs, models
 from helpers.errors import WorkbookError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def checked(path: Path, model: str | None = None, *, job: Mapping[str, Any] | No
 
     job: suffix and metadata, checked too. validation: the file may have few examples.
     """
+    from helpers import dataset, dataset_cli  # pandas takes its time, and `list` needs none
+
     try:
         known = model and models.get(model).id
     except models.UnknownModel:  # a host's own model: no limits or prices are known
@@ -84,6 +86,8 @@ def _price(backend: backends.Backend, training: "Report | str", n_epochs: int | 
 
 def _counted(backend: backends.Backend, training: "Report | str", model: str) -> "Report":
     """The report on the training file with its tokens counted for this model."""
+    from helpers import dataset
+
     if not isinstance(training, str):
         path = training.source.path
         return training if training.model == model else dataset.check(path, model)

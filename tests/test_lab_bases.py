@@ -126,6 +126,17 @@ def test_every_quantisation_gives_the_weights_back(kind: Kind, home, tmp_path) -
     assert ours.encode("</s>") != [1] and ours.stops == {1}
 
 
+K_QUANTS = [Kind.Q2_K, Kind.Q3_K, Kind.Q4_K, Kind.Q5_K, Kind.Q6_K, Kind.IQ4_XS]
+
+
+@pytest.mark.parametrize("kind", K_QUANTS, ids=lambda kind: kind.name)
+def test_k_quants_are_read(kind: Kind, home, tmp_path) -> None:
+    place = bases.add("tiny", tinybase.gguf_file(tmp_path / "tiny.gguf", kind))
+    read = load_file(place / "model.safetensors")
+    down = read["model.layers.1.mlp.down_proj.weight"]
+    assert down.shape == (64, 256) and not down.any() and read["lm_head.weight"].any()
+
+
 def test_a_gguf_of_another_kind_is_refused(home, tmp_path) -> None:
     with pytest.raises(WorkbookError, match="gemma model"):
         bases.add("tiny", tinybase.gguf_file(tmp_path / "a.gguf", Kind.F32, "gemma"))

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-WIDTH, LAYERS, HEADS, KV_HEADS, MLP = 64, 2, 4, 2, 96
+WIDTH, LAYERS, HEADS, KV_HEADS, MLP = 64, 2, 4, 2, 256
 SPECIAL = ["<s>", "</s>", "<|user|>", "<|assistant|>", "<|system|>"]
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{{ '<|' + m['role'] + '|>' }}\n"
@@ -95,7 +96,10 @@ _NAMES = {
 
 
 def gguf_file(path: Path, kind: Kind, architecture: str = "llama", pre: str = "gpt-2") -> Path:
-    """The same model as llama.cpp's converter would write it, its matrices quantised."""
+    """The same model as llama.cpp's converter would write it, its matrices quantised.
+
+    What the gguf package can't make, it gets as zeros, and only where a row is a whole block.
+    """
     made = tokenizer()
     rows = made.get_vocab_size()
     writer = gguf.GGUFWriter(path, architecture)
@@ -139,5 +143,10 @@ def _as_gguf(name: str, tensor: torch.Tensor, kind: Kind) -> tuple:
         heads = HEADS if name.endswith("q") else KV_HEADS
         tensor = tensor.view(heads, 2, -1, WIDTH).transpose(1, 2).reshape(tensor.shape)
     kind = kind if tensor.dim() == 2 else Kind.F32
-    data = gguf.quants.quantize(tensor.numpy(), kind)
+    try:
+        data = gguf.quants.quantize(tensor.numpy(), kind)
+    except NotImplementedError:
+        if not name.endswith("ffn_down"):
+            return f"{name}.weight", tensor.numpy(), None, Kind.F32
+        data = np.zeros((len(tensor), gguf.GGML_QUANT_SIZES[kind][1]), np.uint8)
     return f"{name}.weight", data, None, kind
