@@ -92,8 +92,18 @@ def check(path_or_rows: str | Path | Iterable[Any], model: str | None = None, *,
 
 
 def check_files(files: Sequence[str | Path], model: str | None = None, *,
-                job: Mapping[str, Any] | None = None, **options: Any) -> list[Report]:
-    """Check several files, each also for what leaks into it from those before it."""
+                job: Mapping[str, Any] | None = None, scheduler: str | None = None,
+                **options: Any) -> list[Report]:
+    """Check several files, each also for what leaks into it from those before it.
+
+    scheduler   the address of a Dask cluster that does it; files may then be addresses, too
+    """
+    if scheduler:
+        from helpers import dataset_dask  # here: few have a cluster
+
+        return dataset_dask.check_files(
+            list(map(str, files)), scheduler, model,
+            list(_job_problems(job, model)) if job is not None else [], **options)
     leaks = sets.Leaks()
     reports = []
     for file in files:

@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--suffix", help="check the job's suffix, too")
     check.add_argument("--basics", action="store_true", help="structure, tokens and price only: "
                        "the fast pass for very large JSONL files (needs --model)")
+    check.add_argument("--scheduler", metavar="ADDRESS", help="check on a Dask cluster, for example "
+                       "tcp://10.0.0.5:8786; FILE may then be an address like s3://…")
     for its in (check, command("stats", _stats, "Count messages, tokens and dollars.", True)):
         its.add_argument("--model", help="count tokens, limits and prices for this model")
         its.add_argument("--format", choices=["text", "json"], default="text")
@@ -99,10 +101,13 @@ def _options(chosen: argparse.Namespace) -> dict[str, Any]:
 # check, stats
 
 def _check(chosen: argparse.Namespace) -> int:
+    if chosen.basics and chosen.scheduler:
+        raise WorkbookError("--basics runs on this machine: leave out --scheduler, or --basics.")
     if chosen.basics:
         return _basics(chosen)
     job = {"suffix": chosen.suffix} if chosen.suffix is not None else {}
-    reports = dataset.check_files(chosen.file, chosen.model, job=job, **_options(chosen))
+    reports = dataset.check_files(chosen.file, chosen.model, job=job,
+                                  scheduler=chosen.scheduler, **_options(chosen))
     if chosen.format == "json":
         print(json.dumps([_as_json(report, file) for report, file in
                           zip(reports, chosen.file, strict=True)], ensure_ascii=False, indent=1))

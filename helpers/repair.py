@@ -192,7 +192,7 @@ def _cut(text: str) -> str:
 def lines_of(source: Any, doing: str) -> Iterator[Line]:
     """The lines of what was checked, read again."""
     if isinstance(source, readers.Source):
-        again = readers.open_source(source.path, **{
+        again = readers.open_source(source.path, source.remote, **{
             key: value for key, value in source.options.items() if key != "chat"})
         yield from again.watched(doing)
     else:

@@ -302,7 +302,8 @@ class Gather:
         counts = pd.DataFrame({column: np.array(numbers) for column, numbers in
                                self.counts.items()})
         return Report(self.name, self.found.sorted(), counts, labels, self.model,
-                      dict(self.found.totals), source, dict(self.kinds))
+                      {code: self.found.totals[code] for code in CODES
+                       if self.found.totals[code]}, source, dict(self.kinds))
 
 
 def build(name: str, lines: Iterable[Line], model: str | None = None,
