@@ -428,6 +428,12 @@ def test_seed_n_and_stop(lab: Server) -> None:
     cut = chat(lab, stop=[whole.split()[1]]).choices[0]
     assert cut.message.content == whole[: whole.index(whole.split()[1])]
     assert cut.finish_reason == "stop"
+    four = chat(lab, stop=["\u2603", whole.split()[2], whole.split()[1], "\u2604"])
+    assert four.choices[0].message.content == cut.message.content  # whichever comes first
+    for name in ("max_tokens", "max_completion_tokens"):
+        short = chat(lab, **{"max_tokens": None, name: 3})
+        assert short.usage.completion_tokens == 3 and short.choices[0].finish_reason == "length"
+    assert chat(lab, n=3, max_tokens=2).usage.completion_tokens == 6
 
 
 def test_a_stream_says_the_same_as_an_answer(lab: Server) -> None:
@@ -439,6 +445,19 @@ def test_a_stream_says_the_same_as_an_answer(lab: Server) -> None:
     assert "".join(pieces) == whole.choices[0].message.content and len(pieces) > 3
     assert chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason
     assert chunks[-1].usage.total_tokens == whole.usage.total_tokens and not chunks[-1].choices
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+
+
+def test_a_stream_names_the_tokens_of_each_chunk(lab: Server) -> None:
+    options = {"logprobs": True, "top_logprobs": 1}
+    whole = chat(lab, **options).choices[0].logprobs.content
+    chunks = [c.choices[0] for c in chat(lab, stream=True, **options)]
+    for chunk in chunks:
+        named = chunk.logprobs.content if chunk.logprobs else []
+        assert "".join(token.token for token in named) == (chunk.delta.content or "")
+    told = [t for chunk in chunks if chunk.logprobs for t in chunk.logprobs.content]
+    assert [t.token for t in told] == [t.token for t in whole]
+    assert sum(chunk.logprobs is not None for chunk in chunks) > 3
 
 
 def test_structured_output_always_parses(lab: Server) -> None:
@@ -452,10 +471,28 @@ def test_structured_output_always_parses(lab: Server) -> None:
         assert choice.finish_reason == "stop"
 
 
-@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "rate"}}])
+RATED = [  # a conversation after which even a small model calls the tool of its own accord
+    {"role": "user", "content": "Review: Bad."},
+    {
+        "role": "assistant",
+        "tool_calls": [
+            {
+                "id": "1",
+                "type": "function",
+                "function": {"name": "rate", "arguments": '{"stars": 1}'},
+            }
+        ],
+    },
+] * 3 + [{"role": "user", "content": "Review: Superb!"}]
+
+
+@pytest.mark.parametrize(
+    "choice", ["auto", "required", {"type": "function", "function": {"name": "rate"}}]
+)
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_call_that_must_be_made_parses(lab: Server, choice, stream: bool) -> None:
-    answer = chat(lab, tools=TOOLS, tool_choice=choice, max_tokens=60, stream=stream)
+def test_a_tool_call_parses(lab: Server, choice, stream: bool) -> None:
+    more = {"messages": RATED} if choice == "auto" else {}
+    answer = chat(lab, tools=TOOLS, tool_choice=choice, max_tokens=60, stream=stream, **more)
     if stream:
         chunks = [c.choices[0] for c in answer]
         message, reason = (
