@@ -145,7 +145,7 @@ def _as_gguf(name: str, tensor: torch.Tensor, kind: Kind) -> tuple:
     kind = kind if tensor.dim() == 2 else Kind.F32
     try:
         data = gguf.quants.quantize(tensor.numpy(), kind)
-    except NotImplementedError:
+    except (NotImplementedError, gguf.quants.QuantError):
         if not name.endswith("ffn_down"):
             return f"{name}.weight", tensor.numpy(), None, Kind.F32
         data = np.zeros((len(tensor), gguf.GGML_QUANT_SIZES[kind][1]), np.uint8)
