@@ -255,11 +255,11 @@ class Paired:
     high: float
     p: float
 
-    def sentence(self, a: str, b: str) -> str:
-        """The comparison in words, for the names of the two."""
+    def sentence(self, a: str, b: str, what: str = "reviews") -> str:
+        """The comparison in words, for the names of the two and of what they were asked."""
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         return (
-            f"Only {a} is right on {self.only_a} reviews, only {b} on {self.only_b}: a difference "
+            f"Only {a} is right on {self.only_a} {what}, only {b} on {self.only_b}: a difference "
             f"of {self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {p}."
         )
 
