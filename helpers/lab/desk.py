@@ -3,7 +3,9 @@
 Knows how many are under way and when that is enough; knows nothing of what they ask.
 """
 
+import math
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from helpers.lab.engine import Completion, Engine, Request
 
 MAX_QUEUED = 512  # answers being written or waiting; more are refused with 429
-BATCHED = 16  # a batch's answers under way while nobody waits for another; 1 while somebody does
+BATCHED = 8  # a batch's answers under way while nobody waits for another; 1 while somebody does
+QUIET = 1.0  # seconds without such a request after which nobody is thought to wait
 
 
 class Desk:
@@ -23,6 +26,7 @@ class Desk:
         self.engine: Future[Engine] = Future()  # set when the model has been loaded
         self._lock = threading.Lock()
         self._waited_for = 0
+        self._last = -math.inf  # when somebody's answer was done
 
     def submit(self, requests: "list[Request]") -> "list[Future[Completion]]":
         """Queue requests that a client waits for. Raises ApiError (429) when too many wait."""
@@ -50,8 +54,10 @@ class Desk:
 
     def room(self, under_way: int) -> bool:
         """Whether a batch that has so many answers under way may begin another."""
-        return under_way < (1 if self._waited_for else BATCHED)
+        quiet = not self._waited_for and time.monotonic() - self._last > QUIET
+        return under_way < (BATCHED if quiet else 1)
 
     def _done(self, future: Future) -> None:
         with self._lock:
             self._waited_for -= 1
+            self._last = time.monotonic()
