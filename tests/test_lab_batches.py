@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import openai
 import pytest
-from labserver import MODEL, Server, conform, start
+from labserver import MODEL, Server, conform, offline, start
 
-from helpers.lab.store import Batch, Store
+from helpers.lab.batch_rows import Sheet
+from helpers.lab.store import Batch, File, Store
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 
@@ -207,3 +208,35 @@ def test_a_batch_whose_time_is_over_says_what_was_not_reached(tmp_path: Path) ->
         assert len(late) + len(rows(server, done.output_file_id)) == 60
     finally:
         server.stop()
+
+
+def test_a_crash_while_results_are_filed_files_them_once(tmp_path: Path, monkeypatch) -> None:
+    lab, _ = offline(tmp_path)
+    source = lab.store.uploads() / "x"
+    source.write_text(json.dumps(line(0)) + "\n")
+    file = lab.store.add_file(source, "in.jsonl", "batch")
+    counts = {"total": 1, "completed": 0, "failed": 0}
+    batch = Batch("batch_1", "finalizing", CHAT, file.id, "24h", 1, 2, MODEL, counts=counts)
+    lab.store.add_batch(batch)
+    sheet = Sheet(lab.store.batch_folder(batch.id))
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    usage["prompt_tokens_details"] = {"cached_tokens": 1}
+    sheet.add("row-0", 200, {"usage": usage})
+    sheet.close()
+
+    def crash(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("_update", "tidy_batch"):  # before the result is a record, and after
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Store, place, crash)
+            lab.batch_runner._settle(lab.store.batches("finalizing")[0])
+        lab.store.close()
+        lab, _ = offline(tmp_path)  # as after a restart
+    done = lab.store.get(Batch, batch.id)
+    assert done.status == "completed" and done.counts["completed"] == 1
+    assert done.usage["total_tokens"] == 7
+    files = lab.store.page(File)[0]
+    assert [f.id for f in files] == [done.output_file, file.id]
+    assert len(list((tmp_path / "files").iterdir())) == 2
+    assert not list((tmp_path / "batches").iterdir()) + list(lab.store.uploads().iterdir())
