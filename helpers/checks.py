@@ -7,6 +7,7 @@ Knows nothing of files (`helpers.dataset` reads them) nor of how findings look (
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from helpers import content as words
@@ -264,14 +265,22 @@ def as_json(value: Any, in_order: bool = True) -> str:
 def _keys(row: Mapping, known: set[str]) -> Iterator[Problem]:
     for key in row:
         if key not in known and isinstance(key, str) and key.strip().lower() in known:
-            yield "key-case", f"key `{excerpt(key, 30)}` is not written as it should be", row[key]
+            yield ("key-case", f"key `{excerpt(key, 30)}` is not written as it should be",
+                   {key: row[key]})
         elif key not in known:
-            yield "unknown-key", f"key `{excerpt(key, 30)}` is not one of {_list(known)}", row[key]
+            yield ("unknown-key", f"key `{excerpt(key, 30)}` is not one of {_list(known)}"
+                   f"{_meant(key, known)}", {key: row[key]})
 
 
 def _known_keys(row: Mapping) -> list[str]:
     known = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS
     return [key for key in row if isinstance(key, str) and key.strip().lower() in known]
+
+
+def _meant(name: Any, known: Iterable[str]) -> str:
+    """“; did you mean …?”, where one of the known names is much like it."""
+    close = get_close_matches(name.lower(), known, 1, 0.75) if isinstance(name, str) else []
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _list(names: Iterable[str]) -> str:
@@ -320,7 +329,7 @@ def _message(message: Any) -> Iterator[Problem]:
     if role is None:
         yield "message", "has no `role`", message
     elif not isinstance(role, str) or role not in ROLES:
-        yield "role", f"unknown role `{excerpt(role, 30)}`", message
+        yield "role", f"unknown role `{excerpt(role, 30)}`{_meant(role, ROLES)}", message
     for key in ("name", "tool_call_id", "refusal"):
         if not isinstance(message.get(key) or "", str):
             yield "not-text", f"`{key}` is {_kind(message[key])}", message

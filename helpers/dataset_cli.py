@@ -6,6 +6,7 @@ Prints findings as compilers do, or as JSON. Exit status: 0 nothing wrong, 1 err
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from helpers.report import Finding, Report
 from helpers.writing import DatasetError, Spool, write_files
 
 SHARES = {"train": 0.9, "validation": 0.1}
+SHOWN = 20
+"""Findings of one code that are printed; JSON has all that the report keeps."""
 _COLOURS = {"error": "31", "warning": "33", "note": "36"}
 
 
@@ -113,8 +116,7 @@ def _check(chosen: argparse.Namespace) -> int:
                           zip(reports, chosen.file, strict=True)], ensure_ascii=False, indent=1))
     else:
         for report, file in zip(reports, chosen.file, strict=True):
-            for finding in report.findings:
-                print(text_of(finding, file, sys.stdout.isatty()))
+            _show(report.findings, report.codes, file)
             print(report.summary)
             if chosen.model and len(report.counts):
                 print(_price(report))
@@ -135,10 +137,9 @@ def _basics(chosen: argparse.Namespace) -> int:
         said = {"file": file, "examples": found.rows, "tokens": found.tokens, "errors": errors,
                 "without system message": found.without_system, "codes": dict(found.codes)}
         if chosen.format == "json":
-            print(json.dumps(said, ensure_ascii=False))
+            print(json.dumps(said | {"findings": _listed(found.findings)}, ensure_ascii=False))
             continue
-        for finding in found.findings:
-            print(text_of(finding, file, sys.stdout.isatty()))
+        _show(found.findings, found.codes, file)
         print(f"{file}: {found.rows:,} examples, {found.tokens:,} tokens, {errors:,} errors, "
               f"{found.without_system:,} without a system message.")
         if found.rows:
@@ -149,7 +150,20 @@ def _basics(chosen: argparse.Namespace) -> int:
     return int(wrong)
 
 
-def text_of(finding: Finding, file: str, colours: bool = False) -> str:
+def _show(findings: Iterable[Finding], totals: Mapping[str, int], file: str) -> None:
+    """Print findings; of each code the first few, and why it matters only once."""
+    shown: Counter[str] = Counter()
+    for finding in findings:
+        code = finding.code
+        shown[code] += 1
+        if shown[code] <= SHOWN:
+            print(text_of(finding, file, sys.stdout.isatty(), explained=shown[code] == 1))
+        elif shown[code] == SHOWN + 1:
+            print(f"{file}: {finding.severity}[{code}]: … and {totals[code] - SHOWN:,} more; "
+                  "--format json lists them")
+
+
+def text_of(finding: Finding, file: str, colours: bool = False, explained: bool = True) -> str:
     """One finding as a compiler would say it: place, severity, code, message, excerpt, help."""
     place = f"{file}:{finding.line}" if finding.line else file
     kind = f"{finding.severity}[{finding.code}]"
@@ -158,15 +172,23 @@ def text_of(finding: Finding, file: str, colours: bool = False) -> str:
     lines = [f"{place}: {kind}: {finding.message}"]
     if finding.excerpt:
         lines.append(f"    | {finding.excerpt}")
-    return "\n".join([*lines, f"    = why: {finding.why}", f"    = help: {finding.fix}"])
+    if explained:
+        # What is a call in a notebook is an option here.
+        fix = re.sub(r'report\.fix\("([\w-]+)"\)', r"prepare --fix \1", finding.fix)
+        lines += [f"    = why: {finding.why}",
+                  f"    = help: {fix.replace('report.fix()', 'prepare')}"]
+    return "\n".join(lines)
 
 
 def _as_json(report: Report, file: str) -> dict[str, Any]:
-    return {"file": file, "ok": report.ok, "summary": report.summary,
-            "examples": len(report.counts), "kind": report.kind, "codes": dict(report.codes), "labels": report.labels,
-            "findings": [{name: getattr(finding, name) for name in (
-                "code", "severity", "line", "message", "excerpt", "why", "fix")}
-                for finding in report.findings]}
+    return {"file": file, "ok": report.ok, "summary": report.summary, "kind": report.kind,
+            "examples": len(report.counts), "codes": dict(report.codes), "labels": report.labels,
+            "findings": _listed(report.findings)}
+
+
+def _listed(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    names = ("code", "severity", "line", "message", "excerpt", "why", "fix")
+    return [{name: getattr(finding, name) for name in names} for finding in findings]
 
 
 def _price(report: Report) -> str:
@@ -239,9 +261,8 @@ def _prepare(chosen: argparse.Namespace) -> int:
 def _fine(rows: Spool, model: str | None) -> bool:
     """Whether what is to be written has no errors; tells which it has, and what training costs."""
     report = dataset.check(rows, model)
-    for finding in report.findings:
-        if finding.severity == "error" and finding.code != "too-few":
-            print(text_of(finding, "prepared", sys.stdout.isatty()))
+    _show((finding for finding in report.findings
+           if finding.severity == "error" and finding.code != "too-few"), report.codes, "prepared")
     if model:
         print(_price(report))
     return report.ok

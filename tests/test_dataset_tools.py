@@ -241,6 +241,17 @@ def test_check_prints_like_a_compiler(tmp_path, capsys) -> None:
     assert "can't be read" in capsys.readouterr().err
 
 
+def test_what_is_wrong_often_is_explained_once_and_counted(tmp_path, capsys) -> None:
+    path = put(tmp_path, [*many(), *(chat() | {"Weigth": n, "tool": n} for n in range(25)),
+                          {"messages": [{"role": "asistant", "content": "a@example.org"}]}])
+    assert run("check", path) == 1
+    out = capsys.readouterr().out
+    assert out.count("Keys that the format doesn't know are refused.") == 1
+    assert '    | {"tool": 0}' in out and "did you mean `tools`?" in out
+    assert "did you mean `assistant`?" in out and "error[unknown-key]: … and 30 more" in out
+    assert "`prepare --fix personal-data` masks it" in out and "report.fix" not in out
+
+
 def test_check_as_json_and_leaks_between_files(tmp_path, capsys) -> None:
     train, test = put(tmp_path, many(), "train.jsonl"), put(tmp_path, many()[:12], "test.jsonl")
     model = next(each for each in models.seeds() if each.encoding == "o200k_base").id
