@@ -205,6 +205,11 @@ def _create(chosen: argparse.Namespace) -> int:
     about = {"suffix": chosen.suffix, "metadata": dict(chosen.metadata) or None}
     training = chosen.file if _is_id(chosen.file) else jobs_send.checked(
         Path(chosen.file), model, job=about, force=chosen.force)
+    if not isinstance(training, str) and not chosen.force:
+        preferences = training.kind == "preference"
+        if preferences != (chosen.method == "dpo"):
+            needs, other = ("dpo", "preferences") if preferences else ("supervised", "no preferences")
+            raise WorkbookError(f"{chosen.file} holds {other}: that is for --method {needs}.")
     if chosen.validation and not _is_id(chosen.validation):
         jobs_send.checked(Path(chosen.validation), force=chosen.force, validation=True)
     backend = _connect(chosen)

@@ -131,6 +131,7 @@ def test_ctrl_c_leaves_the_job_running(run, file: Path, monkeypatch) -> None:
     (["create", "/no/such.jsonl"], "/no/such.jsonl"),
     (["upload", "data.csv"], "helpers.dataset prepare"),
     (["create", "train.jsonl", "--beta", "0.2"], "--method dpo"),
+    (["create", "train.jsonl", "--method", "dpo"], "no preferences"),
     (["create", "train.jsonl", "--model", "unknown"], "tunes tiny"),
     (["create", "train.jsonl", "--backend", "compatible"], "WORKBOOK_MODEL is not set"),
 ])  # fmt: skip
