@@ -115,7 +115,7 @@ def test_ci_runs_the_readmes_second_command() -> None:
         if line.startswith("    python3 ") and line.endswith("pytest")
     ]
     ci = (paths.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert command in ci and ci[-1] == ".venv/bin/pytest -m full"
+    assert command in ci and ci[-1] == ".venv/bin/pytest -m full -rs"
 
 
 def test_nothing_committed_names_a_registry_or_a_machine() -> None:

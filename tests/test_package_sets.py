@@ -2,9 +2,9 @@
 
 Each set gets a virtual environment of its own and runs every notebook in it. There the notebooks
 must run; their outputs are compared under the pins only. Where the newest versions are those that
-are installed, `pytest` itself has run them, and they are not run again. One of the runs is cut off from the
-network, once the weights and the reviews are there. PyTorch and Python are this machine's:
-Colab's image of August 2026 has torch 2.11 and Python 3.13.
+are installed, `pytest` itself has run them, and they are not run again. One of the runs is cut off
+from the network, once the weights and the reviews are there. PyTorch and Python are this
+machine's: Colab's image of August 2026 has torch 2.11 and Python 3.13.
 """
 
 import ast
