@@ -8,7 +8,8 @@ message looked at, every value encoded with tiktoken; statistics and cost) and t
 doctor's whole list of checks. Each is a process of its own, timed from its start to its end.
 
 The texts: English words as often as they stand in Python's own manual, figures, a few words in
-other alphabets, and one word in thirty that nobody has seen before, as names and codes are.
+other alphabets, and one word in a hundred that was never seen before, as names and codes are
+(Heaps' law: in the hundred million words of the largest file, one in some hundreds).
 """
 
 import argparse
@@ -52,7 +53,7 @@ def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
 
     def text() -> str:
         said = dice.choices(words, cum_weights=weights, k=dice.randint(room // 2, room * 3 // 2))
-        for place in range(0, len(said), 30):
+        for place in range(dice.randrange(100), len(said), 100):
             said[place] = "".join(dice.choices(SYLLABLES, k=3))
         if dice.random() < 0.2:
             said[-1] = dice.choice(ABROAD)

@@ -47,8 +47,9 @@ _FILES = {
 _RULES = {"r50k_base": "gpt2", "cl100k_base": "gpt4", "o200k_base": "o200k"}
 # All but the common alphabets, signs and emoji: the libraries follow different editions of Unicode,
 # and what is a letter in one (say U+088F, of 2025) is none in the other.
-_RARE = re.compile("[^\\x00-\u07ff\u0900-\u0bff\u0e00-\u0e7f\u2000-\u20bf\u2100-\u2bff"
+_RARE = re.compile("[^\\x80-\u07ff\u0900-\u0bff\u0e00-\u0e7f\u2000-\u20bf\u2100-\u2bff"
                    "\u3000-\u9fff\uac00-\ud7a3\uff00-\uffef\U0001f000-\U0001faff]")
+_ASCII = bytes(range(128))
 
 
 class Vocabulary(Protocol):
@@ -170,9 +171,15 @@ def counter(encoding: str) -> Callable[[str], int]:
     quick = Tokenizer.from_tiktoken(_file(encoding), rules, {}).backend.encode
 
     def count(text: str) -> int:
-        if text.isascii() or not _RARE.search(text):
+        if text.isascii():
             return len(quick(text))
-        return len(vocabulary(encoding).encode(text))
+        try:
+            signs = text.encode()
+        except UnicodeEncodeError:  # half a character
+            return len(vocabulary(encoding).encode(text))
+        if _RARE.search(signs.translate(None, _ASCII).decode()):
+            return len(vocabulary(encoding).encode(text))
+        return len(quick(signs))
 
     return count
 
