@@ -103,6 +103,17 @@ def test_no_model_no_name_and_no_template(home, tmp_path) -> None:
         bases.add("tiny", tmp_path / "text.gguf")
     with pytest.raises(WorkbookError, match="not there"):
         bases.add("tiny", tmp_path / "nothing")
+    whole = tinybase.gguf_file(tmp_path / "whole.gguf", Kind.F32).read_bytes()
+    for cut in (3, 100, len(whole) // 2, len(whole) - 40_000):
+        (tmp_path / "cut.gguf").write_bytes(whole[:cut])
+        with pytest.raises(WorkbookError, match="cut.gguf"):
+            bases.add("tiny", tmp_path / "cut.gguf")
+    weights_file = source / "model.safetensors"
+    kept = weights_file.read_bytes()
+    weights_file.write_bytes(kept[:-100])
+    with pytest.raises(WorkbookError, match="can't be read"):
+        bases.add("tiny", source)
+    weights_file.write_bytes(kept)
     (source / "chat_template.jinja").write_text("{% if %}")
     with pytest.raises(WorkbookError, match="chat template is wrong"):
         bases.add("tiny", source)

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from helpers import paths
 from helpers.errors import WorkbookError
 from helpers.lab import from_gguf, weights
@@ -76,6 +78,11 @@ def add(name: str, source: Path, tokenizer: Path | None = None) -> Path:
         os.replace(staging, _home() / name)
     except OSError as error:
         raise WorkbookError(f"{error.filename or source}: {error.strerror}. Nothing was registered."
+                            ) from None
+    except SafetensorError as error:
+        raise WorkbookError(f"The weights in {source.name} can't be read: {error}.") from None
+    except KeyError as error:
+        raise WorkbookError(f"{source.name} does not say what it must: {error} is missing."
                             ) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -139,29 +146,26 @@ def _config(raw: dict[str, Any], name: str) -> dict[str, Any]:
     if wrong:
         raise WorkbookError(f"The lab can't run {name}. Its config.json has what the lab's model "
                             f"lacks: {'; '.join(wrong)}.")
-    try:
-        heads, width = raw["num_attention_heads"], raw["hidden_size"]
-        theta = raw.get("rope_theta") or scaling.get("rope_theta") or 10_000.0
-        head_width = raw.get("head_dim") or width // heads
-        return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "hidden_act": "silu",
-            "hidden_size": width,
-            "intermediate_size": raw["intermediate_size"],
-            "num_hidden_layers": raw["num_hidden_layers"],
-            "num_attention_heads": heads,
-            "num_key_value_heads": raw.get("num_key_value_heads") or heads,
-            "head_dim": head_width,
-            "max_position_embeddings": min(from_gguf.CONTEXT, raw["max_position_embeddings"]),
-            "rope_theta": theta,
-            "rope_divisors": _divisors(kind, scaling, theta, head_width),
-            "rms_norm_eps": raw.get("rms_norm_eps", 1e-6),
-            "vocab_size": raw["vocab_size"],
-            "tie_word_embeddings": bool(raw.get("tie_word_embeddings")),
-        }
-    except KeyError as error:
-        raise WorkbookError(f"{name}: config.json has no {error}.") from None
+    heads, width = raw["num_attention_heads"], raw["hidden_size"]
+    theta = raw.get("rope_theta") or scaling.get("rope_theta") or 10_000.0
+    head_width = raw.get("head_dim") or width // heads
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_act": "silu",
+        "hidden_size": width,
+        "intermediate_size": raw["intermediate_size"],
+        "num_hidden_layers": raw["num_hidden_layers"],
+        "num_attention_heads": heads,
+        "num_key_value_heads": raw.get("num_key_value_heads") or heads,
+        "head_dim": head_width,
+        "max_position_embeddings": min(from_gguf.CONTEXT, raw["max_position_embeddings"]),
+        "rope_theta": theta,
+        "rope_divisors": _divisors(kind, scaling, theta, head_width),
+        "rms_norm_eps": raw.get("rms_norm_eps", 1e-6),
+        "vocab_size": raw["vocab_size"],
+        "tie_word_embeddings": bool(raw.get("tie_word_embeddings")),
+    }
 
 
 def _divisors(kind: str, scaling: dict[str, Any], theta: float, head_width: int) -> list[float]:
@@ -182,7 +186,6 @@ def _divisors(kind: str, scaling: dict[str, Any], theta: float, head_width: int)
 
 def _copy_weights(source: Path, target: Path, tied: bool) -> None:
     """One file of weights, whether they come in one or in several."""
-    from safetensors import safe_open
     from safetensors.torch import save_file
 
     index = _json(source / "model.safetensors.index.json")
@@ -239,8 +242,6 @@ def _check(folder: Path, name: str) -> None:
 
 def _check_weights(folder: Path, config: dict[str, Any], name: str) -> None:
     """Raise WorkbookError unless every weight is there, in its shape, and no other."""
-    from safetensors import safe_open
-
     expected = _shapes(config)
     with safe_open(folder / "model.safetensors", "pt") as opened:
         found = {key: list(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118

@@ -44,7 +44,8 @@ def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[s
     The weights become float32 or float16 where the file has those, else bfloat16. The value holds
     `chat_template`, `bos_token`, `eos_token` and `stops`, as `bases` keeps them.
     own_tokenizer: False when the model's tokenizer.json is at hand and the file's is not needed.
-    Raises WorkbookError when the file is no GGUF file, or has what the lab's model lacks.
+    Raises WorkbookError when the file is no GGUF file, or has what the lab's model lacks; KeyError
+    when it lacks what every such file has.
     """
     from gguf import GGUFReader
     from safetensors.torch import save_file
