@@ -1,7 +1,7 @@
 """What can be wrong with a set of examples: repetition, contradiction, imbalance, leaks.
 
 Each check is shown the examples one after the other, as `helpers.examples` has them, and keeps
-numbers, not rows: about 200 bytes a row for the first `REMEMBERED` rows, nothing for later ones.
+numbers, not rows: about 300 bytes a row for the first `REMEMBERED` rows, none for later ones.
 Single rows are looked at in `helpers.checks`.
 """
 
@@ -25,7 +25,9 @@ PREFIX, ANSWER_PREFIX = 12, 5
 """Characters: the removed command-line tool's figures for common prefixes."""
 _PERMUTATIONS = 64
 _CANDIDATES = 20  # texts that one text is compared with letter by letter
+_FIRST = 10  # texts from which a common beginning and end are learned
 _SHORTEST = 40  # letters; shorter texts are alike too easily
+_NUMBER = re.compile(r"\d+")
 _QUOTED = 100_000  # answers kept to be quoted in contradictions
 
 
@@ -292,31 +294,67 @@ def common_start(one: str, other: str) -> str:
 
 
 class Near:
-    """Texts that differ in letters only, not in numbers: by MinHash (datasketch), then exactly."""
+    """Texts that differ in letters only, not in numbers: by MinHash (datasketch), then exactly.
+
+    What opens or ends all of the first texts (an instruction before every question) is left out of
+    the comparison: it would make everything nearly the same.
+    """
 
     def __init__(self) -> None:
-        from datasketch import MinHash, MinHashLSH  # here: its import takes a second
+        self.texts: dict[int, str] = {}
+        self.head = self.tail = ""
+        self.index: Any = None
+        """Once the first texts are known; those are few enough to be compared one by one."""
 
-        self.index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
-        # Drawing the permutations is slow; every hash shares one draw.
-        self.start = MinHash(num_perm=_PERMUTATIONS, hashfunc=_piece)
-        self.texts: dict[Any, tuple[str, list[str]]] = {}
-
-    def look(self, key: Any, text: str, wanted: Callable[[Any], bool] = lambda key: True
-             ) -> tuple[Any, float] | None:
+    def look(self, key: int, text: str, wanted: Callable[[int], bool] = lambda key: True
+             ) -> tuple[int, float] | None:
         """The key of an earlier text that is nearly this one, and the share that is the same."""
-        pieces, numbers = _shingles(text), re.findall(r"\d+", text)
-        hashed = self.start.copy()
-        hashed.update_batch(list(pieces))
+        if self.index is None:
+            self._learn(text)
+        core = self._core(text)
+        if len(core) < _SHORTEST:
+            self.texts[key] = text
+            return None
+        hashed = self._hashed(core) if self.index is not None else None
+        others = self.texts if hashed is None else self.index.query(hashed)
+        pieces, numbers = _shingles(core), _NUMBER.findall(text)
         found = None
-        for other in sorted(filter(wanted, self.index.query(hashed)))[:_CANDIDATES]:
-            its_text, its_numbers = self.texts[other]
-            if numbers == its_numbers and (share := _jaccard(pieces, _shingles(its_text))) >= NEAR:
+        for other in sorted(filter(wanted, others))[:_CANDIDATES]:
+            its = self.texts[other]
+            if numbers == _NUMBER.findall(its) \
+                    and (share := _jaccard(pieces, _shingles(self._core(its)))) >= NEAR:
                 found = other, share
                 break
-        self.index.insert(key, hashed)
-        self.texts[key] = text, numbers
+        self.texts[key] = text
+        if hashed is not None:
+            self.index.insert(key, hashed)
+        elif len(self.texts) == _FIRST:
+            self._settle()
         return found
+
+    def _learn(self, text: str) -> None:
+        self.head = common_start(self.head, text) if self.texts else text
+        self.tail = common_start(self.tail[::-1], text[::-1])[::-1] if self.texts else text
+
+    def _core(self, text: str) -> str:
+        if len(self.texts) < 2 or not (text.startswith(self.head) and text.endswith(self.tail)):
+            return text
+        return text[len(self.head):max(len(self.head), len(text) - len(self.tail))]
+
+    def _settle(self) -> None:
+        from datasketch import MinHash, MinHashLSH  # here: its import takes a second
+
+        # Drawing the permutations is slow; every hash shares one draw.
+        self.start = MinHash(num_perm=_PERMUTATIONS, hashfunc=_piece)
+        self.index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
+        for key, text in self.texts.items():
+            if len(core := self._core(text)) >= _SHORTEST:
+                self.index.insert(key, self._hashed(core))
+
+    def _hashed(self, text: str) -> Any:
+        hashed = self.start.copy()
+        hashed.update_batch(list(_shingles(text)))
+        return hashed
 
 
 class NearDuplicates(Check):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import checks, dataset, models, paths, readers
+from helpers import checks, dataset, models, paths, readers, sets
 from helpers.dataset_docs import LEGACY, markdown
 from helpers.report import Report
 
@@ -274,6 +274,28 @@ def test_line_numbers_hold_in_the_middle_of_a_large_file(tmp_path: Path) -> None
     report = file("large.jsonl", "\n".join(lines).encode())(tmp_path)
     found = {finding.code: finding.line for finding in report.findings}
     assert (found["messages"], found["not-json"]) == (6_345, 11_001)
+
+
+def test_an_instruction_before_every_question_makes_no_near_duplicates() -> None:
+    told = ("Read the review below with care and answer with a number of stars only; think of what "
+            "the customer liked, what broke, and whether another one would be bought. Review: ")
+    rows = [chat(f"{told}The {ANIMALS[n]} on the {ANIMALS[n - 7]} and the {ANIMALS[n - 11]} broke at "
+                 f"the {PLACES[n % 5]}, which the {ANIMALS[n - 17]} and her {ANIMALS[n - 3]} saw "
+                 f"from the {ANIMALS[n - 23]} beside a {ANIMALS[n - 29]}.", f"{n % 5} stars")
+            for n in range(30)]
+    assert "near-duplicate" not in dataset.check(rows).codes
+    again = chat(rows[3]["messages"][1]["content"].replace("broke", "brokes"), "3 stars")
+    for place in (4, 30):
+        found = [f for f in dataset.check([*rows[:place], again, *rows[place:]]).findings
+                 if f.code == "near-duplicate"]
+        assert [f.line for f in found] == [place + 1] and "line 4" in found[0].message
+
+
+def test_what_is_remembered_has_a_limit_and_that_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(sets, "REMEMBERED", 30)
+    report = dataset.check([*clean(), clean()[0], clean()[50]], against={"train": clean()[:31]})
+    assert report.codes["duplicate"] == 1  # the second came after the thirtieth
+    assert sum("were compared with the first 30" in f.message for f in report.findings) == 3
 
 
 def test_a_key_is_never_shown_whole() -> None:
