@@ -284,7 +284,7 @@ def test_an_instruction_before_every_question_makes_no_near_duplicates() -> None
                  f"from the {ANIMALS[n - 23]} beside a {ANIMALS[n - 29]}.", f"{n % 5} stars")
             for n in range(30)]
     assert "near-duplicate" not in dataset.check(rows).codes
-    again = chat(rows[3]["messages"][1]["content"].replace("broke", "brokes"), "3 stars")
+    again = chat(rows[3]["messages"][1]["content"].replace("broke at", "brokes at"), "3 stars")
     for place in (4, 30):
         found = [f for f in dataset.check([*rows[:place], again, *rows[place:]]).findings
                  if f.code == "near-duplicate"]
