@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 from helpers import paths
 
 ROOT = paths.ROOT
-OPTIONAL = {"helpers", "google", "distributed", "fsspec"}  # Colab's own; for a Dask cluster
+OPTIONAL = {"google", "distributed", "fsspec"}  # Colab's own; for a Dask cluster
 RUNNERS = ["pytest", "nbval", "nbclient"]  # what runs notebooks; a package set doesn't name them
 
 
@@ -67,7 +67,7 @@ def test_everything_that_is_imported_is_required() -> None:
     missing = {}
     for path in sorted((ROOT / "helpers").rglob("*.py")):
         for name in imported(path):
-            if name in sys.stdlib_module_names or name in OPTIONAL:
+            if name in sys.stdlib_module_names or name in ("helpers", *OPTIONAL):
                 continue
             distributions = {canonicalize_name(owner) for owner in owners.get(name, [name])}
             if not distributions & (required | provided_by_jupyterlab):
