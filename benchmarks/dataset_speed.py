@@ -49,7 +49,7 @@ def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
     often = Counter(re.findall(r"(?<!\S)(?:[A-Za-z][a-z'’-]*[.,;:?!]?|\d+)(?!\S)",
                                " ".join(topics.values())))
     words, weights = list(often), list(accumulate(often.values()))
-    room = max(8, (size - 420) // 4 // 6)  # words a message; a word and its space are six bytes
+    room = max(8, (size - 340) // 4 // 6)  # words a message; a word and its space are six bytes
 
     def text() -> str:
         said = dice.choices(words, cum_weights=weights, k=dice.randint(room // 2, room * 3 // 2))
