@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers import convert, costs, dataset, paths, readers, repair
-from helpers.checks import CODES, MINIMUM
+from helpers.checks import CODES
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
 from helpers.writing import DatasetError, Spool, write_files
@@ -133,7 +133,7 @@ def _basics(chosen: argparse.Namespace) -> int:
         found = scan.scan(file, chosen.model)
         errors = sum(count for code, count in found.codes.items()
                      if CODES[code].severity == "error")
-        wrong = wrong or errors > 0 or found.rows < MINIMUM
+        wrong = wrong or errors > 0
         said = {"file": file, "examples": found.rows, "tokens": found.tokens, "errors": errors,
                 "without system message": found.without_system, "codes": dict(found.codes)}
         if chosen.format == "json":
