@@ -88,7 +88,9 @@ def test_a_batch_answers_every_line_or_says_why_not(lab: Server) -> None:
 
 
 def test_the_older_completions_too(lab: Server) -> None:
-    done = ended(lab, create(lab, [line(i, TEXT, prompt="The capital of France is") for i in range(3)], TEXT))
+    done = ended(
+        lab, create(lab, [line(i, TEXT, prompt="The capital of France is") for i in range(3)], TEXT)
+    )
     texts = [
         row["response"]["body"]["choices"][0]["text"]
         for row in rows(lab, done.output_file_id).values()
@@ -167,19 +169,19 @@ def test_somebody_who_waits_is_answered_before_a_batch(lab: Server) -> None:
 
 def test_a_killed_server_goes_on_without_a_doubled_or_missing_row(tmp_path: Path) -> None:
     server = start(tmp_path / "state")
-    batch = create(server, [line(i, max_tokens=16, temperature=1) for i in range(40)])
-    answers = server.state / "batches" / batch.id / "output.jsonl"
-    for least in (5, 20):
-        until = time.monotonic() + 120
-        while not answers.exists() or answers.read_bytes().count(b"\n") < least:
-            assert time.monotonic() < until, server.log.read_text()[-3000:]
-            time.sleep(0.01)
-        server.kill()
-        before = answers.read_bytes()
-        with open(answers, "ab") as file:
-            file.write(b'{"id": "batch_req_cut')  # as a crash may leave it
-        server = start(tmp_path / "state")
     try:
+        batch = create(server, [line(i, max_tokens=16, temperature=1) for i in range(40)])
+        answers = server.state / "batches" / batch.id / "output.jsonl"
+        for least in (5, 20):
+            until = time.monotonic() + 120
+            while not answers.exists() or answers.read_bytes().count(b"\n") < least:
+                assert time.monotonic() < until, server.log.read_text()[-3000:]
+                time.sleep(0.01)
+            server.kill()
+            before = answers.read_bytes()
+            with open(answers, "ab") as file:
+                file.write(b'{"id": "batch_req_cut')  # as a crash may leave it
+            server = start(tmp_path / "state")
         done = ended(server, batch)
         assert done.status == "completed" and done.request_counts["completed"] == 40
         assert set(rows(server, done.output_file_id)) == {f"row-{i}" for i in range(40)}
@@ -191,16 +193,16 @@ def test_a_killed_server_goes_on_without_a_doubled_or_missing_row(tmp_path: Path
 
 def test_a_batch_whose_time_is_over_says_what_was_not_reached(tmp_path: Path) -> None:
     server = start(tmp_path / "state")
-    batch = create(server, [line(i, max_tokens=300, temperature=1) for i in range(60)])
-    while server.call("GET", f"/batches/{batch.id}")[1]["status"] == "validating":
-        time.sleep(0.02)
-    server.kill()
-    store = Store(server.state)
-    store.update_batch(batch.id, ["in_progress"], expires_at=1)
-    assert store.get(Batch, batch.id).counts["total"] == 60
-    store.close()
-    server = start(tmp_path / "state")
     try:
+        batch = create(server, [line(i, max_tokens=300, temperature=1) for i in range(60)])
+        while server.call("GET", f"/batches/{batch.id}")[1]["status"] == "validating":
+            time.sleep(0.02)
+        server.kill()
+        store = Store(server.state)
+        store.update_batch(batch.id, ["in_progress"], expires_at=1)
+        assert store.get(Batch, batch.id).counts["total"] == 60
+        store.close()
+        server = start(tmp_path / "state")
         done = ended(server, batch)
         assert done.status == "expired" and done.request_counts["total"] == 60
         late = rows(server, done.error_file_id)
