@@ -117,7 +117,12 @@ def aimed(lab: Server) -> dict[str, Any]:
     file = lab.upload(rows(10))
     job = lab.client().fine_tuning.jobs.create(model="tiny", training_file=file)
     tuned = lab.finished(job.id).fine_tuned_model
-    real = {"file_id": file, "fine_tuning_job_id": job.id, "model": tuned}
+    body = {"model": "tiny", "max_tokens": 2, "messages": [{"role": "user", "content": "Hi"}]}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    upload = ("requests.jsonl", json.dumps(line).encode())
+    batch = lab.client().files.create(file=upload, purpose="batch").id
+    # The file in paths is one of its own: DELETE is tried before all others.
+    real = {"file_id": lab.upload("{}"), "fine_tuning_job_id": job.id, "model": tuned}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     for path in document["paths"].values():
         for operation in path.values():
@@ -135,6 +140,7 @@ def aimed(lab: Server) -> dict[str, Any]:
         ("CreateCompletionRequest", "model", ["tiny"]),
         ("CreateFineTuningJobRequest", "model", ["tiny", tuned]),
         ("CreateFineTuningJobRequest", "training_file", [file]),
+        ("CreateBatchRequest", "input_file_id", [batch]),
     ):
         for part in (schemas[name], *schemas[name].get("allOf", [])):
             if field in part.get("properties", {}):
