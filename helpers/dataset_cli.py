@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from helpers import convert, costs, dataset, paths, readers, repair
+from helpers import convert, costs, dataset, fixes, paths, readers, repair
 from helpers.checks import CODES
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
@@ -238,6 +238,7 @@ def _prepare(chosen: argparse.Namespace) -> int:
         if not rows:
             print("error: no example is left", file=sys.stderr)
             return 1
+        reminders = _reminders(rows[0])
         fine = chosen.to == "vertex" or _fine(rows, chosen.model)
         if not chosen.yes and sys.stdin.isatty() and input("Write this? [y/N] ").lower() != "y":
             print("Nothing was written.")
@@ -255,7 +256,22 @@ def _prepare(chosen: argparse.Namespace) -> int:
         print(f"Next: python -m helpers.dataset check {files}")
         print(f'Then: client.files.create(file=open("{written[0].name}", "rb"), '
               'purpose="fine-tune")')
+    for reminder in reminders:
+        print(f"Remember: {reminder}.")
     return 0 if fine else 1
+
+
+def _reminders(row: Mapping[str, Any]) -> list[str]:
+    """What requests to the tuned model must have, too, by one of the rows it learned from."""
+    if "completion" in row:
+        ends = next((sign for sign in fixes.SEPARATORS if str(row.get("prompt")).endswith(sign)), "")
+        stops = next((sign for sign in fixes.ENDINGS if str(row["completion"]).endswith(sign)), "")
+        told = [f"end prompts with {ends!r} afterwards, too"] if ends else []
+        return told + [f"ask with stop=[{stops!r}]"] if stops else told
+    messages = row.get("messages") or [{}]
+    if messages[0].get("role") in ("system", "developer"):
+        return ["send the same system message afterwards, too"]
+    return []
 
 
 def _fine(rows: Spool, model: str | None) -> bool:

@@ -262,6 +262,57 @@ def test_what_the_service_takes_has_no_error(rows: list) -> None:
             if checks.CODES[code].severity == "error"} <= {"too-few"}
 
 
+TOOL = {"type": "function", "function": {
+    "name": "get_current_weather", "description": "Get the current weather", "parameters": {
+        "type": "object", "properties": {
+            "location": {"type": "string", "description": "The city and country"},
+            "format": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
+        "required": ["location", "format"]}}}
+ASKED = {"role": "user", "content": "What is the weather in San Francisco?"}
+PUBLISHED = {  # the forms of the example rows in OpenAI's guides to fine-tuning
+    "chat": turns(("system", "Marv is a factual chatbot that is also sarcastic."),
+                  ("user", "What's the capital of France?"),
+                  ("assistant", "Paris, as if everyone doesn't know that already.")),
+    "several turns with weights": {"messages": [
+        {"role": "system", "content": "Marv is a factual chatbot that is also sarcastic."},
+        {"role": "user", "content": "What's the capital of France?"},
+        {"role": "assistant", "content": "Paris", "weight": 0},
+        {"role": "user", "content": "Can you be more sarcastic?"},
+        {"role": "assistant", "content": "Paris, as if everyone doesn't know that already.",
+         "weight": 1}]},
+    "tool calls": {"messages": [ASKED, {"role": "assistant", "tool_calls": [call(
+        "get_current_weather", '{"location": "San Francisco, USA", "format": "celsius"}')]}],
+        "parallel_tool_calls": False, "tools": [TOOL]},
+    "functions": {"messages": [ASKED, {"role": "assistant", "function_call": {
+        "name": "get_current_weather",
+        "arguments": '{"location": "San Francisco, USA", "format": "celsius"}'}}],
+        "functions": [TOOL["function"]]},
+    "vision": {"messages": [
+        {"role": "system", "content": "You are an assistant that identifies uncommon cheeses."},
+        {"role": "user", "content": "What is this cheese?"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {
+            "url": "https://upload.example.org/danbo.jpg"}}]},
+        {"role": "assistant", "content": "Danbo"}]},
+    "preference": {"input": {"messages": [{"role": "user", "content": "Hello, how are you?"}],
+                             "tools": [], "parallel_tool_calls": True},
+                   "preferred_output": [{"role": "assistant", "content": "Cold outside today."}],
+                   "non_preferred_output": [{"role": "assistant", "content": "It's not bad."}]},
+    "pairs": pair("Company: BHFF insurance\nProduct: allround insurance\nAd: One stop shop!\n"
+                  "Supported:", " yes"),
+    "pairs with signs": pair("Overjoyed with the new iPhone! ->", " positive"),
+    "tool messages": {"messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [
+        call("get_current_weather", '{"location": "Paris", "format": "celsius"}')]},
+        {"role": "tool", "tool_call_id": "c1", "content": "21.0"},
+        {"role": "assistant", "content": "It is 21 degrees in Paris."}], "tools": [TOOL]},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_example_has_no_error(name: str) -> None:
+    codes = dataset.check([PUBLISHED[name]]).codes.keys() - {"too-few"}
+    assert codes <= {"image", "alternation"} if name == "vision" else not codes
+
+
 def test_the_documents_examples_have_no_error() -> None:
     marv = dataset.check(paths.data("marv_train.jsonl"))
     assert marv.ok and marv.codes == {"few": 1}

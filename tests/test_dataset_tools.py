@@ -298,10 +298,15 @@ def test_prepare_reads_fixes_splits_and_writes(home, tmp_path, capsys, monkeypat
     assert dataset.read(train)[0]["messages"][0]["content"] == "You know shelves."
     assert dataset.check(train).ok
     assert "Next: python -m helpers.dataset check" in out and "unknown-key × 40" in out
+    assert "Remember: send the same system message" in out
+    assert run("prepare", path, "--to", "completion", "--fix", "no-separator", "--fix",
+               "no-ending") == 0
+    out = capsys.readouterr().out
+    assert r"end prompts with '\n\n###\n\n' afterwards" in out and "stop=[' END']" in out
     for format in ("completion", "azure", "vertex"):
         assert run("prepare", path, "--to", format, "--yes") == 0
     assert train.read_text("utf-8").startswith('{"contents"')
-    kept = paths.work() / "shop_prepared_train.3.jsonl"
+    kept = paths.work() / "shop_prepared_train.4.jsonl"
     assert kept.read_bytes().startswith(b"\xef\xbb\xbf")
 
 
@@ -347,3 +352,16 @@ def test_what_takes_long_has_a_bar_and_can_be_stopped(home, tmp_path, command, r
     assert running.returncode == 130 and b"stopped: nothing was left half-written" in said
     assert b"Traceback" not in said
     assert list(paths.work().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["convert", "--to", "vertex"], ["split"]])
+def test_memory_does_not_hold_the_rows(home, tmp_path, command) -> None:
+    path = tmp_path / "many.jsonl"
+    with open(path, "w") as stream:
+        for n in range(15_000):  # 100 MB
+            stream.write(json.dumps(chat(f"Number {n}?", f"{n} " * 1_000)) + "\n")
+    script = ("import re, sys; from helpers import dataset_cli; dataset_cli.main(sys.argv[1:]); "
+              "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])")
+    done = subprocess.run([sys.executable, "-c", script, *command, str(path)], cwd=paths.ROOT,
+                          capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) / 1024 < 150  # MiB
