@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 
 from helpers import paths
+from helpers.errors import WorkbookError
 from helpers.lab import adapter as adapters
-from helpers.lab import bases, learner, losses, rows, trainer, weights
+from helpers.lab import bases, device, learner, losses, rows, trainer, weights
 from helpers.lab.engine import Engine, Request
 from helpers.lab.learner import Learner
-from helpers.lab.model import Llama
+from helpers.lab.model import LINEARS, Dense, Llama
 from helpers.lab.tokenizer import Tokenizer
 
 FIRST = 14  # layers below have no adapter
@@ -152,6 +153,48 @@ def test_every_example_is_in_every_epoch_once():
     first, again, second = (trainer.batches(lengths, 8, seed=3, epoch=e) for e in (0, 0, 1))
     assert sorted(sum(first, [])) == list(range(53))
     assert first == again != second
+
+
+# Devices
+
+
+@pytest.mark.parametrize(("asked", "there", "chosen"), [
+    (None, (), "cpu"), ("auto", ("mps",), "mps"), ("", ("cuda", "mps"), "cuda"),
+    ("cpu", ("cuda",), "cpu"), ("cuda", (), "no such device"), ("gpu", (), "it can be auto"),
+])  # fmt: skip
+def test_a_gpu_is_used_where_there_is_one_unless_it_is_switched_off(
+    asked, there, chosen, monkeypatch
+):
+    monkeypatch.delenv(device.VARIABLE, raising=False)
+    if asked is not None:
+        monkeypatch.setenv(device.VARIABLE, asked)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    if chosen in device.NAMES:
+        assert device.choose() == torch.device(chosen)
+    else:
+        with pytest.raises(WorkbookError, match=chosen):
+            device.choose()
+
+
+def test_nothing_is_computed_beside_the_models_device(tiny):
+    """torch's meta device stands for a GPU: it refuses to work with the processor's tensors."""
+    model = Llama.load(tiny, torch.float32)
+    adapter = adapters.create(model, range(1, 2), torch.Generator())
+    there = {name: tensor.to("meta").requires_grad_() for name, tensor in adapter.items()}
+    for block in model.blocks:
+        block.norm1, block.norm2 = block.norm1.to("meta"), block.norm2.to("meta")
+        for name in LINEARS:
+            setattr(block, name, Dense(getattr(block, name).weight.to("meta")))
+    head = Dense(model.head.weight.to("meta"))
+    embedding, norm = model.embedding.to("meta"), model.norm.to("meta")
+    model = Llama(model.config, embedding, model.blocks, norm, head)
+    adapters.attach(model, there)
+    ids = list(range(9))
+    batch = Learner(model, 1, [(ids, [False] * 5 + [True] * 4), (ids[:7], [False] * 4 + [True] * 3)])
+    for _ in range(2):  # the second time from the cache
+        batch.logprobs([0, 1])[0].sum().backward()
+    assert all(tensor.grad.is_meta for tensor in there.values())
 
 
 # Whole jobs
