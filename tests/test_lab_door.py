@@ -4,9 +4,11 @@ The tests write bytes to a socket where a decent client would not let them throu
 """
 
 import contextlib
+import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -186,6 +188,18 @@ def test_a_body_is_not_read_beyond_its_limit(lab: Server, chunked: bool) -> None
 def test_heads_that_are_no_http(lab: Server, head: str) -> None:
     status, _ = send(lab, request("GET", "/v1/models", b"", head))
     assert status in (0, 400, 431)
+
+
+def test_short_answers_leave_at_once(lab: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", lab.port, timeout=30)
+    seconds = []
+    for _ in range(20):
+        began = time.monotonic()
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {KEY}"})
+        connection.getresponse().read()
+        seconds.append(time.monotonic() - began)
+    # Where the kernel collects small packets, it waits 40 ms for an acknowledgement, each time.
+    assert sorted(seconds)[5] < 0.03, seconds
 
 
 @FEW
