@@ -128,12 +128,12 @@ def plain_loop(path: str) -> tuple[int, int]:
 
 def basics(path: str) -> tuple[int, int]:
     """(tokens, errors) by the doctor's scan; it also knows the price."""
-    from helpers import checks, scan
+    from helpers import codes, scan
 
     found = scan.scan(path, MODEL)
     print(found.cost(MODEL))
     return found.tokens, sum(count for code, count in found.codes.items() if
-                             checks.CODES[code].severity == "error" and code != "too-large")
+                             codes.CODES[code].severity == "error" and code != "too-large")
 
 
 def everything(path: str) -> tuple[int, int]:

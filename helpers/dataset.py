@@ -18,7 +18,8 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers import models, paths, readers, report, sets, writing
-from helpers.checks import CODES, Line, Problem, format_of
+from helpers.checks import format_of
+from helpers.codes import CODES, Line, Problem
 from helpers.examples import Example, example_of, fingerprint
 from helpers.report import Finding, Report
 from helpers.writing import DatasetError
@@ -119,7 +120,7 @@ def _check(path_or_rows: str | Path | Iterable[Any], model: str | None,
     before = list(_job_problems(job, model)) if job is not None else []
     if not isinstance(path_or_rows, (str, Path)):
         rows = path_or_rows if isinstance(path_or_rows, Sequence) else list(path_or_rows)
-        lines = (Line(number, row) for number, row in enumerate(_watched(rows, "checking"), start=1))
+        lines = (Line(*each) for each in enumerate(_watched(rows, "checking"), start=1))
         return report.build("rows", lines, model, before, rows, chosen)
     source = _open(path_or_rows, **options)
     # What is wrong with the file as a whole is known once it has been read.

@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from helpers import convert, costs, dataset, fixes, paths, readers, repair
-from helpers.checks import CODES
+from helpers.codes import CODES
 from helpers.errors import WorkbookError
 from helpers.report import Finding, Report
 from helpers.writing import DatasetError, Spool, write_files
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--suffix", help="check the job's suffix, too")
     check.add_argument("--basics", action="store_true", help="structure, tokens and price only: "
                        "the fast pass for very large JSONL files (needs --model)")
-    check.add_argument("--scheduler", metavar="ADDRESS", help="check on a Dask cluster, for example "
+    check.add_argument("--scheduler", metavar="ADDRESS", help="check on a Dask cluster, such as "
                        "tcp://10.0.0.5:8786; FILE may then be an address like s3://…")
     for its in (check, command("stats", _stats, "Count messages, tokens and dollars.", True)):
         its.add_argument("--model", help="count tokens, limits and prices for this model")
@@ -264,8 +264,9 @@ def _prepare(chosen: argparse.Namespace) -> int:
 def _reminders(row: Mapping[str, Any]) -> list[str]:
     """What requests to the tuned model must have, too, by one of the rows it learned from."""
     if "completion" in row:
-        ends = next((sign for sign in fixes.SEPARATORS if str(row.get("prompt")).endswith(sign)), "")
-        stops = next((sign for sign in fixes.ENDINGS if str(row["completion"]).endswith(sign)), "")
+        asked, given = str(row.get("prompt")), str(row["completion"])
+        ends = next(filter(asked.endswith, fixes.SEPARATORS), "")
+        stops = next(filter(given.endswith, fixes.ENDINGS), "")
         told = [f"end prompts with {ends!r} afterwards, too"] if ends else []
         return told + [f"ask with stop=[{stops!r}]"] if stops else told
     messages = row.get("messages") or [{}]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from helpers import readers, report, sets
-from helpers.checks import Line, Problem
+from helpers.codes import Line, Problem
 from helpers.errors import WorkbookError
 from helpers.report import Gather, Part, Report
 

@@ -1,11 +1,11 @@
 """The table of all codes: `python -m helpers.dataset_docs` writes docs/dataset-checks.md."""
 
 from helpers import paths
-from helpers.checks import CODES, SEVERITIES
+from helpers.codes import CODES, SEVERITIES
 
 _HEAD = """# What the dataset doctor checks
 
-Written from `helpers/checks.py` by `python -m helpers.dataset_docs`; a test holds it to the code.
+Written from `helpers/codes.py` by `python -m helpers.dataset_docs`; a test holds it to the code.
 An **error** makes a service or the lab refuse the file, or the example useless. A **warning** is
 accepted, and hurts. A **note** is for your information. Patterns find what is plain to see: a file
 without findings is in good form, which does not mean that its content is true.

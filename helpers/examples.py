@@ -12,7 +12,8 @@ from hashlib import blake2b
 from typing import Any
 
 from helpers import content, masks
-from helpers.checks import Line, as_json, excerpt, format_of, texts_of
+from helpers.checks import format_of, texts_of
+from helpers.codes import Line, as_json, excerpt
 
 HEAD, TAIL, LABEL = 60, 40, 200
 """Characters that are kept of a text's beginning and end, and of an answer that may be a label."""

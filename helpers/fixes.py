@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import checks, content, masks
-from helpers.checks import CHAT_KEYS, COMPLETION_KEYS, MESSAGE_KEYS, PREFERENCE_KEYS
+from helpers import checks, codes, content, masks
+from helpers.codes import CHAT_KEYS, COMPLETION_KEYS, MESSAGE_KEYS, PREFERENCE_KEYS
 from helpers.sets import ANSWER_PREFIX, PREFIX, common_start
 
 SEPARATORS = ("\n\n###\n\n", " ->", "\n\n===\n\n", "\n\n---\n\n")
@@ -127,11 +127,11 @@ def _weight(message: Mapping) -> Mapping:
 
 def _role(message: Mapping) -> Mapping:
     role = message.get("role")
-    if not isinstance(role, str) or role in checks.ROLES:
+    if not isinstance(role, str) or role in codes.ROLES:
         return message
     small = role.strip().lower()
     known = _ROLES.get(small, small)
-    return dict(message) | {"role": known} if known in checks.ROLES else message
+    return dict(message) | {"role": known} if known in codes.ROLES else message
 
 
 def _listed(change: Callable[[list], list | None]) -> Callable[[Row], Row]:

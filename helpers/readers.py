@@ -27,7 +27,7 @@ from typing import IO, Any, AnyStr
 from tqdm import tqdm
 
 from helpers import whatsapp
-from helpers.checks import (CHAT_KEYS, COMPLETION_KEYS, MAX_LINE, PREFERENCE_KEYS, Line, Problem)
+from helpers.codes import CHAT_KEYS, COMPLETION_KEYS, MAX_LINE, PREFERENCE_KEYS, Line, Problem
 from helpers.errors import WorkbookError
 
 MAX_BYTES = 512 * 1024 * 1024

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from helpers import checks, masks, readers, sets
-from helpers.checks import Line
+from helpers import checks, codes, masks, readers, sets
+from helpers.codes import Line
 from helpers.errors import WorkbookError
 from helpers.examples import example_of
 from helpers.fixes import FIXES, Row
@@ -182,7 +182,7 @@ def _diff(change: Change) -> Iterator[str]:
 
 
 def _shown(row: Any) -> str:
-    return masks.hide(checks.excerpt(checks.as_json(row, in_order=False), 10_000))
+    return masks.hide(codes.excerpt(codes.as_json(row, in_order=False), 10_000))
 
 
 def _cut(text: str) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import costs, masks, models, sets, tokens
-from helpers.checks import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, Line, Problem,
-                            as_json, check_row, excerpt, format_of)
+from helpers.checks import check_row, format_of
+from helpers.codes import (ADVISED, CODES, MESSAGE_KEYS, MINIMUM, SEVERITIES, Line, Problem,
+                           as_json, excerpt)
 from helpers.errors import WorkbookError
 from helpers.examples import Example, example_of
 
@@ -204,7 +205,7 @@ class Findings:
         for finding in later.kept:
             room[finding.code] -= 1
             if room[finding.code] >= 0:
-                self.kept.append(replace(finding, line=finding.line + offset) if offset else finding)
+                self.kept.append(replace(finding, line=finding.line + offset))
         self.totals.update(later.totals)
 
     def sorted(self) -> tuple[Finding, ...]:

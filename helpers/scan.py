@@ -20,8 +20,8 @@ import orjson
 import psutil
 from tqdm import tqdm
 
-from helpers import checks, costs, masks, models, readers, tokens
-from helpers.checks import Line
+from helpers import checks, codes, costs, masks, models, readers, tokens
+from helpers.codes import Line
 
 if TYPE_CHECKING:
     from helpers.report import Finding
@@ -31,7 +31,7 @@ _WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
 _GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
 _LONG = 100_000  # characters; longer texts are counted as `report.tokens_of` does, in pieces
 _KEPT = 10_000  # findings of one code
-_ROLES = frozenset(checks.ROLES)
+_ROLES = frozenset(codes.ROLES)
 Count = Callable[[str], int]
 
 
@@ -74,8 +74,8 @@ class Scan:
         """Count a finding, and keep it if it is one of the first."""
         self.codes[code] += 1
         if self.codes[code] <= _KEPT:
-            quoted = quoted if isinstance(quoted, str) else checks.as_json(quoted, in_order=False)
-            self.found.append((code, line, masks.hide(message), checks.excerpt(masks.hide(quoted))))
+            quoted = quoted if isinstance(quoted, str) else codes.as_json(quoted, in_order=False)
+            self.found.append((code, line, masks.hide(message), codes.excerpt(masks.hide(quoted))))
 
     def append(self, part: "Scan") -> None:
         """Add what was found in the part that follows."""
@@ -107,7 +107,7 @@ def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
                            delay=2, leave=False), True, encoding, limit)
     for code, message, quoted in source.problems:
         whole.add(code, 0, message, quoted)
-    if whole.rows < checks.ADVISED:
+    if whole.rows < codes.ADVISED:
         from helpers.report import size_problems  # here: it brings pandas
 
         for code, message in size_problems(whole.rows):
@@ -173,7 +173,7 @@ def _look(lines: Iterable[bytes | Line], first: bool, encoding: str, limit: int 
             seen = _plain(loads(raw), count, remembered)
         except Exception:  # not JSON, or not as usual: the careful functions look at it
             seen = None
-        if seen is None or len(raw) > checks.MAX_LINE:
+        if seen is None or len(raw) > codes.MAX_LINE:
             if isinstance(raw, Line):
                 line, number = raw, raw.number
             else:
@@ -244,7 +244,7 @@ def _careful(line: Line, number: int, count: Count, found: Scan) -> tuple[int, i
     if not line.readable:
         return None
     for code, message, quoted in checks.check_row(line.value):
-        if checks.CODES[code].severity == "error" or code == "no-user":
+        if codes.CODES[code].severity == "error" or code == "no-user":
             found.add(code, number, message, quoted)
     if checks.format_of(line.value) is None:
         return None

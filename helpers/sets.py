@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from helpers.checks import MINIMUM, Problem, excerpt
+from helpers.codes import MINIMUM, Problem, excerpt
 from helpers.examples import Example
 
 Found = tuple[int | None, Problem]

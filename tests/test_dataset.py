@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import checks, dataset, models, paths, readers, tokens
+from helpers import checks, codes, dataset, models, paths, readers, tokens
 from helpers.dataset import DatasetError
 from helpers.errors import WorkbookError
 from helpers.lab import rows as lab_rows
@@ -280,9 +280,9 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text()
     | st.sampled_from(["user", "assistant", "system", "<|endoftext|>", "\ud800", ""]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.text(max_size=3) | st.sampled_from([*checks.MESSAGE_KEYS, *checks.CHAT_KEYS]), inner,
+        st.text(max_size=3) | st.sampled_from([*codes.MESSAGE_KEYS, *codes.CHAT_KEYS]), inner,
         max_size=4), max_leaves=12)
-MESSAGES = st.fixed_dictionaries({}, optional={key: VALUES for key in sorted(checks.MESSAGE_KEYS)})
+MESSAGES = st.fixed_dictionaries({}, optional={key: VALUES for key in sorted(codes.MESSAGE_KEYS)})
 CHATS = st.fixed_dictionaries({"messages": VALUES | st.lists(MESSAGES | VALUES, max_size=4)},
                               optional={"tools": VALUES})
 ROWS = VALUES | CHATS | st.fixed_dictionaries({}, optional={"prompt": VALUES, "completion": VALUES})
@@ -322,7 +322,7 @@ def test_what_the_lab_refuses_was_found_before(tmp_path, row):
 @given(CHATS | st.sampled_from(GOOD) | st.sampled_from([row for _, row in BAD]))
 def test_what_the_doctor_finds_no_error_in_the_lab_takes(row):
     report = dataset.check([row])
-    found = {code for code in report.codes if checks.CODES[code].severity == "error"}
+    found = {code for code in report.codes if codes.CODES[code].severity == "error"}
     # Pictures are for other services: the doctor warns that the lab takes none.
     if found <= {"too-few"} and "image" not in report.codes:
         lab_rows.parse(json.dumps(row).encode())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpers import checks, dataset, models, paths, readers, sets
+from helpers import codes, dataset, models, paths, readers, sets
 from helpers.dataset_docs import LEGACY, markdown
 from helpers.report import Report
 
@@ -224,7 +224,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
 
 
 def test_there_is_a_fixture_for_every_code() -> None:
-    assert FIXTURES.keys() == checks.CODES.keys()
+    assert FIXTURES.keys() == codes.CODES.keys()
 
 
 @pytest.mark.parametrize("code", FIXTURES)
@@ -234,10 +234,10 @@ def test_its_fixture_brings_it_up(code: str, tmp_path: Path) -> None:
     assert report.codes.keys() == {finding.code for finding in report.findings}
 
 
-@pytest.mark.parametrize("code", checks.CODES)
+@pytest.mark.parametrize("code", codes.CODES)
 def test_it_is_explained(code: str) -> None:
-    said = checks.CODES[code]
-    assert said.severity in checks.SEVERITIES and said.why.endswith(".") and said.fix
+    said = codes.CODES[code]
+    assert said.severity in codes.SEVERITIES and said.why.endswith(".") and said.fix
 
 
 def test_in_a_clean_file_nothing_fires(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_in_a_clean_file_nothing_fires(tmp_path: Path) -> None:
 ])
 def test_what_the_service_takes_has_no_error(rows: list) -> None:
     assert {code for code in dataset.check(rows).codes
-            if checks.CODES[code].severity == "error"} <= {"too-few"}
+            if codes.CODES[code].severity == "error"} <= {"too-few"}
 
 
 TOOL = {"type": "function", "function": {
@@ -330,8 +330,8 @@ def test_line_numbers_hold_in_the_middle_of_a_large_file(tmp_path: Path) -> None
 def test_an_instruction_before_every_question_makes_no_near_duplicates() -> None:
     told = ("Read the review below with care and answer with a number of stars only; think of what "
             "the customer liked, what broke, and whether another one would be bought. Review: ")
-    rows = [chat(f"{told}The {ANIMALS[n]} on the {ANIMALS[n - 7]} and the {ANIMALS[n - 11]} broke at "
-                 f"the {PLACES[n % 5]}, which the {ANIMALS[n - 17]} and her {ANIMALS[n - 3]} saw "
+    rows = [chat(f"{told}The {ANIMALS[n]} on the {ANIMALS[n - 7]} and the {ANIMALS[n - 11]} broke "
+                 f"at the {PLACES[n % 5]}, which the {ANIMALS[n - 17]} and her {ANIMALS[n - 3]} saw "
                  f"from the {ANIMALS[n - 23]} beside a {ANIMALS[n - 29]}.", f"{n % 5} stars")
             for n in range(30)]
     assert "near-duplicate" not in dataset.check(rows).codes
@@ -362,4 +362,4 @@ def test_the_documentation_is_what_the_code_says() -> None:
 
 def test_the_removed_tool_s_checks_are_all_there() -> None:
     named = {word for row in LEGACY for text in row for word in re.findall(r"`([\w.-]+)`", text)}
-    assert {word for word in named if not word.startswith("report.")} <= checks.CODES.keys()
+    assert {word for word in named if not word.startswith("report.")} <= codes.CODES.keys()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import checks, convert, dataset, dataset_cli, models, paths, repair
+from helpers import codes, convert, dataset, dataset_cli, models, paths, repair
 from helpers.errors import WorkbookError
 
 
@@ -116,8 +116,8 @@ def test_what_opens_every_question_or_answer_goes_when_it_is_named() -> None:
     mended = report.fix("user-prefix", "answer-prefix").rows
     assert mended[0] == chat("otter?", "otters live.", "You know animals.\nTell me about the")
     assert not {"user-prefix", "answer-prefix"} & dataset.check(mended).codes.keys()
-    pairs = [{"prompt": each["messages"][1]["content"], "completion": " " + each["messages"][2]["content"]}
-             for each in rows]
+    pairs = [{"prompt": asked["content"], "completion": f" {given['content']}"}
+             for _, asked, given in (each["messages"] for each in rows)]
     mended = dataset.check(pairs).fix("user-prefix", "answer-prefix").rows
     assert mended[0] == {"prompt": "otter?", "completion": " otters live."}
 
@@ -125,8 +125,8 @@ def test_what_opens_every_question_or_answer_goes_when_it_is_named() -> None:
 def test_an_unknown_fix_is_named_and_every_fix_has_a_code() -> None:
     with pytest.raises(WorkbookError, match="no-such"):
         dataset.check(many()).fix("no-such")
-    assert repair.FIXES.keys() <= checks.CODES.keys()
-    for code, said in checks.CODES.items():
+    assert repair.FIXES.keys() <= codes.CODES.keys()
+    for code, said in codes.CODES.items():
         if "report.fix" in said.fix:
             assert code in repair.FIXES and ("(" + chr(34) in said.fix) != repair.FIXES[code].safe
 

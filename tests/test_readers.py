@@ -305,7 +305,8 @@ def test_a_json_list_is_read_as_far_as_it_goes(tmp_path, monkeypatch) -> None:
         found = [f for f in dataset.check(put(tmp_path, "d.json", bad)).findings
                  if f.code == "not-json"]
         assert len(found) == 1 and said in found[0].message
-    twice = dataset.check(put(tmp_path, "e.json", '[{"prompt": "", "prompt": "", "completion": ""}]'))
+    twice = '[{"prompt": "", "prompt": "", "completion": ""}]'
+    twice = dataset.check(put(tmp_path, "e.json", twice))
     assert "repeated-key" in twice.codes
 
 

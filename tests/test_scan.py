@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import checks, dataset, models, paths, scan
+from helpers import codes, dataset, models, paths, scan
 from helpers.errors import WorkbookError
 
 MODEL = next(model.id for model in models.seeds() if model.encoding == "o200k_base")
@@ -67,7 +67,7 @@ def test_it_finds_the_errors_of_the_careful_check_on_the_same_lines(
 
 VALUES = st.sampled_from([None, 7, True, "", "  ", "Hola", "ñ <|endoftext|>", "a" * 30, [], {},
                           ["x"], [{"type": "text", "text": "t"}], {"a": "\ud83d"}])
-ROLE = st.sampled_from([*checks.ROLES, "bot", None])
+ROLE = st.sampled_from([*codes.ROLES, "bot", None])
 MESSAGES = st.lists(st.fixed_dictionaries({}, optional={
     "role": ROLE, "content": VALUES | st.text(max_size=30), "name": VALUES, "weight": VALUES,
     "tool_calls": VALUES, "x": VALUES}) | VALUES, max_size=4)
@@ -123,7 +123,7 @@ def test_other_files_are_scanned_as_one_stream(
 def test_parts_end_between_lines_however_long(tmp_path: Path,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [good(n) for n in range(50)]
-    rows[10] += " " * (checks.MAX_LINE - len(rows[10].encode()))
+    rows[10] += " " * (codes.MAX_LINE - len(rows[10].encode()))
     rows[20] = good(20).replace("Look", "Look " * 1_000_000)  # more than the lab reads
     rows[30] = good(30).replace("Look", "Look" + " " * 150_000)  # more than tiktoken takes
     path = tmp_path / "rows.jsonl"

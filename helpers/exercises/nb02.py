@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from helpers import checks, dataset, paths, reviews
+from helpers import checks, codes, dataset, paths, reviews
 from helpers.errors import WorkbookError
 from helpers.exercises import Untouched, Wrong, exercise
 
@@ -108,7 +108,7 @@ def _mended(answer: Any) -> str:
     for row in rows:
         given = dataset.answer_of(row)
         if given not in [reviews.label(stars) for stars in reviews.CLASSES]:
-            raise Wrong(f"One answer is {checks.excerpt(given)}.",
+            raise Wrong(f"One answer is {codes.excerpt(given)}.",
                         "All answers should look alike: “1 star”, “2 stars”, … “5 stars”.")
     return f"Right: {len(rows)} sound examples, all with one kind of answer."
 
