@@ -11,7 +11,8 @@ from typing import Any
 
 from helpers import checks, codes, content, masks
 from helpers.codes import CHAT_KEYS, COMPLETION_KEYS, MESSAGE_KEYS, PREFERENCE_KEYS
-from helpers.sets import ANSWER_PREFIX, PREFIX, common_start
+from helpers.near import common_start
+from helpers.sets import ANSWER_PREFIX, PREFIX
 
 SEPARATORS = ("\n\n###\n\n", " ->", "\n\n===\n\n", "\n\n---\n\n")
 ENDINGS = (" END", "\n", " [END]", "***")

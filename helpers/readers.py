@@ -17,8 +17,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,27 +25,17 @@ from typing import IO, Any, AnyStr
 
 from tqdm import tqdm
 
-from helpers import whatsapp
-from helpers.codes import CHAT_KEYS, COMPLETION_KEYS, MAX_LINE, PREFERENCE_KEYS, Line, Problem
+from helpers import formats, whatsapp
+from helpers.codes import MAX_LINE, Line, Problem
 from helpers.errors import WorkbookError
+from helpers.shapes import collector, converted, decode, refuse, row_of, shaped
 
 MAX_BYTES = 512 * 1024 * 1024
 """Largest training file that OpenAI accepts (512 MB)."""
 BOM = codecs.BOM_UTF8
 _SAMPLE = 256 * 1024
 _PIECE = 1024 * 1024  # characters of a JSON list that are read at once
-# What may stand before the list in a file that is one JSON object: {"data": [
-_WRAPPED = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:\s*\[')
-_ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
 _SPACE = re.compile(r"[ \t\r\n]*")
-_ALIASES = {
-    "prompt": ("prompt", "question", "instruction", "input", "user", "pregunta", "pergunta"),
-    "completion": ("completion", "answer", "response", "output", "assistant", "respuesta",
-                   "resposta"),
-    "system": ("system", "system_prompt"),
-}
-_SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
-             "system": "system", "tool": "tool"}
 
 
 class Unreadable(WorkbookError):
@@ -158,9 +147,10 @@ def open_source(path: str | Path, remote: Any = None, **options: Any) -> Source:
         raise _unreadable(path, error) from None
     names = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
     ending = names[-1] if names else ""
-    source.encoding, shown = _encoding(sample)
+    cut = len(sample) == _SAMPLE
+    source.encoding, shown = formats.encoding_of(sample, cut)
     text = sample.decode(source.encoding, "replace").removeprefix("\ufeff")
-    source.format = _format(sample, text, ending)
+    source.format = formats.recognise(sample, text, ending, cut)
     if source.packed:
         source.problems.append(("compressed", f"packed with {source.packed}", ""))
     elif path.suffix.lower() != ".jsonl" and source.format == "jsonl":
@@ -168,97 +158,15 @@ def open_source(path: str | Path, remote: Any = None, **options: Any) -> Source:
     if source.encoding != "utf-8" and source.format not in ("xlsx", "parquet"):
         source.problems.append(("encoding", f"the file is in {shown}", ""))
     if source.format not in ("jsonl", "json"):
-        source.problems.append(("not-jsonl", f"the file is {_NAMES[source.format]}", ""))
+        source.problems.append(("not-jsonl", f"the file is {formats.NAMES[source.format]}", ""))
     if size > MAX_BYTES:
         source.problems.append(("too-large", f"{size / 1024 ** 2:,.0f} MB", ""))
     expected = {".csv": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".parquet": "parquet",
                 ".jsonl": "jsonl"}.get(ending)
     if expected and source.format != expected and {source.format, expected} != {"jsonl", "json"}:
         source.problems.append(("wrong-name", f"the name ends in “{ending}”, but the file is "
-                                f"{_NAMES[source.format]}", ""))
+                                f"{formats.NAMES[source.format]}", ""))
     return source
-
-
-_NAMES = {"jsonl": "JSONL", "json": "JSON", "csv": "CSV", "tsv": "TSV", "txt": "plain text",
-          "xlsx": "an Excel workbook", "parquet": "Parquet", "whatsapp": "a WhatsApp export"}
-
-
-def _format(sample: bytes, text: str, ending: str) -> str:
-    if sample.startswith(b"PK\x03\x04") and ending in (".xlsx", ".xlsm", ".csv", ".jsonl", ""):
-        return "xlsx"
-    if sample.startswith(b"PAR1"):
-        return "parquet"
-    text = text.lstrip()
-    if text[:1] == "[" and whatsapp.recognise(text):
-        return "whatsapp"
-    if text[:1] == "{" or text[:1] == "[" and ending not in (".csv", ".tsv"):
-        return "json" if _is_list(text) or _is_spread(text, ending) else "jsonl"
-    if ending in (".jsonl", ".json", ".ndjson"):
-        return "jsonl"
-    if whatsapp.recognise(text):
-        return "whatsapp"
-    return {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}.get(ending, "jsonl")
-
-
-def _is_list(text: str) -> bool:
-    """Whether a file that starts so is one JSON list of objects, or one object with such a list;
-    JSONL with a list on each line is none."""
-    wrapped = _WRAPPED.match(text)
-    if wrapped and wrapped[1] in _ROW_KEYS:
-        return False
-    inside = text[wrapped.end() if wrapped else 1:]
-    if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):
-        return False
-    head, _, rest = text.partition("\n")
-    return not (rest.strip() and _is_json(head))
-
-
-def _is_spread(text: str, ending: str) -> bool:
-    """Whether the file is one small object over several lines."""
-    return text[0] == "{" and ending in (".json", ".jsonl", "") and len(text) < _SAMPLE // 2 \
-        and not _is_json(text.partition("\n")[0]) and _is_json(text)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _encoding(sample: bytes) -> tuple[str, str]:
-    """(the codec, what to call it), by BOM, by zero bytes, then by what is valid."""
-    for bom, name, shown in ((codecs.BOM_UTF8, "utf-8", "UTF-8"),
-                             (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
-                             (codecs.BOM_UTF16_BE, "utf-16", "UTF-16")):
-        if sample.startswith(bom):
-            return name, shown
-    if sample.startswith((b"PK\x03\x04", b"PAR1")) or not sample:
-        return "utf-8", "UTF-8"
-    start = sample[:4096]
-    if len(start) >= 8 and b"\x00" in start:
-        even, odd = start[::2].count(0), start[1::2].count(0)
-        if odd > len(start) * 0.3 and even < len(start) * 0.05:
-            return "utf-16-le", "UTF-16 without BOM"
-        if even > len(start) * 0.3 and odd < len(start) * 0.05:
-            return "utf-16-be", "UTF-16 without BOM"
-        return "utf-8", "UTF-8"
-    valid = invalid = 0
-    lines = sample.split(b"\n")
-    for line in lines[:-1] if len(sample) == _SAMPLE else lines:
-        if not line.isascii():
-            try:
-                line.decode("utf-8")
-                valid += 1
-            except UnicodeDecodeError:
-                invalid += 1
-    letters = sum(byte < 9 or 13 < byte < 32 for byte in start)
-    if not invalid or valid or letters:
-        return "utf-8", "UTF-8"
-    if any(0x80 <= byte < 0xa0 for byte in sample):
-        return "cp1252", "Windows-1252 (a guess: it names no encoding)"
-    return "latin-1", "Latin-1 (a guess: it names no encoding)"
 
 
 def _raw(source: Source) -> IO[bytes]:
@@ -373,34 +281,14 @@ def _long(number: int, start: str) -> Line:
                                 start[:60]),), readable=False)
 
 
-def decode(text: str, repeated: list[str]) -> Any:
-    """JSON as its standard has it: no NaN, and keys that stand twice are collected."""
-    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_collector(repeated))
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _collector(repeated: list[str]) -> Any:
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            repeated.extend(key for key, count in Counter(key for key, _ in pairs).items()
-                            if count > 1)
-        return value
-
-    return collect
-
-
 # JSON
 
 def _json(source: Source) -> Iterator[Line]:
     """The elements of a list, one after the other, numbered from 1; or one object."""
     with _text(source) as stream:
         start = stream.read(_SAMPLE)
-        opening = re.match(r"\s*\[", start) or _WRAPPED.match(start)
-        if opening is None or opening.lastindex and opening[1] in _ROW_KEYS:
+        opening = re.match(r"\s*\[", start) or formats.WRAPPED.match(start)
+        if opening is None or opening.lastindex and opening[1] in formats.ROW_KEYS:
             line = line_of(1, " ".join(start.splitlines()).encode("utf-8", "surrogatepass"))
             yield replace(line, value=converted(line.value))
             source.problems.append(("json-list", "the file is one JSON object over several lines",
@@ -419,8 +307,8 @@ def _elements(stream: IO[str], text: str, place: int) -> Iterator[Line]:
     """What stands between the brackets. ijson would lose half characters and repeated keys, and
     stop at large numbers: the standard library reads element by element just as well."""
     repeated: list[str] = []
-    scan = json.JSONDecoder(parse_constant=_refuse,
-                            object_pairs_hook=_collector(repeated)).raw_decode
+    scan = json.JSONDecoder(parse_constant=refuse,
+                            object_pairs_hook=collector(repeated)).raw_decode
     number = 1
     while True:
         place = _SPACE.match(text, place).end()
@@ -453,24 +341,6 @@ def _elements(stream: IO[str], text: str, place: int) -> Iterator[Line]:
         text += more
 
 
-def converted(row: Any) -> Any:
-    """Rows in the forms of other tools as ours: ShareGPT's `conversations`, Alpaca's three keys."""
-    if not isinstance(row, Mapping):
-        return row
-    turns = row.get("conversations")
-    if isinstance(turns, list) and all(
-            isinstance(turn, Mapping) and turn.get("from") in _SHAREGPT
-            and isinstance(turn.get("value"), str) for turn in turns):
-        return {"messages": [{"role": _SHAREGPT[turn["from"]], "content": turn["value"]}
-                             for turn in turns]}
-    if row.keys() == {"instruction", "input", "output"} and all(
-            isinstance(value, str) for value in row.values()):
-        asked = "\n\n".join(filter(None, (row["instruction"], row["input"])))
-        return {"messages": [{"role": "user", "content": asked},
-                             {"role": "assistant", "content": row["output"]}]}
-    return row
-
-
 # Tables
 
 def _table(source: Source) -> Iterator[Line]:
@@ -498,7 +368,7 @@ def _table(source: Source) -> Iterator[Line]:
             if not heads:
                 heads = cells
             elif any(cell.strip() for cell in cells):
-                yield _row(number, heads, cells)
+                yield row_of(number, heads, cells)
             else:
                 yield Line(number, None, (("blank-line", "the row is empty", ""),), readable=False)
 
@@ -506,69 +376,6 @@ def _table(source: Source) -> Iterator[Line]:
 def _again(first: str, rest: Iterable[str]) -> Iterator[str]:
     yield first
     yield from rest
-
-
-def _row(number: int, heads: list[Any], cells: list[Any]) -> Line:
-    problems: list[tuple[str, str, str]] = []
-    if len(cells) > len(heads):
-        problems.append(("lost-value", f"{len(cells)} cells under {len(heads)} headings",
-                         str(cells[-1])))
-    row: dict[str, Any] = {}
-    for head, cell in zip(heads, cells, strict=False):
-        if head in (None, "") and cell in (None, ""):
-            continue
-        row[str(head)] = cell
-    return Line(number, shaped(row, problems), tuple(problems))
-
-
-def shaped(row: dict[str, Any], problems: list[tuple[str, str, str]]) -> dict[str, Any]:
-    """A table's row as an example: chat from `messages` or from system, user and assistant; pairs
-    from `prompt` and `completion` and their synonyms. Other columns stay, and are found there."""
-    keys = {key.strip().lower(): key for key in row}
-    if "messages" in keys or "input" in keys and "preferred_output" in keys:
-        rest: dict[str, Any] = {}
-        for name, key in keys.items():
-            value = row[key]
-            if isinstance(value, str) and name in (
-                    "messages", "tools", "functions", "input", "preferred_output",
-                    "non_preferred_output", "parallel_tool_calls"):
-                if not value.strip():
-                    continue
-                try:
-                    value = decode(value, [])
-                except (ValueError, RecursionError):
-                    problems.append(("lost-value", f"the cell `{name}` is not JSON", value[:60]))
-            if value is not None:
-                rest[name] = _without_empty(value)
-        return rest
-    found = {ours: next((keys[name] for name in names if name in keys), None)
-             for ours, names in _ALIASES.items()}
-    asked, given, system = found["prompt"], found["completion"], found["system"]
-    if given is None:
-        return row
-    rest = {key: value for key, value in row.items() if key not in (asked, given, system)
-            and value not in (None, "")}
-    if given.strip().lower() == "assistant" or system:
-        messages = [{"role": role, "content": _cell(row[key])} for role, key in (
-            ("system", system), ("user", asked), ("assistant", given))
-            if key and row[key] not in (None, "")]
-        return {"messages": messages, **rest}
-    return {"prompt": _cell(row[asked]) if asked else "", "completion": _cell(row[given]), **rest}
-
-
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def _without_empty(value: Any) -> Any:
-    """Columns give every message every key: those without a value are left out."""
-    if isinstance(value, list):
-        return [_without_empty(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items()
-                if item is not None or key == "content" and not any(
-                    value.get(name) for name in ("tool_calls", "function_call", "refusal"))}
-    return value
 
 
 def _xlsx(source: Source) -> Iterator[Line]:
@@ -587,7 +394,7 @@ def _xlsx(source: Source) -> Iterator[Line]:
                 if not heads:
                     heads = list(cells)
                 else:
-                    yield _row(number, heads, list(cells))
+                    yield row_of(number, heads, list(cells))
         finally:
             book.close()
 
