@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers import checks, codes, dataset, models, paths, readers, tokens
+from helpers import checks, codes, convert, dataset, models, paths, readers, repair, tokens
 from helpers.dataset import DatasetError
 from helpers.errors import WorkbookError
 from helpers.lab import rows as lab_rows
@@ -477,3 +477,21 @@ def test_a_row_that_json_cannot_hold(home):
     with pytest.raises(DatasetError, match="Row 2"):
         dataset.write([{}, {"a": {1, 2}}], "mine.jsonl")
     assert list(paths.work().iterdir()) == []
+
+
+@FAST
+@given(st.lists(ROWS, max_size=4))
+def test_any_value_can_be_mended_converted_and_divided(home, rows):
+    mended = dataset.check(rows).fix(*repair.FIXES)
+    assert repr(mended) and mended._repr_html_() and mended.diff is not None
+    for row in mended:
+        for to in convert.FORMATS:
+            try:
+                convert.convert(row, to)
+            except WorkbookError:
+                pass
+    examples = [row for row in mended if isinstance(row, dict)]
+    try:
+        dataset.split(examples, {"a": 1, "b": 1})
+    except DatasetError as error:
+        assert "too few" in str(error)
