@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -277,9 +278,9 @@ def _reminders(row: Mapping[str, Any]) -> list[str]:
 
 def _fine(rows: Spool, model: str | None) -> bool:
     """Whether what is to be written has no errors; tells which it has, and what training costs."""
-    report = dataset.check(rows, model)
+    report = replace(dataset.check(rows, model), name="prepared")
     _show((finding for finding in report.findings
-           if finding.severity == "error" and finding.code != "too-few"), report.codes, "prepared")
+           if finding.severity == "error" and finding.code != "too-few"), report.codes, report.name)
     if model:
         print(_price(report))
     return report.ok

@@ -7,6 +7,7 @@ mended: the very same object where there was nothing to mend. Knows no files.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from helpers import checks, codes, content, masks
@@ -131,8 +132,8 @@ def _role(message: Mapping) -> Mapping:
     if not isinstance(role, str) or role in codes.ROLES:
         return message
     small = role.strip().lower()
-    known = _ROLES.get(small, small)
-    return dict(message) | {"role": known} if known in codes.ROLES else message
+    close = get_close_matches(_ROLES.get(small, small), codes.ROLES, 1, 0.75)
+    return dict(message) | {"role": close[0]} if close else message
 
 
 def _listed(change: Callable[[list], list | None]) -> Callable[[Row], Row]:
@@ -286,7 +287,7 @@ FIXES: dict[str, Fix] = {
     "not-json": Fix(False, "lines that can't be read are left out"),
     "not-utf8": Fix(False, "lines that can't be read are left out"),
     "long-line": Fix(False, "lines that can't be read are left out"),
-    "role": Fix(False, "bot, human, … become assistant, user", lambda row: _messages(row, _role)),
+    "role": Fix(False, "bot, human, asistant, … become assistant, user", lambda row: _messages(row, _role)),
     "unknown-key": Fix(False, "keys that the format doesn't know go", _unknown_key),
     "empty-content": Fix(False, "examples with empty texts are left out",
                          _without("empty-content")),

@@ -92,7 +92,8 @@ class Repair:
     def _may_go(self, number: int, codes: tuple[str, ...]) -> None:
         if not set(codes) & set(self._named):
             raise WorkbookError(f"Line {number} of {self.name} can't be read. Mend it by hand, or "
-                                f"leave such lines out: fix({codes[0]!r}).")
+                                f"leave such lines out: report.fix({codes[0]!r}), "
+                                f"--fix {codes[0]}.")
 
     def _mended(self, line: Line, checking: list[tuple[str, sets.Check]]
                 ) -> tuple[Row | None, list[str]]:
