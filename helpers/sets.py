@@ -39,16 +39,18 @@ class _First:
 
     def __init__(self) -> None:
         self.places: dict[int, int] = {}
+        self.full = False
 
     def place(self, key: int, here: int) -> int:
         """Where the same was first; `here` if nowhere."""
         if len(self.places) < REMEMBERED:
             return self.places.setdefault(key, here)
+        self.full = self.full or key not in self.places
         return self.places.get(key, here)
 
     def limit(self, what: str) -> Iterator[Found]:
         """That not everything was compared, if it was not."""
-        if len(self.places) >= REMEMBERED:
+        if self.full:
             yield None, ("sampled", f"{what} were compared with the first {REMEMBERED:,} different "
                          "ones only", "")
 
