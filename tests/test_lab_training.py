@@ -23,7 +23,7 @@ from helpers.lab.learner import Learner
 from helpers.lab.model import LINEARS, Dense, Llama
 from helpers.lab.tokenizer import Tokenizer
 
-FIRST = 14  # layers below have no adapter
+FIRST = 1  # of two layers, the one that has an adapter
 ANSWERS = [("Good.", "5 stars", "1 star, awful"), ("Good.", "4 stars", "3"),
            ("Broke after a day, sadly.", "1 star", "5 stars")]  # fmt: skip
 
@@ -31,11 +31,6 @@ ANSWERS = [("Good.", "5 stars", "1 star, awful"), ("Good.", "4 stars", "3"),
 @pytest.fixture(scope="module")
 def folder() -> Path:
     return weights.ensure()
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder: Path) -> Tokenizer:
-    return Tokenizer(folder)
 
 
 @pytest.fixture
@@ -55,23 +50,24 @@ def preference(text: str, better: str, worse: str) -> dict:
 
 
 @pytest.fixture
-def model(folder: Path) -> tuple[Llama, adapters.Adapter]:
+def model(tiny: Path) -> tuple[Llama, adapters.Adapter]:
     """The base in float32 with an adapter that changes it."""
-    model = Llama.load(folder, torch.float32)
-    adapter = adapters.create(model, range(FIRST, 30), torch.Generator().manual_seed(1))
+    model = Llama.load(tiny, torch.float32)
+    adapter = adapters.create(model, range(FIRST, 2), torch.Generator().manual_seed(1))
     random = torch.Generator().manual_seed(2)
     for name, tensor in adapter.items():
         if name.endswith(".b"):
-            tensor.normal_(std=0.02, generator=random)
+            tensor.normal_(std=0.1, generator=random)
         tensor.requires_grad_()
     adapters.attach(model, adapter)
     return model, adapter
 
 
 @pytest.fixture
-def examples(tokenizer: Tokenizer) -> list[tuple[list[int], list[bool]]]:
+def examples(tiny: Path) -> list[tuple[list[int], list[bool]]]:
     """Three pairs, the preferred answer first."""
     parsed = [rows.parse(json.dumps(preference(*each)).encode()) for each in ANSWERS]
+    tokenizer = Tokenizer(tiny)
     return [tokenizer.row_example(chat) for row in parsed for chat in rows.conversations(row)]
 
 
@@ -124,7 +120,7 @@ def test_supervised_loss_and_gradient_are_those_of_the_formula(model, examples, 
 def test_dpo_loss_and_gradient_are_those_of_the_formula(model, examples, monkeypatch):
     """Rafailov et al. 2023, equation 7, with a reference that differs from the model."""
     model, adapter = model
-    beta, reference = 0.3, torch.tensor([[-9.0, -8.0], [-7.0, -9.5], [-11.0, -8.5]])
+    beta, reference = 0.3, torch.tensor([[-45.0, -90.0], [-44.0, -14.0], [-40.0, -47.0]])
     logs = torch.stack([plain(model, *example).sum() for example in examples]).view(3, 2)
     ratios = logs - reference
     loss = -F.logsigmoid(beta * ratios[:, 0] - beta * ratios[:, 1]).mean()
@@ -256,24 +252,22 @@ def test_a_loss_that_is_not_a_number_fails_the_job_with_a_reason(tiny, tmp_path)
     assert not diary(job, "done")
 
 
-def test_the_engine_answers_as_the_trainer_taught_and_dpo_changes_its_mind(
-    folder, tokenizer, tmp_path
-):
+def test_the_engine_answers_as_the_trainer_taught_and_dpo_changes_its_mind(folder, tmp_path):
     """A supervised job, then preferences on what it made: each does what its data say."""
-    taught = job_folder(folder, tmp_path / "taught", 12)
+    taught = job_folder(folder, tmp_path / "taught", 8)
     assert start(taught).wait(240) == 0
     pairs = [{"input": {"messages": [{"role": "user", "content": f"Say the word for {i}."}]},
               "preferred_output": [{"role": "assistant", "content": f"number {i}"}],
               "non_preferred_output": [{"role": "assistant", "content": f"word {i}"}]}
              for i in range(12)]  # fmt: skip
-    turned = job_folder(folder, tmp_path / "turned", 8, pairs, method="dpo", beta=0.1,
+    turned = job_folder(folder, tmp_path / "turned", 4, pairs, method="dpo", beta=0.1,
                         start_from=str(tuned(taught)))  # fmt: skip
     assert start(turned).wait(240) == 0
     steps = diary(turned, "step")
     assert math.isclose(steps[0]["train_loss"], math.log(2), abs_tol=0.05)
     assert steps[0]["train_reward_accuracy"] < 1 == steps[-1]["train_reward_accuracy"]
     assert steps[-1]["train_reward_margin"] > 1
-    asked = tokenizer.chat_prompt([{"role": "user", "content": "Say the word for 3."}])
+    asked = Tokenizer(folder).chat_prompt([{"role": "user", "content": "Say the word for 3."}])
     engine = Engine(folder, dtype=torch.float32)
     answers = [engine.submit(Request(asked, 8, temperature=0, adapter=a)).result(60).text
                for a in (None, tuned(taught), tuned(turned))]  # fmt: skip
