@@ -22,6 +22,12 @@ def line(*messages, **more) -> bytes:
     return json.dumps({"messages": messages, **more}).encode()
 
 
+def choice(*messages, better=(ANSWER,), worse=({"role": "assistant", "content": "B"},)) -> bytes:
+    """A preference example."""
+    row = {"input": {"messages": messages}, "preferred_output": better}
+    return json.dumps(row | {"non_preferred_output": worse}).encode()
+
+
 @pytest.mark.parametrize(
     "good",
     [
@@ -38,6 +44,8 @@ def line(*messages, **more) -> bytes:
         ),
         line({"role": "user", "content": [{"type": "text", "text": "Q"}], "name": "Ana"}, ANSWER),
         b'{"prompt": "", "completion": " yes"}',
+        choice(ASK),
+        choice(ASK, ANSWER, ASK, worse=[CALL]),
     ],
 )
 def test_examples_that_can_be_trained_on(good: bytes) -> None:
@@ -79,6 +87,15 @@ def test_examples_that_can_be_trained_on(good: bytes) -> None:
             "'arguments' must be a string",
         ),
         (line(ASK, ANSWER, tools=[{}]), "needs a function with a 'name'"),
+        (choice(), "'messages' is empty"),
+        (choice(ASK, ANSWER), "the last message of 'input' is the assistant's"),
+        (choice(ASK, better=[]), "'preferred_output' must be a list of one message"),
+        (choice(ASK, better=[ANSWER, ANSWER]), "'preferred_output' must be a list of one message"),
+        (choice(ASK, worse=[ASK]), "'non_preferred_output' must be the assistant's, not the user's"),
+        (choice(ASK, worse=[{"role": "assistant"}]), "'non_preferred_output' has no 'content'"),
+        (choice(ASK, worse=[ANSWER]), "both outputs are the same"),
+        (b'{"input": {"messages": []}}', "missing key 'preferred_output'"),
+        (b'{"input": 1, "preferred_output": 1, "non_preferred_output": 1}', "'input' must be an obj"),
         (b'{"prompt": "\\ud800", "completion": "y"}', "lone surrogate"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"prompt": "x", "completion": ' + b"9" * 5000 + b"}", "not valid JSON"),
@@ -133,30 +150,30 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
+near_messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(rows.ROLES) | json_values,
+        "content": st.text(max_size=5) | json_values,
+        "weight": st.sampled_from([0, 1, True, 2]) | json_values,
+        "tool_calls": json_values,
+        "function_call": json_values,
+        "tool_call_id": json_values,
+    },
+)
+near_lists = st.lists(near_messages | json_values, max_size=3) | json_values
 near_rows = st.fixed_dictionaries(
     {},
     optional={
-        "messages": st.lists(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    "role": st.sampled_from(rows.ROLES) | json_values,
-                    "content": st.text(max_size=5) | json_values,
-                    "weight": st.sampled_from([0, 1, True, 2]) | json_values,
-                    "tool_calls": json_values,
-                    "function_call": json_values,
-                    "tool_call_id": json_values,
-                },
-            )
-            | json_values,
-            max_size=3,
-        )
-        | json_values,
+        "messages": near_lists,
         "tools": json_values,
         "functions": json_values,
         "prompt": json_values,
         "completion": json_values,
     },
+) | st.fixed_dictionaries(
+    {"preferred_output": near_lists, "non_preferred_output": near_lists},
+    optional={"input": st.fixed_dictionaries({"messages": near_lists}) | json_values},
 )
 
 
@@ -172,7 +189,9 @@ def test_parse_never_fails_in_another_way(data: bytes) -> None:
     except rows.RowError as error:
         assert str(error)
     else:
-        assert row["messages"] if "messages" in row else row["completion"]
+        kind = rows.format_of(row)
+        assert len(rows.conversations(row)) == (2 if kind == "preference" else 1)
+        assert any(kind in formats for formats in rows.FORMATS.values())
 
 
 contents = st.text(max_size=5) | st.lists(
@@ -192,18 +211,37 @@ ends = st.fixed_dictionaries(
     },
 )
 chats = st.builds(lambda start, end: {"messages": [*start, end]}, st.lists(turns, max_size=3), ends)
+choices = st.builds(
+    lambda asked, *answers: {
+        "input": {"messages": [*asked, ASK]},
+        "preferred_output": answers[:1],
+        "non_preferred_output": answers[1:],
+    },
+    st.lists(turns, max_size=3),
+    ends,
+    ends,
+)
 pairs = st.fixed_dictionaries({"prompt": st.text(max_size=5), "completion": st.text(max_size=5)})
 
 
 @settings(max_examples=200, deadline=None)
-@given(chats | pairs | near_rows)
+@given(chats | pairs | choices | near_rows)
 def test_what_is_accepted_can_be_trained_on(row) -> None:
     try:
         example = rows.parse(json.dumps(row).encode())
     except rows.RowError:
         return
-    ids, trained = tokenizer().row_example(example)
-    assert len(ids) == len(trained) and any(trained)
+    for conversation in rows.conversations(example):
+        ids, trained = tokenizer().row_example(conversation)
+        assert len(ids) == len(trained) and any(trained)
+
+
+def test_of_a_preference_only_the_outputs_are_learned() -> None:
+    row = rows.parse(choice(ASK, ANSWER, ASK, better=[{"role": "assistant", "content": "yes"}]))
+    for conversation, answer in zip(rows.conversations(row), ("yes", "B"), strict=True):
+        ids, trained = tokenizer().row_example(conversation)
+        learned = [id for id, learn in zip(ids, trained, strict=True) if learn]
+        assert tokenizer().decode(learned) == answer
 
 
 @functools.cache

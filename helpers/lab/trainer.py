@@ -234,8 +234,6 @@ def _start_from(folder: Path, model) -> "Adapter":
 
 def train(folder: Path) -> None:
     """Run the job in `folder` to its end, from its last saved state if it has one."""
-    import torch
-
     job = Job(folder)
     progress, lengths = job.progress, job.training.lengths
     progress.rewind(job.step)
