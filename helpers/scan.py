@@ -6,6 +6,7 @@ functions as `dataset.check` (`helpers.checks`), after a quick look that good ro
 """
 
 import os
+import signal
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -132,8 +133,9 @@ def _done(work: list[tuple], processes: int) -> Iterator[Scan]:
     if min(processes, len(work)) <= 1:
         yield from (_part(*task) for task in work)
         return
-    # Spawned, not forked: the caller (a notebook's kernel) has threads.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    # Spawned, not forked: the caller (a notebook's kernel) has threads. Ctrl-C is its affair.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), signal.signal,
+                               (signal.SIGINT, signal.SIG_IGN))
     try:
         yield from pool.map(_part, *zip(*work, strict=True))
     finally:
