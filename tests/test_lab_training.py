@@ -103,6 +103,7 @@ def assert_same(objective, adapter, loss: torch.Tensor, monkeypatch) -> None:
     everything = list(range(len(objective.lengths)))
     for portion, labels in ((1024, 512), (1024, 512), (1, 2)):
         monkeypatch.setattr(learner, "PORTION", portion)
+        monkeypatch.setattr(learner, "KEPT", portion)
         monkeypatch.setattr(learner, "LABELS", labels)
         metrics = objective.learn(everything)
         assert math.isclose(metrics["loss"], float(loss.detach()), rel_tol=1e-4)

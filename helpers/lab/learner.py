@@ -22,7 +22,8 @@ from torch.utils.checkpoint import checkpoint
 
 from helpers.lab.model import Llama
 
-PORTION = 1024  # rows whose layers' insides are kept for the backward pass (23 KB a row and layer)
+PORTION = 512  # rows of a portion, unless one entry has more (23 KB a row and layer are kept)
+KEPT = 1024  # rows whose layers' insides are kept for the backward pass; of more they are not
 LABELS = 256  # rows of logits at a time (200 KB a row in float32)
 CACHE_BYTES = 256 * 2**20  # memory for the frozen layers' outputs
 
@@ -72,7 +73,7 @@ class Learner:
         model, layout = self._model, self._layout(examples)
         angles = model.angles(torch.from_numpy(layout.positions()).to(model.device))
         x = self._below(examples, layout, angles)
-        again = torch.is_grad_enabled() and len(x) > PORTION
+        again = torch.is_grad_enabled() and len(x) > KEPT
         for i in range(self._first, model.config.layers):
             if again:
                 x = checkpoint(model.block, i, x, angles, layout.attend, use_reentrant=False)
