@@ -7,6 +7,7 @@ only ever filled with files whose hash is known.
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ _folder = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the session, and every kernel and server started in it, folders of their own."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a script's background: inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="workbook-tests-"))
     config.stash[_folder] = folder
     home = folder / "home"

