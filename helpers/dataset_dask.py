@@ -6,6 +6,7 @@ checks of the set see these here, in the order of the file, so the report is tha
 A worker that dies is replaced by Dask, and its ranges are read again. Workers need this package.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
@@ -126,7 +127,8 @@ def look(file: str, span: Span, model: str | None, near: bool, options: Mapping[
 def _lines(file: str, start: int, end: int) -> Iterator[Line]:
     import fsspec
 
-    with fsspec.open(file, "rb") as stream:
+    # What fsspec opens may not read lines up to a size: a buffer around it does.
+    with fsspec.open(file, "rb") as remote, io.BufferedReader(remote) as stream:
         if start:  # the line that began before is another worker's
             stream.seek(start - 1)
             next(readers.cut_lines(stream), b"")

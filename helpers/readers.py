@@ -170,7 +170,9 @@ def open_source(path: str | Path, remote: Any = None, **options: Any) -> Source:
 
 
 def _raw(source: Source) -> IO[bytes]:
-    source._raw = source.remote.open() if source.remote else open(source.path, "rb")
+    # What fsspec opens may not read lines up to a size: a buffer around it does.
+    source._raw = (io.BufferedReader(source.remote.open()) if source.remote
+                   else open(source.path, "rb"))
     return source._raw
 
 

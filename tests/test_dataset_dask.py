@@ -1,5 +1,8 @@
 """On a Dask cluster the doctor finds what it finds on one machine, also when a worker dies."""
 
+import functools
+import gzip
+import http.server
 import json
 import os
 import random
@@ -101,6 +104,22 @@ def test_a_cluster_finds_the_same_in_the_same_order(cluster, tmp_path: Path, cap
     assert capsys.readouterr().out == here
     with pytest.raises(WorkbookError, match="can't be"):
         dataset_dask.check_files([str(tmp_path / "none.jsonl")], cluster.scheduler_address)
+
+
+@pytest.mark.full
+def test_files_at_an_address_are_read_too(cluster, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(text(300).encode())
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/train.jsonl"
+        plain, packed = dataset_dask.check_files([address, f"{address}.gz"],
+                                                 cluster.scheduler_address, MODEL)
+        server.shutdown()
+    assert told(plain) == told(dataset.check(path, MODEL))
+    assert plain.codes.items() <= packed.codes.items()
 
 
 @pytest.mark.full
