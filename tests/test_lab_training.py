@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from helpers import paths
 from helpers.errors import WorkbookError
 from helpers.lab import adapter as adapters
-from helpers.lab import bases, device, learner, losses, rows, trainer, weights
+from helpers.lab import bases, device, learner, losses, rows, runner, trainer, weights
 from helpers.lab.engine import Engine, Request
 from helpers.lab.learner import Learner
 from helpers.lab.model import LINEARS, Dense, Llama
@@ -292,3 +292,18 @@ def test_want_of_memory_is_told_from_other_errors(take):
         take()
     assert trainer.reason(caught.value)[0] == "out_of_memory"
     assert trainer.reason(RuntimeError("shapes differ"))[0] == "training_process_died"
+
+
+def test_a_diary_that_was_rewound_and_grew_again_is_read_from_its_beginning(tmp_path) -> None:
+    """A quick training writes more after its rewind than stood there when it was last read."""
+    progress = trainer.Progress(tmp_path)
+    for step in range(1, 6):
+        progress.add("step", step=step)
+    diary = runner._Diary(tmp_path / "progress.jsonl")
+    assert [entry["step"] for entry in diary.new()] == [1, 2, 3, 4, 5]
+    progress.rewind(3)
+    for step in range(4, 10):
+        progress.add("step", step=step, train_loss=0.5)
+    assert {entry["step"] for entry in diary.new()} >= set(range(4, 10))
+    progress.add("step", step=10)
+    assert [entry["step"] for entry in diary.new()] == [10]

@@ -325,13 +325,14 @@ class _Diary:
     """The lines of a growing `progress.jsonl` that were not read yet; each must be complete."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._offset = path, 0
+        self._path, self._offset, self._inode = path, 0, -1
 
     def new(self) -> list[dict[str, Any]]:
         try:
             with open(self._path, "rb") as file:
-                if os.fstat(file.fileno()).st_size < self._offset:
-                    self._offset = 0  # rewritten by a resumed training: read it again
+                # A resumed training puts a shorter file in its place, which may soon be longer.
+                if (inode := os.fstat(file.fileno()).st_ino) != self._inode:
+                    self._offset, self._inode = 0, inode
                 file.seek(self._offset)
                 whole = file.read().rpartition(b"\n")
         except FileNotFoundError:
