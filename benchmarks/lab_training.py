@@ -80,7 +80,10 @@ def _compare(scratch: Path, given: argparse.Namespace) -> None:
 
 def _timed(run: str, folder: Path) -> tuple[float, int]:
     """Seconds of training in a child process, and the tokens that it trained on."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
+    from helpers.lab import runner
+
+    around = runner.surroundings() if run.startswith("lab") else os.environ
+    environment = around | {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
     with open(folder / "log", "wb") as log:
         code = subprocess.run([sys.executable, __file__, "--child", run, str(folder)], cwd=ROOT,
                               env=environment, stdout=log, stderr=log).returncode  # fmt: skip
@@ -209,8 +212,7 @@ def _share(base: Path, data: Path, seconds: list[float], tokens: int, epochs: in
     adapter = adapters.create(model, range(first, model.config.layers), torch.Generator())
     for tensor in adapter.values():
         tensor.requires_grad_()
-    adapters.attach(model, adapter)
-    learner = Learner(model, first, trainer.read_examples(data, Tokenizer(base)))
+    learner = Learner(model, adapter, trainer.read_examples(data, Tokenizer(base)))
     lengths = [learner.length(i) for i in range(len(learner))]
     batches = trainer.batches(lengths, BATCH, 1, 0)[:4]
     counted = []  # operations of the first epoch, which fills the cache, and of a later one

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from helpers import fetch
 from helpers.errors import WorkbookError
 from helpers.lab import bases, weights
-from helpers.lab.learner import Layout
+from helpers.lab.attention import Layout
 from helpers.lab.model import Llama
 from helpers.lab.template import PLAIN
 from helpers.lab.tokenizer import TemplateError, Tokenizer

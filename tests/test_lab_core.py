@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from helpers.lab import weights
 from helpers.lab.engine import Engine, Request
-from helpers.lab.learner import Layout
+from helpers.lab.attention import Layout
 from helpers.lab.model import Llama, Packed
 from helpers.lab.tokenizer import DEFAULT_SYSTEM, Tokenizer
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from helpers import paths
 from helpers.errors import WorkbookError
 from helpers.lab import adapter as adapters
-from helpers.lab import bases, device, learner, losses, rows, runner, trainer, weights
+from helpers.lab import attention, bases, device, learner, losses, rows, runner, trainer, weights
 from helpers.lab.engine import Engine, Request
 from helpers.lab.learner import Learner
 from helpers.lab.model import LINEARS, Dense, Llama
@@ -49,6 +49,16 @@ def preference(text: str, better: str, worse: str) -> dict:
 # Losses and gradients, beside ones that are written plainly
 
 
+class Adapted(Dense):
+    """A matrix with its adapter, left to torch to differentiate."""
+
+    def __init__(self, weight, a, b) -> None:
+        self.weight, self.a, self.b = weight, a, b
+
+    def __call__(self, x):
+        return F.linear(x, self.weight + adapters.SCALE * self.b @ self.a)
+
+
 @pytest.fixture
 def model(tiny: Path) -> tuple[Llama, adapters.Adapter]:
     """The base in float32 with an adapter that changes it."""
@@ -59,7 +69,14 @@ def model(tiny: Path) -> tuple[Llama, adapters.Adapter]:
         if name.endswith(".b"):
             tensor.normal_(std=0.1, generator=random)
         tensor.requires_grad_()
-    adapters.attach(model, adapter)
+    for key in adapter:
+        layer, name, _ = key.split(".")
+        pair = (adapter[f"{layer}.{name}.{ab}"] for ab in "ab")
+        setattr(
+            model.blocks[int(layer)],
+            name,
+            Adapted(getattr(model.blocks[int(layer)], name).weight, *pair),
+        )
     return model, adapter
 
 
@@ -97,14 +114,16 @@ def gradient(adapter: adapters.Adapter) -> dict[str, torch.Tensor]:
 
 def assert_same(objective, adapter, loss: torch.Tensor, monkeypatch) -> None:
     """The objective's loss and gradient over all entries are those of `loss`, however it computes
-    them: all at once, from the cache, and in portions of one entry, computed again."""
+    them: all at once, from the cache, and in portions of one entry, computed again, with attention
+    for a few tokens at a time."""
     loss.backward()
     expected = gradient(adapter)
     everything = list(range(len(objective.lengths)))
-    for portion, labels in ((1024, 512), (1024, 512), (1, 2)):
+    for portion, labels, queries in ((1024, 512, 256), (1024, 512, 256), (1, 2, 5)):
         monkeypatch.setattr(learner, "PORTION", portion)
         monkeypatch.setattr(learner, "KEPT", portion)
         monkeypatch.setattr(learner, "LABELS", labels)
+        monkeypatch.setattr(attention, "QUERIES", queries)
         metrics = objective.learn(everything)
         assert math.isclose(metrics["loss"], float(loss.detach()), rel_tol=1e-4)
         for name, found in gradient(adapter).items():
@@ -114,7 +133,7 @@ def assert_same(objective, adapter, loss: torch.Tensor, monkeypatch) -> None:
 def test_supervised_loss_and_gradient_are_those_of_the_formula(model, examples, monkeypatch):
     model, adapter = model
     loss = -torch.cat([plain(model, *example) for example in examples]).mean()
-    objective = losses.Supervised(Learner(model, FIRST, examples))
+    objective = losses.Supervised(Learner(model, adapter, examples))
     assert_same(objective, adapter, loss, monkeypatch)
 
 
@@ -125,12 +144,12 @@ def test_dpo_loss_and_gradient_are_those_of_the_formula(model, examples, monkeyp
     logs = torch.stack([plain(model, *example).sum() for example in examples]).view(3, 2)
     ratios = logs - reference
     loss = -F.logsigmoid(beta * ratios[:, 0] - beta * ratios[:, 1]).mean()
-    objective = losses.Preferences(Learner(model, FIRST, examples), beta, reference)
+    objective = losses.Preferences(Learner(model, adapter, examples), beta, reference)
     assert_same(objective, adapter, loss, monkeypatch)
 
 
 def test_dpo_begins_at_its_reference(model, examples):
-    objective = losses.Preferences(Learner(model[0], FIRST, examples), 0.1)
+    objective = losses.Preferences(Learner(*model, examples), 0.1)
     with torch.no_grad():
         start = objective.learn([0, 1, 2])
     assert math.isclose(start["loss"], math.log(2), abs_tol=1e-3)
@@ -159,9 +178,7 @@ def test_every_example_is_in_every_epoch_once():
     (None, (), "cpu"), ("auto", ("mps",), "mps"), ("", ("cuda", "mps"), "cuda"),
     ("cpu", ("cuda",), "cpu"), ("cuda", (), "no such device"), ("gpu", (), "it can be auto"),
 ])  # fmt: skip
-def test_a_gpu_is_used_where_there_is_one_unless_it_is_switched_off(
-    asked, there, chosen, monkeypatch
-):
+def test_a_gpu_is_used_where_there_is_one_unless_it_is_switched_off(asked, there, chosen, monkeypatch):
     monkeypatch.delenv(device.VARIABLE, raising=False)
     if asked is not None:
         monkeypatch.setenv(device.VARIABLE, asked)
@@ -186,9 +203,8 @@ def test_nothing_is_computed_beside_the_models_device(tiny):
     head = Dense(model.head.weight.to("meta"))
     embedding, norm = model.embedding.to("meta"), model.norm.to("meta")
     model = Llama(model.config, embedding, model.blocks, norm, head)
-    adapters.attach(model, there)
     ids = list(range(9))
-    batch = Learner(model, 1, [(ids, [False] * 5 + [True] * 4), (ids[:7], [False] * 4 + [True] * 3)])
+    batch = Learner(model, there, [(ids, [False] * 5 + [True] * 4), (ids[:7], [False] * 4 + [True] * 3)])
     for _ in range(2):  # the second time from the cache
         batch.logprobs([0, 1])[0].sum().backward()
     assert all(tensor.grad.is_meta for tensor in there.values())

@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
@@ -22,17 +21,6 @@ SCALE = 2.0  # alpha / rank, with alpha = 32
 Adapter = dict[str, Tensor]  # "14.qkv.a" -> (rank, in), "14.qkv.b" -> (out, rank); float32
 
 
-class Tuned:
-    """A frozen matrix and its adapter: (N, in) -> (N, out). The adapter is trained in float32."""
-
-    def __init__(self, weight: Tensor, a: Tensor, b: Tensor) -> None:
-        self.weight, self.a, self.b = weight, a, b
-
-    def __call__(self, x: Tensor) -> Tensor:
-        low = F.linear(x, (self.a * SCALE).to(x.dtype))
-        return torch.addmm(F.linear(x, self.weight), low, self.b.to(x.dtype).T)
-
-
 def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
     """A new adapter for all four matrices of `layers`. B is zero: training starts from the base."""
     adapter = {}
@@ -43,14 +31,6 @@ def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
             a = torch.empty(RANK, width).uniform_(-bound, bound, generator=generator)
             adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"] = a, torch.zeros(out, RANK)
     return adapter
-
-
-def attach(model: Llama, adapter: Adapter) -> None:
-    """Replace the matrices of `model` that the adapter names by `Tuned` ones."""
-    for i, name in _places(adapter):
-        weight = getattr(model.blocks[i], name).weight
-        pair = adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"]
-        setattr(model.blocks[i], name, Tuned(weight, *pair))
 
 
 def check(model: Llama, adapter: Adapter) -> None:

@@ -149,7 +149,7 @@ class Llama:
         c, layer = self.config, self.blocks[i]
         n = x.shape[0]
         heads = layer.qkv(self._normed(x, layer.norm1)).view(n, -1, c.head_width)
-        turned = _rotate(heads[:, : c.heads + c.kv_heads], *angles)
+        turned = rotate(heads[:, : c.heads + c.kv_heads], *angles)
         mixed = attend(i, turned[:, : c.heads], turned[:, c.heads :],
                        heads[:, c.heads + c.kv_heads :])  # fmt: skip
         x = x + layer.out(mixed.reshape(n, -1))
@@ -164,7 +164,7 @@ class Llama:
         return F.rms_norm(x, weight.shape, weight, self.config.epsilon)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding (Su et al. 2021): (N, heads, D), halves rotated as pairs."""
     left, right = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-right, left), dim=-1) * sin
