@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers.lab import weights
-from helpers.lab.engine import Engine, Request
 from helpers.lab.attention import Layout
+from helpers.lab.engine import Engine, Request
 from helpers.lab.model import Llama, Packed
 from helpers.lab.tokenizer import DEFAULT_SYSTEM, Tokenizer
 
@@ -75,6 +77,11 @@ def test_text_round_trips_and_half_characters_do_no_harm(tokenizer):
     text = "¿Qué tal? 12,345 — 日本語 🎉\n\n  tab\t"
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.encode("bad \ud83d end")
+
+
+@given(text=st.text(st.characters(max_codepoint=0x1FFFF)))  # above, the model lacks some bytes
+def test_the_bytes_of_tokens_are_those_of_the_text(tokenizer, text):
+    assert b"".join(map(tokenizer.raw, tokenizer.encode(text))) == text.encode()
 
 
 # The model
@@ -175,7 +182,9 @@ def test_a_grammar_holds_whatever_the_model_would_say(engine, tokenizer):
 def test_logprobs_are_of_the_chosen_tokens(engine, tokenizer):
     request = Request(prompt(tokenizer, "Name a colour."), 4, temperature=0, top_logprobs=3)
     for entry in engine.submit(request).result(60).logprobs:
-        assert entry.top[0] == (entry.text, entry.logprob) and entry.logprob <= 0
+        likeliest = entry.top[0]
+        assert (likeliest.text, likeliest.logprob) == (entry.text, entry.logprob)
+        assert entry.logprob <= 0
         assert len(entry.top) == 3
 
 

@@ -186,6 +186,9 @@ class Storm:
         """What a job has left behind; it must have succeeded, with all its rows."""
         job = self.server.finished(job_id, seconds=120)
         assert job.status == "succeeded", self.said(f"{job_id}: {job.error}")
+        events = self.client.fine_tuning.jobs.list_events(job_id, limit=100)
+        told = [event.message for event in events if event.message.startswith("Checkpoint")]
+        assert len(told) == len(set(told)), self.said(f"{job_id}: an event came twice: {told}")
         table = base64.b64decode(self.client.files.content(job.result_files[0]).read()).decode()
         losses = list(csv.DictReader(io.StringIO(table)))
         adapter = self.state / "jobs" / job_id / "checkpoints" / f"step-{len(losses)}"

@@ -198,18 +198,15 @@ def _calls(chosen: Plan, completion: "Completion") -> tuple[list[dict], str]:
 
 def _logprobs(tokens: list["TokenLogprob"]) -> dict[str, Any]:
     content = [
-        _logprob(t.text, t.logprob) | {"top_logprobs": [_logprob(*pair) for pair in t.top]}
-        for t in tokens
+        _logprob(token) | {"top_logprobs": [_logprob(other) for other in token.top]}
+        for token in tokens
     ]
     return {"content": content, "refusal": None}
 
 
-def _logprob(text: str, logprob: float) -> dict[str, Any]:
-    return {
-        "token": text,
-        "logprob": sampling.logarithm(logprob),
-        "bytes": list(text.encode()),
-    }
+def _logprob(token: "TokenLogprob") -> dict[str, Any]:
+    logprob = sampling.logarithm(token.logprob)
+    return {"token": token.text, "logprob": logprob, "bytes": list(token.raw)}
 
 
 # Streams

@@ -140,7 +140,7 @@ def _logprobs(tokens: "list[TokenLogprob]", offset: int) -> dict[str, Any]:
     for token in tokens:
         offsets.append(offset)
         offset += len(token.text)
-    top = [dict([*token.top, (token.text, token.logprob)]) for token in tokens]
+    top = [{each.text: each.logprob for each in [*token.top, token]} for token in tokens]
     return {
         "tokens": [token.text for token in tokens],
         "token_logprobs": [sampling.logarithm(token.logprob) for token in tokens],

@@ -56,11 +56,12 @@ class Request:
 
 @dataclass
 class TokenLogprob:
-    """A chosen token, its natural-log probability, and the likeliest alternatives."""
+    """A token, its natural-log probability, and the likeliest tokens in its place."""
 
     text: str
+    raw: bytes  # of which text can show no half characters
     logprob: float
-    top: list[tuple[str, float]]
+    top: list["TokenLogprob"] = field(default_factory=list)
 
 
 @dataclass
@@ -409,9 +410,12 @@ class _Batch:
             sequence.sent, sequence.told = certain, known
 
     def _named(self, token: int, logprobs: Tensor, top: int) -> TokenLogprob:
-        values, ids = logprobs.topk(top) if top else (logprobs[:0], logprobs[:0])
-        pairs = [(self.tokenizer.piece(int(i)), float(p)) for p, i in zip(values, ids)]
-        return TokenLogprob(self.tokenizer.piece(token), float(logprobs[token]), pairs)
+        def named(i: int) -> TokenLogprob:
+            return TokenLogprob(self.tokenizer.piece(i), self.tokenizer.raw(i), float(logprobs[i]))
+
+        chosen = named(token)
+        chosen.top = [named(i) for i in logprobs.topk(top).indices.tolist()]
+        return chosen
 
     def _retire(self, finished: list[_Sequence]) -> None:
         """Free slots; the last sequence moves into the hole, so that slots stay contiguous."""

@@ -248,6 +248,9 @@ class Runner:
 
     def _note_checkpoint(self, job: Job, folder: Path, entry: dict[str, Any]) -> None:
         step, name = entry["step"], f"{tuned_name(job)}:ckpt-step-{entry['step']}"
+        known, _ = self._store.page(Checkpoint, {"job_id": job.id})
+        if sum(other.step > step for other in known) >= trainer.KEPT_CHECKPOINTS:
+            return  # read again after a crash: it was dropped since
         checkpoint = Checkpoint(new_id("ftckpt-"), job.id, now(), step, name, entry["metrics"])
         with self._store.transaction():
             if self._store.add(checkpoint):

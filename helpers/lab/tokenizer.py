@@ -5,6 +5,7 @@ another base brings its own, see `template`. Knows nothing of weights, training 
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ _CALL_RULE = (
     "You can call the functions below. To call one, answer with nothing but "
     f'{CALL_OPEN}{{"name": NAME, "arguments": ARGUMENTS}}{CALL_CLOSE}.'
 )
+
+
+# Byte-level BPE names a byte by its own character, or by one past 255 where that can't be seen
+# (Radford et al. 2019, GPT-2).
+_SEEN = [*range(33, 127), *range(161, 173), *range(174, 256)]
+_BYTES = {chr(byte): byte for byte in _SEEN} | {
+    chr(256 + place): byte for place, byte in enumerate(sorted(set(range(256)) - set(_SEEN)))
+}
 
 
 class Tokenizer:
@@ -59,6 +68,15 @@ class Tokenizer:
         # Not alone: SentencePiece takes the space from what a text begins with.
         whole = self._encoder.decode([self._letter, token], skip_special_tokens=False)
         return whole.removeprefix("a")
+
+    def raw(self, token: int) -> bytes:
+        """The bytes of one token. Some hold a part of a character, which `piece` can't show."""
+        text, name = self.piece(token), self._encoder.id_to_token(token)
+        if "\ufffd" not in text:
+            return text.encode()
+        if single := re.fullmatch("<0x([0-9A-F]{2})>", name):  # SentencePiece's way to name a byte
+            return bytes.fromhex(single[1])
+        return bytes(_BYTES[c] for c in name) if _BYTES.keys() >= set(name) else text.encode()
 
     def text_prompt(self, text: str) -> list[int]:
         """Ids of a text to be continued as it stands, outside any conversation."""
