@@ -27,7 +27,7 @@ class Matrix:
         self._weight, self._a, self._b = weight, a, b
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, in) -> (N, out), and A x (N, R), which `backward` needs."""
+        """(N, in) -> (N, out), and SCALE A x (N, R), which `backward` needs."""
         low = F.linear(x, (self._a * SCALE).to(x.dtype))
         return F.linear(x, self._weight).addmm_(low, self._b.to(x.dtype).T), low
 
