@@ -2,7 +2,7 @@
 
 The backward pass is written out, and makes the attention weights again in place of keeping them.
 torch's own for a CPU takes four times as long on examples as short as ours (measured: 8 examples of
-40 own tokens after 32 shared ones, 7 ms against 1.6).
+40 own tokens after 32 shared ones, 7 ms against 1.6), and as long on 4,000 tokens.
 
 Shapes: B examples, P shared tokens at their beginning, T tokens after it (padded), N = P + B T
 rows, H query heads in groups of G for each of K key/value heads, D head width.

@@ -1,8 +1,8 @@
 """The layers that have an adapter: forward, and the backward pass by hand.
 
-torch could derive the backward pass. Written out it takes less than half the time and keeps half
-the memory: nothing is kept that is cheap to make again, and what torch would do in many small
-operations is done in few. A test compares every gradient with torch's own.
+torch could derive the backward pass. Written out, a training takes a fifth less time and three
+quarters of the memory (measured): nothing is kept that is cheap to make again, and what torch would
+do in many small operations is done in few. A test compares every gradient with torch's own.
 
 In the names here `d_y` is the gradient of the loss with respect to y, of the same shape. Shapes:
 N rows, C model width, R rank of the adapter; see `model` for the others.
