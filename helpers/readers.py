@@ -8,6 +8,7 @@ Nothing in a file raises an error: what can't be read becomes a problem of its l
 
 import codecs
 import csv
+import errno
 import gzip
 import io
 import json
@@ -87,20 +88,21 @@ class Source:
         """As `lines`, but those of JSONL as they stand there, in UTF-8: a quick look may do."""
         reader = {"jsonl": _jsonl, "json": _json, "csv": _table, "tsv": _table, "txt": _txt,
                   "xlsx": _xlsx, "parquet": _parquet, "whatsapp": _whatsapp}[self.format]
+        binary = bool(self.packed) or self.format in ("xlsx", "parquet")
         last = 0
         try:
             for line in reader(self):
                 last = last + 1 if isinstance(line, bytes) else line.number
                 yield line
         except OSError as error:
-            if self.packed and not error.errno:
-                yield _broken(last + 1, error)
-            else:
+            # No number: a library's own words. EINVAL: a damaged index sent it before the first byte.
+            if not binary or error.errno not in (None, errno.EINVAL):
                 raise _unreadable(self.path, error) from None
+            yield _broken(last + 1, error)
         except (EOFError, zlib.error, lzma.LZMAError) as error:
             yield _broken(last + 1, error)
         except Exception as error:
-            if self.format not in ("xlsx", "parquet") and not self.packed:
+            if not binary:
                 raise
             yield _broken(last + 1, error)
         except BaseException as error:
@@ -110,8 +112,10 @@ class Source:
 
 
 def _broken(number: int, error: BaseException) -> Line:
-    return Line(number, None, (("not-json", f"the file can't be read on from here: "
-                                f"{type(error).__name__}: {error}"[:200], ""),), readable=False)
+    reason = f"{type(error).__name__}: {error}"[:100]
+    return Line(number, None, (("not-json", "the file can't be read on from here: it is damaged or "
+                                f"not complete ({reason}). Save or download it again", ""),),
+                readable=False)
 
 
 def _unreadable(path: Path, error: OSError) -> Unreadable:

@@ -26,7 +26,7 @@ from helpers import paths
 
 ROOT = paths.ROOT
 OPTIONAL = {"google", "distributed", "fsspec"}  # Colab's own; for a Dask cluster
-RUNNERS = ["pytest", "nbval", "nbclient"]  # what runs notebooks; a package set doesn't name them
+RUNNERS = ["pytest", "nbval", "nbclient", "hypothesis"]  # what runs notebooks and tests
 
 
 def lines(name: str) -> list[str]:

@@ -114,6 +114,13 @@ def test_a_damaged_file_ends_in_a_finding(tmp_path) -> None:
         assert not dataset.check(put(tmp_path, name, content)).ok, name
 
 
+def test_a_workbook_whose_index_points_before_its_first_byte(tmp_path) -> None:
+    content = bytearray(_formats(tmp_path)["a.xlsx"])
+    content[content.rindex(b"PK\5\6") + 18] += 1  # where the index begins: 65,536 bytes too far
+    [line] = readers.open_source(put(tmp_path, "b.xlsx", bytes(content))).lines()
+    assert not line.readable and "Save or download it again" in line.problems[0][1]
+
+
 def test_a_line_of_ten_megabytes(tmp_path) -> None:
     content = jsonl() + '{"prompt": "' + "far " * 2_600_000 + '"}\n' + jsonl([CHAT])
     found = {(f.code, f.line) for f in dataset.check(put(tmp_path, "a.jsonl", content)).findings}
