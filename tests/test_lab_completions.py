@@ -105,6 +105,33 @@ def test_a_stream_says_the_same(lab: Server) -> None:
     assert mine[-1].finish_reason == "length" and chunks[-1].usage.completion_tokens == 12
 
 
+def test_a_prompt_is_scored_without_a_word_written(lab: Server) -> None:
+    prompt = "The capital of France is Paris"
+    write(lab, prompt)  # a prompt that was read before is read again for its logprobs
+    named = write(lab, prompt, echo=True, logprobs=0, max_tokens=0)
+    [choice], usage = named["choices"], named["usage"]
+    assert choice["text"] == prompt and usage["completion_tokens"] == 0
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == prompt
+    assert logprobs["text_offset"][:3] == [0, 3, 11]
+    assert logprobs["token_logprobs"][0] is None and logprobs["top_logprobs"][0] is None
+    written = write(lab, prompt.removesuffix(" Paris"), max_tokens=1, logprobs=0)["choices"][0]
+    assert written["text"] == " Paris"
+    assert logprobs["token_logprobs"][-1] == pytest.approx(
+        written["logprobs"]["token_logprobs"][0], abs=0.05
+    )
+    worse = write(lab, prompt.replace("Paris", "Rome"), echo=True, logprobs=0, max_tokens=0)
+    assert worse["choices"][0]["logprobs"]["token_logprobs"][-1] < logprobs["token_logprobs"][-1]
+
+
+def test_an_answer_follows_the_prompt_in_its_logprobs(lab: Server) -> None:
+    choice = write(lab, echo=True, logprobs=2, n=2)["choices"][1]
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == choice["text"] and len(logprobs["tokens"]) == 5 + 6
+    assert logprobs["text_offset"][-1] == len(choice["text"]) - len(logprobs["tokens"][-1])
+    assert [t and len(t) >= 2 for t in logprobs["top_logprobs"]] == [None] + [True] * 10
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -114,11 +141,11 @@ def test_a_stream_says_the_same(lab: Server) -> None:
         ({"prompt": [10**9]}, (400, "invalid_value", "prompt")),
         ({"prompt": ["a"] * 65, "n": 2}, (400, "array_above_max_length", "prompt")),
         ({"prompt": "long " * 9000}, (400, "context_length_exceeded", "prompt")),
-        ({"max_tokens": 0}, (400, "integer_below_min_value", "max_tokens")),
+        ({"max_tokens": -1}, (400, "integer_below_min_value", "max_tokens")),
         ({"logprobs": 6}, (400, "integer_above_max_value", "logprobs")),
         ({"suffix": "x"}, (400, "unsupported_parameter", "suffix")),
         ({"best_of": 3}, (400, "unsupported_parameter", "best_of")),
-        ({"echo": True, "logprobs": 1}, (400, "unsupported_parameter", "logprobs")),
+        ({"echo": True, "logprobs": 1, "stream": True}, (400, "unsupported_parameter", "stream")),
         ({"messages": []}, (400, "unknown_parameter", "messages")),
     ],
 )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from helpers.lab import weights
 from helpers.lab.attention import Layout
-from helpers.lab.engine import Engine, Request
+from helpers.lab.engine import CHUNK, Engine, Request
 from helpers.lab.model import Llama, Packed
+from helpers.lab.next_token import Chooser, Rules
 from helpers.lab.tokenizer import DEFAULT_SYSTEM, Tokenizer
 
 ROW = {"messages": [{"role": "system", "content": "Rate."},
@@ -88,20 +89,23 @@ def test_the_bytes_of_tokens_make_the_text(tokenizer, text):
 # The model
 
 
+def logits(model: Llama, ids: torch.Tensor) -> torch.Tensor:
+    """Those of all places in a text (T, V)."""
+    x, angles = model.embed(ids), model.angles(torch.arange(len(ids)))
+    for i in range(model.config.layers):
+        x = model.block(i, x, angles, Layout(1, 0, len(ids)).attend)
+    return model.logits(x)
+
+
 @pytest.mark.full
 def test_logits_agree_with_transformers(folder, tokenizer, package):
     transformers = package("transformers")
 
     ids = torch.tensor(prompt(tokenizer, "Tell me about the sea, in 3 sentences."))
-    ours = Llama.load(folder, torch.float32)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    layout = Layout(1, 0, len(ids))
     with torch.no_grad():
-        x, angles = ours.embed(ids), ours.angles(torch.arange(len(ids)))
-        for i in range(ours.config.layers):
-            x = ours.block(i, x, angles, layout.attend)
-        torch.testing.assert_close(ours.logits(x), theirs(ids[None]).logits[0],
-                                   atol=1e-3, rtol=1e-4)  # fmt: skip
+        torch.testing.assert_close(logits(Llama.load(folder, torch.float32), ids),
+                                   theirs(ids[None]).logits[0], atol=1e-3, rtol=1e-4)  # fmt: skip
 
 
 @pytest.mark.full
@@ -124,6 +128,48 @@ def test_packed_weights_give_the_same_numbers():
         pytest.skip("this build of torch has no packed weights")
     x, weight = torch.randn(5, 64), torch.randn(48, 64)
     torch.testing.assert_close(Packed(weight)(x), F.linear(x, weight), atol=1e-3, rtol=1e-3)
+
+
+# The choice of the next token
+
+
+def chosen(logits: list[float], written: list[int] = [], **rules) -> int:
+    return Chooser(Rules(temperature=0, **rules), None).choose(torch.tensor(logits), written)
+
+
+@pytest.mark.parametrize(
+    ("rules", "written", "expected"),
+    [
+        ({}, [2, 2, 2], 2),
+        ({"logit_bias": {0: 2.1}}, [], 0),
+        ({"logit_bias": {0: 1.9}}, [], 2),
+        ({"logit_bias": {2: -100, 1: -100}}, [], 0),
+        ({"presence_penalty": 1.1}, [2], 1),
+        ({"presence_penalty": 0.9}, [2, 2, 2], 2),  # however often
+        ({"presence_penalty": 1.1}, [0, 1], 2),
+        ({"frequency_penalty": 0.6}, [2], 2),
+        ({"frequency_penalty": 0.6}, [2, 2], 1),
+        ({"frequency_penalty": -1.1}, [1], 1),  # draws it in
+        ({"frequency_penalty": 0.6, "presence_penalty": 0.5}, [2], 1),
+    ],
+)
+def test_biases_and_penalties_shift_the_logits(rules, written, expected):
+    assert chosen([1.0, 2.0, 3.0], written, **rules) == expected
+
+
+def test_penalties_do_not_count_the_prompt_and_leave_logprobs_alone(engine, tokenizer):
+    asked = prompt(tokenizer, "Say the word yes again and again: yes yes yes yes yes")
+    plain, penalised = (
+        engine.submit(Request(asked, 24, temperature=0, top_logprobs=0, frequency_penalty=p))
+        for p in (0, 2)
+    )
+    plain, penalised = plain.result(60), penalised.result(60)
+    assert plain.logprobs[0].logprob == pytest.approx(penalised.logprobs[0].logprob, abs=1e-3)
+
+    def most(tokens: list[int]) -> int:
+        return max(map(tokens.count, tokens))
+
+    assert most(penalised.tokens) < most(plain.tokens)
 
 
 # The engine
@@ -187,6 +233,24 @@ def test_logprobs_are_of_the_chosen_tokens(engine, tokenizer):
         assert (likeliest.text, likeliest.logprob) == (entry.text, entry.logprob)
         assert entry.logprob <= 0
         assert len(entry.top) == 3
+
+
+def test_a_prompts_logprobs_are_the_models_own(engine, tokenizer, folder):
+    """In a prompt that is read in several steps, beside other answers, and was read before."""
+    text = tokenizer.encode("One day the sea was calm, and the king asked his fool to sing. " * 90)
+    assert len(text) > CHUNK
+    with torch.no_grad():
+        expected = logits(Llama.load(folder, torch.float32), torch.tensor(text)).log_softmax(-1)
+    others = [engine.submit(Request(text[:n], 8, temperature=0)) for n in (900, 5)]
+    request = Request(text, 0, top_logprobs=1, prompt_logprobs=True)
+    [first, *rest] = engine.submit(request).result(120).logprobs
+    assert all(other.result(120).tokens for other in others)
+    assert first.logprob is None and first.raw == b"One"
+    following = torch.tensor(text[1:])
+    torch.testing.assert_close(torch.tensor([entry.logprob for entry in rest]),
+                               expected[:-1].gather(1, following[:, None])[:, 0],
+                               atol=2e-3, rtol=1e-3)  # fmt: skip
+    assert [e.top[0].raw for e in rest] == [tokenizer.raw(i) for i in expected[:-1].argmax(-1).tolist()]
 
 
 def test_logprobs_come_with_their_text_and_end_where_it_is_cut(engine, tokenizer):

@@ -548,7 +548,11 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
             {"stream_options": {"include_usage": True}},
             (400, "invalid_parameter_combination", "stream_options"),
         ),
-        ({"frequency_penalty": 1}, (400, "unsupported_parameter", "frequency_penalty")),
+        ({"reasoning_effort": "low"}, (400, "unsupported_parameter", "reasoning_effort")),
+        ({"presence_penalty": 3}, (400, "decimal_above_max_value", "presence_penalty")),
+        ({"logit_bias": {"colour": 1}}, (400, "invalid_value", "logit_bias")),
+        ({"logit_bias": {"1000000": 1}}, (400, "invalid_value", "logit_bias")),
+        ({"logit_bias": {"7": 101}}, (400, "invalid_value", "logit_bias")),
         (
             {
                 "messages": [
@@ -589,6 +593,14 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
 def test_chats_that_are_refused(lab: Server, change: dict, expected: tuple) -> None:
     body = {"model": MODEL, "messages": ASK} | change
     assert refused(lab, "POST", "/chat/completions", body) == expected
+
+
+def test_a_bias_forces_a_label(lab: Server) -> None:
+    example = {"messages": [*ASK, {"role": "assistant", "content": "4"}]}
+    tokens = lab.call("POST", "/lab/loss_mask", example)[1]["tokens"]
+    [four] = [str(t["id"]) for t in tokens if t["trained"] and t["text"] == "4"]
+    answer = chat(lab, logit_bias={four: 100}, max_tokens=1, frequency_penalty=0.5)
+    assert answer.choices[0].message.content == "4"
 
 
 def test_many_clients_are_answered_at_once(lab: Server) -> None:

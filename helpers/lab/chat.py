@@ -25,13 +25,10 @@ MAX_MESSAGES = 2048  # documented by OpenAI, not in its spec
 # What OpenAI's models honour and the lab does not.
 _UNSUPPORTED = (
     "audio",
-    "frequency_penalty",
     "function_call",
     "functions",
-    "logit_bias",
     "moderation",
     "prediction",
-    "presence_penalty",
     "reasoning_effort",
     "store",
     "verbosity",
@@ -97,7 +94,7 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
                 top_logprobs=top,
                 grammar=grammar,
                 adapter=adapter,
-                **sampling.settings(body, number),
+                **sampling.settings(body, number, tokenizer.size),
             )
             for number in range(sampling.value(body, "n", 1))
         ],

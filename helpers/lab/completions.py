@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_MAX_TOKENS = 16  # the spec's
 MAX_ANSWERS = 128  # prompts times n: as many as n alone may be
 
-_UNSUPPORTED = ("frequency_penalty", "logit_bias", "presence_penalty")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -66,10 +64,9 @@ class Plan:
         text: str,
         logprobs: "list[TokenLogprob] | None",
         reason: str | None,
-        offset: int | None = None,
+        offset: int = 0,
     ) -> dict[str, Any]:
         """One of the choices; offset: characters before its first token with a logprob."""
-        offset = len(self.echoes[index]) if offset is None else offset
         named = None if logprobs is None else _logprobs(logprobs, offset)
         return {"text": text, "index": index, "logprobs": named, "finish_reason": reason}
 
@@ -77,14 +74,15 @@ class Plan:
 def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path | None) -> Plan:
     """Check a request of the spec's CreateCompletionRequest. Raises ApiError (400)."""
     spec.check("CreateCompletionRequest", body)
-    sampling.refuse(body, _UNSUPPORTED)
     if body.get("suffix"):
         raise unsupported("suffix", "The lab's models write on; they can't fill in a gap.")
     n = sampling.value(body, "n", 1)
     if sampling.value(body, "best_of", n) != n:
         raise unsupported("best_of", "The lab returns every answer it writes: 'best_of' must be n.")
-    if body.get("echo") and body.get("logprobs") is not None:
-        raise unsupported("logprobs", "The lab has no logprobs of the prompt: leave 'echo' out.")
+    echo = bool(body.get("echo"))
+    both = echo and body.get("logprobs") is not None
+    if both and body.get("stream"):
+        raise unsupported("stream", "With both 'echo' and 'logprobs' the lab answers in one piece.")
     include_usage = sampling.wants_usage(body)
     prompts = _prompts(body.get("prompt"), tokenizer)
     if len(prompts) * n > MAX_ANSWERS:
@@ -92,7 +90,9 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
         raise ApiError(400, message, "array_above_max_length", "prompt")
     wanted = body.get("max_tokens")
     most = [
-        sampling.max_tokens(wanted, "max_tokens", "prompt", len(p), DEFAULT_MAX_TOKENS, context)
+        sampling.max_tokens(
+            wanted, "max_tokens", "prompt", len(p), DEFAULT_MAX_TOKENS, context, least=0
+        )
         for p in prompts
     ]
     from helpers.lab.engine import Request  # brings torch: not before the request is known good
@@ -104,14 +104,15 @@ def plan(body: dict[str, Any], tokenizer: Tokenizer, context: int, adapter: Path
                 prompt=prompt,
                 max_tokens=limit,
                 top_logprobs=body.get("logprobs"),
+                prompt_logprobs=both,
                 adapter=adapter,
-                **sampling.settings(body, number),
+                **sampling.settings(body, number, tokenizer.size),
             )
             for prompt, limit in zip(prompts, most, strict=True)
             for number in range(n)
         ],
         n=n,
-        echoes=[tokenizer.decode(p) if body.get("echo") else "" for p in prompts for _ in range(n)],
+        echoes=[tokenizer.decode(p) if echo else "" for p in prompts for _ in range(n)],
         stream=bool(body.get("stream")),
         include_usage=include_usage,
     )
@@ -135,16 +136,25 @@ def _prompts(given: Any, tokenizer: Tokenizer) -> list[list[int]]:
 
 
 def _logprobs(tokens: "list[TokenLogprob]", offset: int) -> dict[str, Any]:
-    """Parallel lists; the chosen token is always among the alternatives."""
+    """Parallel lists; the token itself is always among the alternatives. A prompt's first token has
+    no probability: null, twice."""
     offsets = []
     for token in tokens:
         offsets.append(offset)
         offset += len(token.text)
-    top = [{each.text: each.logprob for each in [*token.top, token]} for token in tokens]
+    likely = [
+        None
+        if token.logprob is None
+        else {each.text: sampling.logarithm(each.logprob) for each in [*token.top, token]}
+        for token in tokens
+    ]
     return {
         "tokens": [token.text for token in tokens],
-        "token_logprobs": [sampling.logarithm(token.logprob) for token in tokens],
-        "top_logprobs": [{t: sampling.logarithm(p) for t, p in one.items()} for one in top],
+        "token_logprobs": [
+            None if some is None else some[token.text]
+            for token, some in zip(tokens, likely, strict=True)
+        ],
+        "top_logprobs": likely,
         "text_offset": offsets,
     }
 
@@ -154,7 +164,7 @@ class _Chunks:
 
     def __init__(self, chosen: Plan) -> None:
         self._plan, self._id, self._created = chosen, new_id("cmpl-"), now()
-        self._offsets = [len(echo) for echo in chosen.echoes]
+        self._offsets = [0] * len(chosen.echoes)
         self._more = {"usage": None} if chosen.include_usage else {}
 
     def begin(self, index: int) -> Iterator[dict[str, Any]]:

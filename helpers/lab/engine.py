@@ -27,10 +27,12 @@ from torch import Tensor
 from helpers.lab import adapter as adapters
 from helpers.lab import device as devices
 from helpers.lab.cache import Attention, Prefix, Prefixes, common
-from helpers.lab.model import LINEARS, Block, Config, Dense, Llama, Packed, gflops, load_blocks
+from helpers.lab.model import LINEARS, Block, Dense, Llama, Packed, gflops, load_blocks
+from helpers.lab.next_token import Chooser, Grammars, Rules
 from helpers.lab.tokenizer import Tokenizer
 
 SLOTS = 32  # answers written at the same time
+ROWS = 64  # logits of a prompt at a time: a row is as long as the vocabulary
 CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
 TOTAL_TOKENS = 16384  # bound on slots times the longest sequence, of all models together
 WORTH_SHARING = 32  # a shared beginning shorter than this is not worth waiting for
@@ -38,17 +40,14 @@ MODELS = 3  # tuned models kept in memory beside the base
 
 
 @dataclass
-class Request:
+class Request(Rules):
     """What to continue, and how. `adapter` is a tuned model's folder; None is the base."""
 
     prompt: list[int]
     max_tokens: int
-    temperature: float = 1.0
-    top_p: float = 1.0
     stop: tuple[str, ...] = ()
-    seed: int | None = None
     top_logprobs: int | None = None
-    grammar: str | None = None  # an llguidance grammar that the answer must follow
+    prompt_logprobs: bool = False  # name those of the prompt, too
     adapter: Path | None = None
     # Called from the engine's thread with each piece of text and the logprobs of its tokens.
     on_text: Callable[[str, list["TokenLogprob"]], None] | None = None
@@ -60,13 +59,14 @@ class TokenLogprob:
 
     text: str
     raw: bytes  # of which text can show no half characters
-    logprob: float
+    logprob: float | None  # None: nothing stands before it
     top: list["TokenLogprob"] = field(default_factory=list)
 
 
 @dataclass
 class Completion:
-    """An answer. `cached_tokens`: how much of the prompt had been read before."""
+    """An answer. `logprobs`: its own, after the prompt's where they are wanted. `cached_tokens`: how
+    much of the prompt had been read before."""
 
     text: str
     tokens: list[int]
@@ -88,7 +88,9 @@ class Engine:
         self._pack(base.blocks)
         base.head = self._packed(base.head)
         self.context = base.config.context
-        self._grammars = _Grammars(self.folder, self.tokenizer)
+        self._grammars = Grammars(
+            self.folder / "tokenizer.json", base.config.vocabulary, self.tokenizer.end
+        )
         self._prefixes = Prefixes()
         self._batches: dict[Path | None, _Batch] = {}
         self._batches[None] = self._batch(base)
@@ -145,8 +147,7 @@ class Engine:
         """Hand a new request to the batch of its model, or let it wait until that is loaded."""
         request = sequence.request
         try:
-            if request.grammar is not None:
-                sequence.matcher = self._grammars.matcher(request.grammar)
+            sequence.chooser = Chooser(request, self._grammars)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to this request
             return _deliver(sequence, error)
         if request.adapter in self._batches:
@@ -205,43 +206,24 @@ class Engine:
         return Packed(linear.weight) if self._packs else linear
 
 
-class _Grammars:
-    """Compiles llguidance grammars for this tokenizer; loaded at the first use."""
-
-    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
-        self._folder, self._tokenizer, self._compiled = folder, tokenizer, None
-
-    def matcher(self, grammar: str):
-        import llguidance
-
-        if self._compiled is None:
-            text = (self._folder / "tokenizer.json").read_text(encoding="utf-8")
-            rows = Config.read(self._folder).vocabulary  # some models have more than tokens
-            self._compiled = llguidance.LLTokenizer(text, rows, self._tokenizer.end)
-        matcher = llguidance.LLMatcher(self._compiled, grammar)
-        if matcher.is_error():
-            raise ValueError(f"This schema cannot be enforced: {matcher.get_error()}")
-        return matcher
-
-
 @dataclass(eq=False)
 class _Sequence:
     """One answer in progress: its tokens, of which the first `done` are in the cache."""
 
     request: Request
     future: Future = field(default_factory=Future)
-    matcher: object = None
+    chooser: Chooser | None = None  # from when it is placed
     tokens: list[int] = field(default_factory=list)
     done: int = 0
     cached: int = 0
     sent: int = 0  # characters already handed to on_text
+    asked: list[TokenLogprob] = field(default_factory=list)  # the prompt, where that is wanted
     logprobs: list[TokenLogprob] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)  # characters of text after each of these tokens
     told: int = 0  # logprobs already handed to on_text
 
     def __post_init__(self) -> None:
         self.tokens = list(self.request.prompt)
-        self.random = np.random.default_rng(self.request.seed)
 
     @property
     def generated(self) -> list[int]:
@@ -308,10 +290,13 @@ class _Batch:
         tokens, slot = np.array(sequence.tokens), len(self.active)
         if slot and (slot >= SLOTS or not self._fits(len(tokens))):
             return False
-        known, prefix = self._prefixes.longest(self, tokens)
-        reading = arriving + [np.array(s.tokens) for s in self.active if s.done < len(s.request.prompt)]
-        if any(common(tokens, other) >= known + WORTH_SHARING for other in reading):
-            return False
+        known, prefix = 0, None
+        if not sequence.request.prompt_logprobs:  # those must be read in full
+            known, prefix = self._prefixes.longest(self, tokens)
+            reading = arriving + [np.array(s.tokens) for s in self.active
+                                  if s.done < len(s.request.prompt)]  # fmt: skip
+            if any(common(tokens, other) >= known + WORTH_SHARING for other in reading):
+                return False
         self._reserve(slot + 1, len(tokens) + 1)
         if prefix:
             self._k[:, slot, :, :known] = prefix.k[:, :, :known]
@@ -347,6 +332,8 @@ class _Batch:
         ready, rows = [], []
         for slot, end in zip(order, ends):
             sequence = self.active[slot]
+            if sequence.request.prompt_logprobs:
+                self._look_back(sequence, x[end + 1 - chunks[slot] : end + 1])
             sequence.done += chunks[slot]
             if sequence.done == len(sequence.tokens):
                 ready.append(sequence)
@@ -368,33 +355,39 @@ class _Batch:
     def _extend(self, sequence: _Sequence, logits: Tensor) -> bool:
         """Sample the next token (V,); True when the answer is finished."""
         request = sequence.request
-        token, logprob = _sample(sequence, logits)
+        if not request.max_tokens:  # only the prompt's logprobs are wanted
+            return self._finish(sequence, "", "length")
+        token = sequence.chooser.choose(logits, sequence.generated)
         if request.top_logprobs is not None and token not in self.tokenizer.stops:
-            sequence.logprobs.append(self._named(token, logprob, request.top_logprobs))
+            named = self._named(token, logits.log_softmax(-1), request.top_logprobs)
+            sequence.logprobs.append(named)
         sequence.tokens.append(token)
-        if sequence.matcher is not None:
-            sequence.matcher.consume_token(token)
         ended = token in self.tokenizer.stops
         full = (len(sequence.generated) >= request.max_tokens
                 or len(sequence.tokens) >= self.model.config.context)  # fmt: skip
-        constrained = sequence.matcher is not None and sequence.matcher.is_stopped()
+        constrained = sequence.chooser.finished
         if not (ended or full or constrained or request.stop or request.on_text):
             return False
         text = self.tokenizer.decode(sequence.generated)
         sequence.ends.append(len(text.rstrip("\ufffd")))
         cut = min((at for s in request.stop if (at := text.find(s)) >= 0), default=None)
-        finished = ended or full or constrained or cut is not None
+        stopped = ended or constrained or cut is not None
+        finished = stopped or full
         if cut is not None:
             text = text[:cut]
             del sequence.logprobs[bisect.bisect_left([0, *sequence.ends[:-1]], cut) :]
         if request.on_text:
             self._stream(sequence, text, finished)
         if finished:
-            reason = "stop" if ended or constrained or cut is not None else "length"
-            logprobs = None if request.top_logprobs is None else sequence.logprobs
-            _deliver(sequence, Completion(text, sequence.generated, reason, logprobs,
-                                          sequence.cached))  # fmt: skip
+            self._finish(sequence, text, "stop" if stopped else "length")
         return finished
+
+    def _finish(self, sequence: _Sequence, text: str, reason: Literal["stop", "length"]) -> bool:
+        logprobs = None
+        if sequence.request.top_logprobs is not None:
+            logprobs = sequence.asked + sequence.logprobs
+        _deliver(sequence, Completion(text, sequence.generated, reason, logprobs, sequence.cached))
+        return True
 
     def _stream(self, sequence: _Sequence, text: str, finished: bool) -> None:
         """Hand on what is certain: no half character, nothing that may become a stop string."""
@@ -409,9 +402,24 @@ class _Batch:
             sequence.request.on_text(text[sequence.sent : certain], logprobs)
             sequence.sent, sequence.told = certain, known
 
+    def _look_back(self, sequence: _Sequence, x: Tensor) -> None:
+        """Name the prompt's tokens that follow the next rows x (n, C) of it."""
+        prompt, top = sequence.request.prompt, sequence.request.top_logprobs or 0
+        if not sequence.done:
+            sequence.asked.append(self._token(prompt[0], None))
+        followers = prompt[sequence.done + 1 :]
+        for first in range(0, min(len(x), len(followers)), ROWS):
+            some = followers[first : first + min(ROWS, len(x) - first)]
+            logits = self.model.logits(x[first : first + len(some)]).cpu()
+            for token, row in zip(some, logits.log_softmax(-1), strict=True):
+                sequence.asked.append(self._named(token, row, top))
+
+    def _token(self, token: int, logprob: float | None) -> TokenLogprob:
+        return TokenLogprob(self.tokenizer.piece(token), self.tokenizer.raw(token), logprob)
+
     def _named(self, token: int, logprobs: Tensor, top: int) -> TokenLogprob:
         def named(i: int) -> TokenLogprob:
-            return TokenLogprob(self.tokenizer.piece(i), self.tokenizer.raw(i), float(logprobs[i]))
+            return self._token(i, float(logprobs[i]))
 
         chosen = named(token)
         chosen.top = [named(i) for i in logprobs.topk(top).indices.tolist()]
@@ -452,35 +460,6 @@ class _Batch:
         c = self.model.config
         shape = (c.layers, slots, c.kv_heads, length, c.head_width)
         return torch.zeros(shape, dtype=self.model.dtype, device=self.model.device)
-
-
-def _sample(sequence: _Sequence, logits: Tensor) -> tuple[int, Tensor | None]:
-    """The next token of a row of logits (V,), and the log-probabilities where they are wanted."""
-    request = sequence.request
-    wants = request.top_logprobs is not None
-    logprobs = logits.log_softmax(-1) if wants else None
-    if sequence.matcher is not None:
-        logits = _allowed(sequence.matcher, logits)
-    if request.temperature < 1e-4 or request.top_p < 1e-4:
-        return int(logits.argmax()), logprobs
-    probabilities, ids = (logits / request.temperature).softmax(-1).sort(descending=True)
-    kept = probabilities.cumsum(-1) - probabilities < request.top_p
-    kept[0] = True
-    weights = (probabilities * kept).double().numpy()
-    point = sequence.random.random() * weights.sum()
-    index = int(np.searchsorted(weights.cumsum(), point, side="right"))
-    return int(ids[min(index, int(kept.sum()) - 1)]), logprobs
-
-
-def _allowed(matcher, logits: Tensor) -> Tensor:
-    """Logits with every token that the grammar forbids at minus infinity."""
-    import llguidance.numpy as masks
-
-    mask = masks.allocate_token_bitmask(1, logits.shape[-1])
-    masks.fill_next_token_bitmask(matcher, mask, 0)
-    row = logits.numpy().copy()[None]
-    masks.apply_token_bitmask_inplace(row, mask)
-    return torch.from_numpy(row[0])
 
 
 def _deliver(sequence: _Sequence, result: Completion | Exception) -> None:

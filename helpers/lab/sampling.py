@@ -43,27 +43,48 @@ def refuse(body: dict[str, Any], names: Iterable[str]) -> None:
             raise unsupported(name, f"'{name}' is not supported by the lab: leave it out.")
 
 
-def settings(body: dict[str, Any], number: int) -> dict[str, Any]:
-    """The engine's settings for the answer with this number, of the n that are wanted."""
+def settings(body: dict[str, Any], number: int, vocabulary: int) -> dict[str, Any]:
+    """The engine's settings for the answer with this number, of the n that are wanted.
+
+    vocabulary: how many tokens the model knows. Raises ApiError (400).
+    """
     stop, seed = body.get("stop") or (), body.get("seed")
     return {
         "temperature": value(body, "temperature", 1.0),
         "top_p": value(body, "top_p", 1.0),
         "stop": (stop,) if isinstance(stop, str) else tuple(s for s in stop if s),
         "seed": None if seed is None else (seed + number) % 2**63,
+        "frequency_penalty": value(body, "frequency_penalty", 0.0),
+        "presence_penalty": value(body, "presence_penalty", 0.0),
+        "logit_bias": _logit_bias(value(body, "logit_bias", {}), vocabulary),
     }
 
 
+def _logit_bias(given: dict[str, int], vocabulary: int) -> dict[int, int]:
+    for token, bias in given.items():
+        if not (token.isascii() and token.isdigit() and int(token) < vocabulary):
+            message = (
+                f"Invalid key in 'logit_bias': {token[:40]!r} is not a token of this model. Its "
+                f"tokens are the numbers from 0 to {vocabulary - 1}; `POST /v1/lab/loss_mask` shows "
+                "those of a text."
+            )
+            raise ApiError(400, message, "invalid_value", "logit_bias")
+        if not -100 <= bias <= 100:
+            message = f"Invalid 'logit_bias': {bias} for token {token}; it goes from -100 to 100."
+            raise ApiError(400, message, "invalid_value", "logit_bias")
+    return {int(token): bias for token, bias in given.items()}
+
+
 def max_tokens(
-    wanted: int | None, name: str, prompt: str, size: int, default: int, context: int
+    wanted: int | None, name: str, prompt: str, size: int, default: int, context: int, least: int = 1
 ) -> int:
     """How many tokens may be written. Raises ApiError (400).
 
     wanted: the parameter `name`. prompt: the parameter that the `size` tokens come from.
     """
-    if wanted is not None and wanted < 1:
+    if wanted is not None and wanted < least:
         message = (
-            f"Invalid '{name}': integer below minimum value. Expected a value >= 1, "
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, "
             f"but got {wanted} instead."
         )
         raise ApiError(400, message, "integer_below_min_value", name)
