@@ -6,7 +6,7 @@ nothing of models, batches or requests that wait.
 Shapes: V rows of the vocabulary.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
