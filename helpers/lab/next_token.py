@@ -35,6 +35,8 @@ class Chooser:
         """Raises ValueError for a grammar that can't be enforced."""
         self._rules, self._random = rules, np.random.default_rng(rules.seed)
         self._matcher = None if rules.grammar is None else grammars.matcher(rules.grammar)
+        self._biased = torch.tensor(list(rules.logit_bias), dtype=torch.long)  # token ids
+        self._bias = torch.tensor(list(rules.logit_bias.values()), dtype=torch.float32)
 
     @property
     def finished(self) -> bool:
@@ -52,9 +54,8 @@ class Chooser:
         """With OpenAI's formula: minus count x frequency_penalty, minus presence_penalty if it is
         there at all, plus its bias. https://platform.openai.com/docs/api-reference/chat/create"""
         rules = self._rules
-        if rules.logit_bias:
-            places, bias = zip(*rules.logit_bias.items(), strict=True)
-            logits = logits.index_add(0, torch.tensor(places), logits.new_tensor(bias))
+        if len(self._bias):
+            logits = logits.index_add(0, self._biased, self._bias.to(logits.dtype))
         if written and (rules.frequency_penalty or rules.presence_penalty):
             places, counts = torch.tensor(written).unique(return_counts=True)
             penalty = counts * rules.frequency_penalty + rules.presence_penalty
