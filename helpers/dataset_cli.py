@@ -105,8 +105,6 @@ def _options(chosen: argparse.Namespace) -> dict[str, Any]:
 # check, stats
 
 def _check(chosen: argparse.Namespace) -> int:
-    if chosen.basics and chosen.scheduler:
-        raise WorkbookError("--basics runs on this machine: leave out --scheduler, or --basics.")
     if chosen.basics:
         return _basics(chosen)
     job = {"suffix": chosen.suffix} if chosen.suffix is not None else {}
@@ -129,9 +127,14 @@ def _basics(chosen: argparse.Namespace) -> int:
 
     if not chosen.model:
         raise WorkbookError("--basics counts tokens: say for which --model.")
+    if chosen.scheduler:
+        from helpers import dataset_dask
+
+        scans = iter(dataset_dask.scan_files(chosen.file, chosen.scheduler, chosen.model))
+    else:
+        scans = (scan.scan(file, chosen.model) for file in chosen.file)
     wrong = False
-    for file in chosen.file:
-        found = scan.scan(file, chosen.model)
+    for file, found in zip(chosen.file, scans, strict=True):
         errors = sum(count for code, count in found.codes.items()
                      if CODES[code].severity == "error")
         wrong = wrong or errors > 0

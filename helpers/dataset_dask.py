@@ -10,17 +10,20 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
-from helpers import readers, report, sets
+from helpers import models, readers, report, scan, sets, tokens
 from helpers.codes import Line, Problem
 from helpers.errors import WorkbookError
 from helpers.report import Gather, Part, Report
+from helpers.scan import Scan
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+T = TypeVar("T")
 
 PART = 16 * 2**20
 """Bytes of a file that a worker looks at in one go."""
@@ -39,13 +42,31 @@ def check_files(files: Sequence[str], scheduler: str, model: str | None = None,
     part     bytes of a range
     Raises WorkbookError where Dask is not installed or does not answer, and for a missing file.
     """
-    client = _client(scheduler)
-    try:
+    with _client(scheduler) as client:
         leaks = sets.Leaks() if len(files) > 1 else None
         tasks = [_File(client, file, model, part, options) for file in files]
         return [task.report(leaks, before) for task in tasks]
-    finally:
-        client.close()
+
+
+def scan_files(files: Sequence[str], scheduler: str, model: str, part: int = PART) -> list[Scan]:
+    """As `scan.scan` for each of these files, on the cluster. Raises as `check_files` does."""
+    encoding, limit = tokens.encoding_for(model), models.get(model).max_example_tokens
+    with _client(scheduler) as client:
+        sources = [_open(file, {}) for file in files]
+        tasks = [[client.submit(scan_range, file, span, encoding, limit, pure=False)
+                  for span in _spans(source, part)]
+                 for file, source in zip(files, sources, strict=True)]
+        return [_scanned(*each) for each in zip(sources, tasks, strict=True)]
+
+
+def _scanned(source: readers.Source, tasks: "list[Future]") -> Scan:
+    whole, problems = Scan(), source.problems
+    for task in _watched(tasks, source):
+        found, problems_of_part = task.result()
+        problems = problems_of_part or problems
+        whole.append(found)
+    whole.end(problems)
+    return whole
 
 
 def _client(scheduler: str) -> "Client":
@@ -70,10 +91,7 @@ class _File:
                  options: Mapping[str, Any]) -> None:
         self.client, self.file, self.model, self.options = client, file, model, options
         self.source = _open(file, options)
-        whole = not (self.source.format == "jsonl" and self.source.encoding == "utf-8"
-                     and not self.source.packed)
-        self.spans: list[Span] = [(0, None)] if whole else [
-            (start, start + part) for start in range(0, self.source.size, part)]
+        self.spans = _spans(self.source, part)
         self.tasks = [self._submit(span, span[0] < _NEAR) for span in self.spans]
 
     def _submit(self, span: Span, near: bool) -> "Future":
@@ -88,9 +106,7 @@ class _File:
         gather = Gather(self.source.path.name, self.model,
                         [*sets.checks(), *([leaks] if leaks else [])])
         problems = self.source.problems
-        bar = tqdm(self.spans, desc=f"checking {self.source.path.name}", unit=" parts", delay=2,
-                   leave=False)
-        for place, span in enumerate(bar):
+        for place, span in enumerate(_watched(self.spans, self.source)):
             part, problems_of_part = self.tasks[place].result()
             if gather.near and part.examples and part.examples[0].texts is None:
                 part, _ = self._submit(span, near=True).result()  # long rows: the sample goes on
@@ -110,9 +126,22 @@ def _open(file: str, options: Mapping[str, Any]) -> readers.Source:
         raise WorkbookError(f"{file} can't be opened: {error}") from None  # its own package
 
 
+def _spans(source: readers.Source, part: int) -> list[Span]:
+    if not source.plain:
+        return [(0, None)]
+    return [(start, start + part) for start in range(0, source.size, part)]
+
+
+def _watched(parts: Sequence[T], source: readers.Source) -> Iterable[T]:
+    return tqdm(parts, desc=f"checking {source.path.name}", unit=" parts", delay=2, leave=False)
+
+
+# On a worker
+
+
 def look(file: str, span: Span, model: str | None, near: bool, options: Mapping[str, Any]
          ) -> tuple[Part, list[Problem]]:
-    """On a worker: (what the lines hold that begin between two bytes, problems of the file).
+    """(What the lines hold that begin between two bytes, problems of the file).
 
     Lines are counted from 1, but from 2 in a range that does not open the file, whose first line
     is the only one that may have a byte order mark.
@@ -124,7 +153,22 @@ def look(file: str, span: Span, model: str | None, near: bool, options: Mapping[
     return report.look(_lines(file, start, end), model, near), []
 
 
+def scan_range(file: str, span: Span, encoding: str, limit: int | None
+               ) -> tuple[Scan, list[Problem]]:
+    """As `look`, with structure and token counts only."""
+    start, end = span
+    if end is None:
+        source = _open(file, {})
+        return scan.look(source.raw_lines(), True, encoding, limit), source.problems
+    return scan.look(_raw_lines(file, start, end), start == 0, encoding, limit), []
+
+
 def _lines(file: str, start: int, end: int) -> Iterator[Line]:
+    for number, raw in enumerate(_raw_lines(file, start, end), start=2 if start else 1):
+        yield readers.line_of(number, raw)
+
+
+def _raw_lines(file: str, start: int, end: int) -> Iterator[bytes]:
     import fsspec
 
     # What fsspec opens may not read lines up to a size: a buffer around it does.
@@ -132,6 +176,4 @@ def _lines(file: str, start: int, end: int) -> Iterator[Line]:
         if start:  # the line that began before is another worker's
             stream.seek(start - 1)
             next(readers.cut_lines(stream), b"")
-        lines = readers.cut_lines(stream, end - stream.tell())
-        for number, raw in enumerate(lines, start=2 if start else 1):
-            yield readers.line_of(number, raw)
+        yield from readers.cut_lines(stream, end - stream.tell())

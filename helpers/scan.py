@@ -22,7 +22,7 @@ import psutil
 from tqdm import tqdm
 
 from helpers import checks, codes, costs, masks, models, readers, tokens
-from helpers.codes import Line
+from helpers.codes import Line, Problem
 
 if TYPE_CHECKING:
     from helpers.report import Finding
@@ -91,6 +91,16 @@ class Scan:
         self.answers.extend(part.answers)
         self.without_system += part.without_system
 
+    def end(self, problems: Iterable[Problem]) -> None:
+        """Add what is said of the file as a whole, when all its parts are there."""
+        for code, message, quoted in problems:
+            self.add(code, 0, message, quoted)
+        if self.rows < codes.ADVISED:
+            from helpers.report import size_problems  # here: it brings pandas
+
+            for code, message in size_problems(self.rows):
+                self.add(code, 0, message, "")
+
 
 def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
     """Scan a training file, plain JSONL in several processes, anything else in this one.
@@ -104,15 +114,9 @@ def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
     if source.plain:
         whole = _in_parts(source.path, encoding, limit, processes)
     else:  # packed, in UTF-16, or no JSONL: one stream
-        whole = _look(tqdm(source.raw_lines(), desc=f"scanning {source.path.name}", unit=" rows",
-                           delay=2, leave=False), True, encoding, limit)
-    for code, message, quoted in source.problems:
-        whole.add(code, 0, message, quoted)
-    if whole.rows < codes.ADVISED:
-        from helpers.report import size_problems  # here: it brings pandas
-
-        for code, message in size_problems(whole.rows):
-            whole.add(code, 0, message, "")
+        whole = look(tqdm(source.raw_lines(), desc=f"scanning {source.path.name}", unit=" rows",
+                          delay=2, leave=False), True, encoding, limit)
+    whole.end(source.problems)
     return whole
 
 
@@ -158,10 +162,10 @@ def _parts(path: Path) -> Iterator[tuple[int, int]]:
 def _part(path: str, start: int, end: int, encoding: str, limit: int | None) -> Scan:
     with open(path, "rb") as stream:
         stream.seek(start)
-        return _look(readers.cut_lines(stream, end - start), start == 0, encoding, limit)
+        return look(readers.cut_lines(stream, end - start), start == 0, encoding, limit)
 
 
-def _look(lines: Iterable[bytes | Line], first: bool, encoding: str, limit: int | None) -> Scan:
+def look(lines: Iterable[bytes | Line], first: bool, encoding: str, limit: int | None) -> Scan:
     """What is found in some lines.
 
     first   whether the file's first line is one of them: it may open with a byte order mark

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import dataset, dataset_cli, dataset_dask, models
+from helpers import dataset, dataset_cli, dataset_dask, models, scan
 from helpers.errors import WorkbookError
 from helpers.report import Report
 
@@ -102,6 +102,14 @@ def test_a_cluster_finds_the_same_in_the_same_order(cluster, tmp_path: Path, cap
     here = capsys.readouterr().out
     assert dataset_cli.main([*command, "--scheduler", cluster.scheduler_address]) == 1
     assert capsys.readouterr().out == here
+    basics = ["check", str(train), str(other), "--model", MODEL, "--basics"]
+    assert dataset_cli.main(basics) == 1
+    here = capsys.readouterr().out
+    assert dataset_cli.main([*basics, "--scheduler", cluster.scheduler_address]) == 1
+    assert capsys.readouterr().out == here
+    for part in (20_000, 150_000):
+        [found] = dataset_dask.scan_files([str(train)], cluster.scheduler_address, MODEL, part)
+        assert found == scan.scan(train, MODEL)
     with pytest.raises(WorkbookError, match="can't be"):
         dataset_dask.check_files([str(tmp_path / "none.jsonl")], cluster.scheduler_address)
 
