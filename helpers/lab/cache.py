@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CACHED_TOKENS = 8192  # prompt tokens remembered, of all models together (about 23 KB each)
+CACHED_TOKENS = 4096  # prompt tokens remembered, of all models together (about 23 KB each)
 
 
 @dataclass(eq=False)
