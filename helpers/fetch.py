@@ -161,12 +161,10 @@ def _environment(environment: Mapping[str, str], temporary: Path) -> dict[str, s
 
 def _advance(bar: tqdm, temporary: Path) -> None:
     """Set the bar to the bytes that have arrived: pip writes them to TMPDIR/pip-unpack-*/."""
-    arrived = 0
-    for file in temporary.glob("pip-unpack-*/*"):
-        try:
-            arrived = max(arrived, file.stat().st_size)
-        except OSError:  # pip has just moved it
-            continue
+    try:
+        arrived = max((file.stat().st_size for file in temporary.glob("pip-unpack-*/*")), default=0)
+    except OSError:  # pip has just moved or removed it
+        return
     if arrived > bar.n:
         bar.update(min(arrived, bar.total or arrived) - bar.n)
 

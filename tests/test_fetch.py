@@ -3,16 +3,19 @@
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from helpers import fetch
 
@@ -112,6 +115,23 @@ def test_the_bar_shows_what_arrives(shelf, tmp_path, capfd):
     written = capfd.readouterr()
     assert "Fetching parcel" in written.err and "100%" in written.err
     assert written.out == ""
+
+
+def test_pip_may_tidy_up_while_the_bar_looks(tmp_path):
+    ended = threading.Event()
+
+    def pip() -> None:
+        for number in range(300):
+            folder = tmp_path / f"pip-unpack-{number}"
+            folder.mkdir()
+            (folder / "parcel.whl").touch()
+            shutil.rmtree(folder)
+        ended.set()
+
+    threading.Thread(target=pip).start()
+    with tqdm(disable=True) as bar:
+        while not ended.is_set():
+            fetch._advance(bar, tmp_path)
 
 
 def test_another_hash_is_refused(shelf, tmp_path):

@@ -4,9 +4,11 @@ test_lab_server.)"""
 import io
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from labserver import KEY, MODEL, Server, rows, start
 
 from helpers import jobs_cli, paths
 from helpers.lab import __main__ as cli
-from helpers.lab import bases
+from helpers.lab import bases, inventory
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,23 @@ def run(capsys: pytest.CaptureFixture[str]):
         return status, *capsys.readouterr()
 
     return command
+
+
+def test_a_folder_is_measured_while_another_process_tidies_up(tmp_path) -> None:
+    (tmp_path / "weights").write_bytes(b"12345")
+    ended = threading.Event()
+
+    def tidy_up() -> None:
+        for number in range(500):
+            staging = tmp_path / f"staging-{number}"
+            staging.mkdir()
+            (staging / "half").touch()
+            shutil.rmtree(staging)
+        ended.set()
+
+    threading.Thread(target=tidy_up).start()
+    while not ended.is_set():
+        assert inventory.size(tmp_path) == 5
 
 
 def test_models_are_listed_added_and_removed(run, home: Path, tmp_path) -> None:

@@ -3,9 +3,10 @@
 Knows the store's tables and folders; changes nothing in them.
 """
 
+import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,13 @@ def delete(folder: Path) -> None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files in a folder; 0 when it is not there."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files in a folder; 0 when it is not there. Others may tidy up in it meanwhile."""
+    found = 0
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += os.stat(os.path.join(inside, name)).st_size
+    return found
 
 
 def _count(folder: Path, table: str) -> int:
