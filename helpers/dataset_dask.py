@@ -3,6 +3,7 @@
 Each worker reads a range of bytes of a JSONL file (other formats: the whole file) through fsspec,
 looks at its rows, and sends back what `report.Part` holds: findings, numbers and fingerprints. The
 checks of the set see these here, in the order of the file, so the report is that of one machine.
+The fast pass (`scan`) sends a `Scan` of each range, and these are put one after the other.
 A worker that dies is replaced by Dask, and its ranges are read again. Workers need this package.
 """
 
@@ -52,6 +53,7 @@ def scan_files(files: Sequence[str], scheduler: str, model: str, part: int = PAR
     """As `scan.scan` for each of these files, on the cluster. Raises as `check_files` does."""
     encoding, limit = tokens.encoding_for(model), models.get(model).max_example_tokens
     with _client(scheduler) as client:
+        # Not pure, as in `_File`.
         sources = [_open(file, {}) for file in files]
         tasks = [[client.submit(scan_range, file, span, encoding, limit, pure=False)
                   for span in _spans(source, part)]

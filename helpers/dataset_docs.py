@@ -29,10 +29,11 @@ nothing else to do, medians of three rounds in turns; a *plain loop* is what Ope
 | 10,000 documents of 20 KB: `--basics` | 7,769 | 4,543 | 251 MiB |
 | 100,000 rows of 1 KB: the whole list | 2,401 | 2,419 | 288 MiB |
 
-So `--basics` is 12.7 times as fast by the clock (12.5 to 12.8 in single rounds), and 7.1 times by
-processor time, since it uses both processors. On the long documents it is 7.0 and 4.1: there a good
-part of the time is the start of the processes. With others on the machine the ratio by the clock
-moved between 4 and 13. The whole list needed 594 MiB for 1,000,000 rows.
+So `--basics` is 12.7 times as fast by the clock (12.5 to 12.8 in single rounds), since it uses both
+processors; by processor time it is 7.1 times. On the long documents it is 7.0 and 4.1. With others on
+the machine the ratio by the clock moved between 4 and 13. The whole list needed 594 MiB for 1,000,000
+rows.
+
 Where gigatoken is not installed (on Colab), tiktoken counts: some 30,000 rows a second of processor
 time instead of 90,000. The whole list looks for near duplicates among the first 20,000 rows only,
 and says so.

@@ -95,8 +95,11 @@ class Source:
                 last = last + 1 if isinstance(line, bytes) else line.number
                 yield line
         except OSError as error:
-            # No number: a library's own words. EINVAL: a damaged index sent it before the first byte.
-            if not binary or error.errno not in (None, errno.EINVAL):
+            # Without a number it is a library that stumbles over the bytes, if it has not lost the
+            # file itself. EINVAL: a damaged index sent it to a place before the first byte.
+            lost = FileNotFoundError, PermissionError, ConnectionError, TimeoutError
+            gone = isinstance(error, lost)
+            if not binary or gone or error.errno not in (None, errno.EINVAL):
                 raise _unreadable(self.path, error) from None
             yield _broken(last + 1, error)
         except (EOFError, zlib.error, lzma.LZMAError) as error:

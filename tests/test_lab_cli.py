@@ -193,6 +193,6 @@ def test_the_documents_examples_run(language: str, tmp_path, tool) -> None:
             done = subprocess.run([*shell, example], env=os.environ | settings,
                                   capture_output=True, text=True, timeout=120)  # fmt: skip
             assert done.returncode == 0, done.stderr
-            assert done.stdout and '"error"' not in done.stdout, done.stdout
+            assert done.stdout.strip() and '"error"' not in done.stdout, done.stdout
     finally:
         server.stop()

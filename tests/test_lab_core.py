@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.lab import weights
+from helpers.lab import adapter as adapters
+from helpers.lab import sampling, weights
 from helpers.lab.attention import Layout
-from helpers.lab.engine import CHUNK, Engine, Request
+from helpers.lab.engine import CHUNK, MODELS, Engine, Request
 from helpers.lab.model import Llama, Packed
 from helpers.lab.next_token import Chooser, Rules
 from helpers.lab.tokenizer import DEFAULT_SYSTEM, Tokenizer
@@ -133,7 +134,7 @@ def test_packed_weights_give_the_same_numbers():
 # The choice of the next token
 
 
-def chosen(logits: list[float], written: list[int] = [], **rules) -> int:
+def chosen(logits: list[float], written: list[int], **rules) -> int:
     return Chooser(Rules(temperature=0, **rules), None).choose(torch.tensor(logits), written)
 
 
@@ -157,13 +158,22 @@ def test_biases_and_penalties_shift_the_logits(rules, written, expected):
     assert chosen([1.0, 2.0, 3.0], written, **rules) == expected
 
 
+def test_settings_keep_their_names():
+    body = {"frequency_penalty": 1, "presence_penalty": -2, "logit_bias": {"3": -5}, "top_p": None}
+    given = sampling.settings(body, 0, vocabulary=4)
+    assert Rules(**{k: v for k, v in given.items() if k != "stop"}) == Rules(
+        frequency_penalty=1, presence_penalty=-2, logit_bias={3: -5}
+    )
+
+
 def test_penalties_do_not_count_the_prompt_and_leave_logprobs_alone(engine, tokenizer):
-    asked = prompt(tokenizer, "Say the word yes again and again: yes yes yes yes yes")
+    asked = tokenizer.encode(" the cat sat." * 3 + " the cat")
     plain, penalised = (
         engine.submit(Request(asked, 24, temperature=0, top_logprobs=0, frequency_penalty=p))
         for p in (0, 2)
     )
     plain, penalised = plain.result(60), penalised.result(60)
+    assert plain.tokens[0] == penalised.tokens[0] and asked.count(plain.tokens[0]) == 3
     assert plain.logprobs[0].logprob == pytest.approx(penalised.logprobs[0].logprob, abs=1e-3)
 
     def most(tokens: list[int]) -> int:
@@ -264,6 +274,21 @@ def test_logprobs_come_with_their_text_and_end_where_it_is_cut(engine, tokenizer
     for text, logprobs in got:  # the tokens named never run ahead of the text sent
         so_far, named = so_far + text, named + "".join(entry.text for entry in logprobs)
         assert so_far.startswith(named)
+
+
+def test_models_that_were_asked_long_ago_make_room_and_come_back(engine, tokenizer, tmp_path):
+    base = Llama.load(engine.folder, torch.float32)
+    asked = prompt(tokenizer, "Name a colour.")
+    expected = engine.submit(Request(asked, 4, temperature=0)).result(60).text
+    folders = [tmp_path / str(number) for number in range(MODELS + 1)]
+    for folder in folders:
+        folder.mkdir()  # a new adapter changes nothing: its B is zero
+        adapters.save(folder, adapters.create(base, range(29, 30), torch.Generator()), {})
+    for folder in [*folders, folders[0]]:
+        request = Request(asked, 4, temperature=0, adapter=folder)
+        assert engine.submit(request).result(60).text == expected
+    engine.submit(Request(asked, 1)).result(60)  # by now what is idle has been looked at
+    assert len([key for key in engine._batches if key is not None]) <= MODELS
 
 
 def test_one_bad_request_leaves_the_engine_alive(engine, tokenizer):

@@ -552,6 +552,7 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
         ({"presence_penalty": 3}, (400, "decimal_above_max_value", "presence_penalty")),
         ({"logit_bias": {"colour": 1}}, (400, "invalid_value", "logit_bias")),
         ({"logit_bias": {"1000000": 1}}, (400, "invalid_value", "logit_bias")),
+        ({"logit_bias": {"9" * 5000: 1}}, (400, "invalid_value", "logit_bias")),
         ({"logit_bias": {"7": 101}}, (400, "invalid_value", "logit_bias")),
         (
             {

@@ -121,6 +121,20 @@ def test_a_workbook_whose_index_points_before_its_first_byte(tmp_path) -> None:
     assert not line.readable and "Save or download it again" in line.problems[0][1]
 
 
+def test_a_workbook_that_went_away_is_not_called_damaged(tmp_path) -> None:
+    source = readers.open_source(put(tmp_path, "a.xlsx", _formats(tmp_path)["a.xlsx"]))
+    source.path.unlink()
+    with pytest.raises(readers.Unreadable, match="can't be read"):
+        list(source.lines())
+
+    def lost(*_: str):
+        raise FileNotFoundError("http://host/a.xlsx")  # as fsspec says it: without a number
+
+    source.remote = type("Remote", (), {"open": lost, "__enter__": lost})()
+    with pytest.raises(readers.Unreadable, match="can't be read"):
+        list(source.lines())
+
+
 def test_a_line_of_ten_megabytes(tmp_path) -> None:
     content = jsonl() + '{"prompt": "' + "far " * 2_600_000 + '"}\n' + jsonl([CHAT])
     found = {(f.code, f.line) for f in dataset.check(put(tmp_path, "a.jsonl", content)).findings}

@@ -110,15 +110,15 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from helpers.lab import runner  # other commands need none of what it brings
+
     folder = _folder(options)
     if options.device:
         os.environ["WORKBOOK_LAB_DEVICE"] = options.device  # the training process reads it, too
     # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
     # fast where another program wants the processor too. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # oneDNN would keep code for every shape of batch that it meets: 200 MB after some hundred.
-    # The training process inherits this.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "100")
+    os.environ.setdefault(*runner.FEW_SHAPES)
     with state.hold(folder), contextlib.closing(_listen(options.port)) as listener:
         key = state.key(folder, options.api_key or os.environ.get("WORKBOOK_LAB_KEY"))
         _run(folder, key, listener, options.base)

@@ -51,8 +51,9 @@ class Chooser:
         return token
 
     def _shifted(self, logits: Tensor, written: Sequence[int]) -> Tensor:
-        """With OpenAI's formula: minus count x frequency_penalty, minus presence_penalty if it is
-        there at all, plus its bias. https://platform.openai.com/docs/api-reference/chat/create"""
+        """OpenAI's formula, for each token: plus its bias, minus frequency_penalty for each time it
+        was written, minus presence_penalty if it was written at all.
+        https://platform.openai.com/docs/api-reference/chat/create"""
         rules = self._rules
         if len(self._bias):
             logits = logits.index_add(0, self._biased, self._bias.to(logits.dtype))

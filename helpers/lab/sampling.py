@@ -62,7 +62,8 @@ def settings(body: dict[str, Any], number: int, vocabulary: int) -> dict[str, An
 
 def _logit_bias(given: dict[str, int], vocabulary: int) -> dict[int, int]:
     for token, bias in given.items():
-        if not (token.isascii() and token.isdigit() and int(token) < vocabulary):
+        number = token.isascii() and token.isdigit() and len(token) < 20  # int() has a limit
+        if not (number and int(token) < vocabulary):
             message = (
                 f"Invalid key in 'logit_bias': {token[:40]!r} is not a token of this model. Its "
                 f"tokens are the numbers from 0 to {vocabulary - 1}; `POST /v1/lab/loss_mask` shows "
