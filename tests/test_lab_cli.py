@@ -4,15 +4,14 @@ test_lab_server.)"""
 import io
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tidying
 import tinybase
 from labserver import KEY, MODEL, Server, rows, start
 
@@ -47,18 +46,7 @@ def run(capsys: pytest.CaptureFixture[str]):
 
 def test_a_folder_is_measured_while_another_process_tidies_up(tmp_path) -> None:
     (tmp_path / "weights").write_bytes(b"12345")
-    ended = threading.Event()
-
-    def tidy_up() -> None:
-        for number in range(500):
-            staging = tmp_path / f"staging-{number}"
-            staging.mkdir()
-            (staging / "half").touch()
-            shutil.rmtree(staging)
-        ended.set()
-
-    threading.Thread(target=tidy_up).start()
-    while not ended.is_set():
+    for _ in tidying.meanwhile(tmp_path, "staging"):
         assert inventory.size(tmp_path) == 5
 
 
