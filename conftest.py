@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from helpers import paths
@@ -30,6 +31,11 @@ KEYS = (
     "WORKBOOK_MODEL",
 )
 _folder = pytest.StashKey[Path]()
+
+# No time limits: a busy machine is no fault of the code. A fuzzer may share its folder between inputs.
+hypothesis.settings.register_profile("course", deadline=None, suppress_health_check=[
+    hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture])  # fmt: skip
+hypothesis.settings.load_profile("course")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import checks, codes, convert, dataset, models, paths, readers, repair, tokens
@@ -286,8 +286,7 @@ MESSAGES = st.fixed_dictionaries({}, optional={key: VALUES for key in sorted(cod
 CHATS = st.fixed_dictionaries({"messages": VALUES | st.lists(MESSAGES | VALUES, max_size=4)},
                               optional={"tools": VALUES})
 ROWS = VALUES | CHATS | st.fixed_dictionaries({}, optional={"prompt": VALUES, "completion": VALUES})
-FAST = settings(max_examples=150, deadline=None,
-                suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=150)
 
 
 @FAST

@@ -13,18 +13,13 @@ from collections.abc import Iterator
 
 import pytest
 import tinybase
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from labserver import KEY, Server, conform, start
 
 from helpers.lab import bases
 
-FEW = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+FEW = settings(max_examples=25, derandomize=True)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

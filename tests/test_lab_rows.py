@@ -177,7 +177,7 @@ near_rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=80)
     | json_values.map(lambda v: json.dumps(v).encode())
@@ -224,7 +224,7 @@ choices = st.builds(
 pairs = st.fixed_dictionaries({"prompt": st.text(max_size=5), "completion": st.text(max_size=5)})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(chats | pairs | choices | near_rows)
 def test_what_is_accepted_can_be_trained_on(row) -> None:
     try:
@@ -249,7 +249,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(weights.ensure())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.binary(max_size=30) | st.just(line(ASK, ANSWER)), max_size=6))
 def test_every_line_that_is_not_blank_is_counted_once(tmp_path_factory, parts) -> None:
     path = tmp_path_factory.mktemp("rows") / "file.jsonl"

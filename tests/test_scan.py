@@ -85,7 +85,7 @@ LINES = st.lists((ROWS | VALUES).map(lambda row: json.dumps(row).encode())
                  | st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b"")), max_size=9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LINES, st.sampled_from([b"\n", b"\r\n", b"\n\xef\xbb\xbf"]))
 def test_any_lines_are_seen_as_the_careful_check_sees_them(
         lines: list[bytes], seam: bytes) -> None:
