@@ -243,7 +243,7 @@ def tuned(job: Path) -> Path:
 
 def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_path):
     whole, broken = (job_folder(folder, tmp_path / name, 3) for name in ("whole", "broken"))
-    assert start(whole).wait(120) == 0
+    assert start(whole).wait(600) == 0
     process = start(broken)
     while not (broken / "checkpoints" / "step-3").exists():  # until the first epoch is done
         time.sleep(0.01)
@@ -251,7 +251,7 @@ def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_pa
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not diary(broken, "done")
-    assert start(broken).wait(120) == 0
+    assert start(broken).wait(600) == 0
     assert [e["step"] for e in diary(broken, "step")] == list(range(1, 10))
     for ours, theirs in zip(diary(broken, "step"), diary(whole, "step"), strict=True):
         assert math.isclose(ours["train_loss"], theirs["train_loss"], abs_tol=0.05)
@@ -264,7 +264,7 @@ def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_pa
 
 def test_a_loss_that_is_not_a_number_fails_the_job_with_a_reason(tiny, tmp_path):
     job = job_folder(tiny, tmp_path / "wild", 25, learning_rate_multiplier=1e30)
-    assert start(job).wait(120) == 0
+    assert start(job).wait(600) == 0
     assert diary(job, "failed")[0]["code"] == "loss_not_finite"
     assert not diary(job, "done")
 
@@ -272,14 +272,14 @@ def test_a_loss_that_is_not_a_number_fails_the_job_with_a_reason(tiny, tmp_path)
 def test_the_engine_answers_as_the_trainer_taught_and_dpo_changes_its_mind(folder, tmp_path):
     """A supervised job, then preferences on what it made: each does what its data say."""
     taught = job_folder(folder, tmp_path / "taught", 8)
-    assert start(taught).wait(240) == 0
+    assert start(taught).wait(600) == 0
     pairs = [{"input": {"messages": [{"role": "user", "content": f"Say the word for {i}."}]},
               "preferred_output": [{"role": "assistant", "content": f"number {i}"}],
               "non_preferred_output": [{"role": "assistant", "content": f"word {i}"}]}
              for i in range(12)]  # fmt: skip
     turned = job_folder(folder, tmp_path / "turned", 4, pairs, method="dpo", beta=0.1,
                         start_from=str(tuned(taught)))  # fmt: skip
-    assert start(turned).wait(240) == 0
+    assert start(turned).wait(600) == 0
     steps = diary(turned, "step")
     assert math.isclose(steps[0]["train_loss"], math.log(2), abs_tol=0.05)
     assert steps[0]["train_reward_accuracy"] < 1 == steps[-1]["train_reward_accuracy"]
@@ -298,7 +298,7 @@ def test_a_damaged_model_to_start_from_is_said_to_be_damaged(tiny, tmp_path):
     broken.mkdir()
     (broken / "adapter.safetensors").write_bytes(b"no adapter")
     job = job_folder(tiny, tmp_path / "job", 1, start_from=str(broken))
-    assert start(job).wait(60) == 0
+    assert start(job).wait(600) == 0
     assert "damaged" in diary(job, "failed")[0]["message"]
 
 
