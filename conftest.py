@@ -32,7 +32,7 @@ KEYS = (
 )
 _folder = pytest.StashKey[Path]()
 
-# No time limits: a busy machine is no fault of the code. A fuzzer may share its folder between inputs.
+# No time limits: a busy machine is no fault of the code. One folder may serve all inputs of a test.
 hypothesis.settings.register_profile("course", deadline=None, suppress_health_check=[
     hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture])  # fmt: skip
 hypothesis.settings.load_profile("course")

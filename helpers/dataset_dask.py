@@ -53,8 +53,8 @@ def scan_files(files: Sequence[str], scheduler: str, model: str, part: int = PAR
     """As `scan.scan` for each of these files, on the cluster. Raises as `check_files` does."""
     encoding, limit = tokens.encoding_for(model), models.get(model).max_example_tokens
     with _client(scheduler) as client:
-        # Not pure, as in `_File`.
         sources = [_open(file, {}) for file in files]
+        # Not pure, as in `_File`.
         tasks = [[client.submit(scan_range, file, span, encoding, limit, pure=False)
                   for span in _spans(source, part)]
                  for file, source in zip(files, sources, strict=True)]

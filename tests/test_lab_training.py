@@ -232,6 +232,16 @@ def start(job: Path, **options) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=paths.ROOT, **options)
 
 
+def test_a_trainer_gets_what_saves_memory_and_no_key(monkeypatch):
+    monkeypatch.setenv("WORKBOOK_LAB_KEY", "secret")
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")  # what the user has set stays
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    around = runner.surroundings()
+    assert "WORKBOOK_LAB_KEY" not in around and around["PATH"] == os.environ["PATH"]
+    assert around["LRU_CACHE_CAPACITY"] == "7"
+    assert around["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "100"
+
+
 def diary(job: Path, kind: str) -> list[dict]:
     lines = (job / "progress.jsonl").read_text().splitlines()
     return [entry for entry in map(json.loads, lines) if entry["type"] == kind]

@@ -118,7 +118,7 @@ def _serve(options: argparse.Namespace) -> int:
     # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
     # fast where another program wants the processor too. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.update(runner.FEW_SHAPES | dict(os.environ))
+    os.environ |= runner.FEW_SHAPES | dict(os.environ)  # what the user has set stays
     with state.hold(folder), contextlib.closing(_listen(options.port)) as listener:
         key = state.key(folder, options.api_key or os.environ.get("WORKBOOK_LAB_KEY"))
         _run(folder, key, listener, options.base)
