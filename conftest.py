@@ -19,7 +19,7 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
-from helpers import paths
+from workbook import paths
 
 ROOT = Path(__file__).resolve().parent
 KEYS = (
@@ -33,8 +33,14 @@ KEYS = (
 _folder = pytest.StashKey[Path]()
 
 # No time limits: a busy machine is no fault of the code. One folder may serve all inputs of a test.
-hypothesis.settings.register_profile("course", deadline=None, suppress_health_check=[
-    hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture])  # fmt: skip
+hypothesis.settings.register_profile(
+    "course",
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,
+    ],
+)
 hypothesis.settings.load_profile("course")
 
 
@@ -71,7 +77,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     if (folder / "home" / "lab" / "server.json").exists():
         subprocess.run(
-            [sys.executable, "-m", "helpers.lab", "stop"], cwd=ROOT, capture_output=True, timeout=60
+            [sys.executable, "-m", "workbook", "lab", "stop"],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=60,
         )
     shutil.rmtree(folder, ignore_errors=True)
 

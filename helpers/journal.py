@@ -7,7 +7,7 @@ ever added; nothing that was written is changed.
 from datetime import date
 from types import EllipsisType
 
-from helpers import display, paths
+from workbook import display, paths
 
 FILE = "learning_log.md"
 HEADINGS = {

@@ -20,11 +20,13 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import dataset, fetch, paths
-from helpers.errors import WorkbookError
+from workbook import doctor, fetch, paths
+from workbook.errors import WorkbookError
 
-SYSTEM = ("You rate product reviews. Answer with the number of stars only, from 1 star (very bad) "
-          "to 5 stars (very good).")
+SYSTEM = (
+    "You rate product reviews. Answer with the number of stars only, from 1 star (very bad) "
+    "to 5 stars (very good)."
+)
 CLASSES = (1, 2, 3, 4, 5)
 THRESHOLDS = (-1.5, -0.5, 0.5, 1.5)
 """Mean ratings that separate the stars: at most -1.5 is 1, at most -0.5 is 2, from 0.5 is 4,
@@ -32,12 +34,19 @@ from 1.5 is 5. The two middle ones leave 3 stars to what people found neither go
 LENGTH = (20, 200)
 """Shortest and longest review kept, in characters."""
 SPANISH_EXAMPLES = (
-    {"prompt": "Reseña: Compré esta computadora portátil para mis clases en línea y funciona muy "
-               "bien.", "completion": "Calificación: 5 estrellas"},
-    {"prompt": "Reseña: La duración de la batería es terrible y la pantalla es demasiado pequeña.",
-     "completion": "Calificación: 2 estrellas"},
-    {"prompt": "Reseña: Esto es una estafa. El producto nunca llegó y el vendedor no respondió.",
-     "completion": "Calificación: 1 estrella"},
+    {
+        "prompt": "Reseña: Compré esta computadora portátil para mis clases en línea y funciona muy "
+        "bien.",
+        "completion": "Calificación: 5 estrellas",
+    },
+    {
+        "prompt": "Reseña: La duración de la batería es terrible y la pantalla es demasiado pequeña.",
+        "completion": "Calificación: 2 estrellas",
+    },
+    {
+        "prompt": "Reseña: Esto es una estafa. El producto nunca llegó y el vendedor no respondió.",
+        "completion": "Calificación: 1 estrella",
+    },
 )
 """The three rows of one of the documents that the course starts from, as they stand there."""
 
@@ -53,15 +62,29 @@ _SEED = 2014
 
 @functools.cache
 def _corpus() -> pd.DataFrame:
-    archive = fetch.package_file(_PACKAGE, _PACKAGE_SHA256, _MEMBER,
-                                 paths.cache() / "reviews" / "hutto_ICWSM_2014.tar.gz",
-                                 member_sha256=_MEMBER_SHA256, source=True, size=_PACKAGE_SIZE)
+    archive = fetch.package_file(
+        _PACKAGE,
+        _PACKAGE_SHA256,
+        _MEMBER,
+        paths.cache() / "reviews" / "hutto_ICWSM_2014.tar.gz",
+        member_sha256=_MEMBER_SHA256,
+        source=True,
+        size=_PACKAGE_SIZE,
+    )
     with tarfile.open(archive) as package:
         texts = _lines(package, "amazonReviewSnippets_GroundTruth.txt")
         ratings = _lines(package, "amazonReviewSnippets_anonDataRatings.txt")
     twenty = {fields[0]: json.loads(fields[3]) for fields in ratings}
-    rows = [{"id": name, "text": text.strip(), "mean": float(mean), "ratings": twenty[name],
-             "stars": stars(float(mean))} for name, mean, text in texts]
+    rows = [
+        {
+            "id": name,
+            "text": text.strip(),
+            "mean": float(mean),
+            "ratings": twenty[name],
+            "stars": stars(float(mean)),
+        }
+        for name, mean, text in texts
+    ]
     frame = pd.DataFrame(rows)
     length = frame["text"].str.len()
     return frame[length.between(*LENGTH)].reset_index(drop=True)
@@ -78,7 +101,7 @@ def load() -> pd.DataFrame:
 
     `id` is "7_3" for the third sentence of the seventh review: several rows may come from one
     review. The first call on a machine fetches the corpus (2.5 MB) and needs the network.
-    Raises helpers.fetch.FetchError.
+    Raises workbook.fetch.FetchError.
     """
     return _corpus().copy()
 
@@ -128,8 +151,9 @@ def draw_splits(frame: pd.DataFrame, seed: int = _SEED) -> dict[str, list[str]]:
         dice.shuffle(chosen)
         splits[split] = chosen
     training += waiting
-    return splits | {"train": _in_blocks([row for name in training for row in by_review[name]],
-                                         dice)}
+    return splits | {
+        "train": _in_blocks([row for name in training for row in by_review[name]], dice)
+    }
 
 
 def _in_blocks(rows: list[tuple[str, int]], dice: random.Random) -> list[str]:
@@ -156,11 +180,14 @@ def splits() -> dict[str, pd.DataFrame]:
     frame = load().set_index("id", drop=False)
     frozen = json.loads(paths.data("review_splits.json").read_text(encoding="utf-8"))["splits"]
     try:
-        return {name: frame.loc[frozen[name]].reset_index(drop=True)
-                for name in ("train", "validation", "test")}
+        return {
+            name: frame.loc[frozen[name]].reset_index(drop=True)
+            for name in ("train", "validation", "test")
+        }
     except KeyError as error:
-        raise WorkbookError(f"data/review_splits.json does not fit the corpus ({error}): fetch the "
-                            "course again.") from None
+        raise WorkbookError(
+            f"data/review_splits.json does not fit the corpus ({error}): fetch the course again."
+        ) from None
 
 
 def label(stars: int) -> str:
@@ -175,16 +202,22 @@ def question(text: str) -> str:
 
 def to_chat(row: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
     """One training example in chat format: {"messages": [system, user, assistant]}."""
-    return {"messages": [{"role": "system", "content": SYSTEM},
-                         {"role": "user", "content": question(row["text"])},
-                         {"role": "assistant", "content": label(int(row["stars"]))}]}
+    return {
+        "messages": [
+            {"role": "system", "content": SYSTEM},
+            {"role": "user", "content": question(row["text"])},
+            {"role": "assistant", "content": label(int(row["stars"]))},
+        ]
+    }
 
 
 def to_spanish(row: Mapping[str, Any] | pd.Series) -> dict[str, str]:
     """One prompt/completion example in the Spanish wording of SPANISH_EXAMPLES."""
     count = int(row["stars"])
-    return {"prompt": f"Reseña: {row['text']}",
-            "completion": f"Calificación: {count} estrella{'' if count == 1 else 's'}"}
+    return {
+        "prompt": f"Reseña: {row['text']}",
+        "completion": f"Calificación: {count} estrella{'' if count == 1 else 's'}",
+    }
 
 
 def files(training_rows: int = 300) -> dict[str, Path]:
@@ -193,34 +226,44 @@ def files(training_rows: int = 300) -> dict[str, Path]:
     Returns {"train", "validation", "test", "marv"} -> path in `paths.work()`. A file that is there
     is the student's own and stays as it is.
     """
-    names = {"train": "reviews_train.jsonl", "validation": "reviews_validation.jsonl",
-             "test": "reviews_test.jsonl", "marv": "marv_train.jsonl"}
+    names = {
+        "train": "reviews_train.jsonl",
+        "validation": "reviews_validation.jsonl",
+        "test": "reviews_test.jsonl",
+        "marv": "marv_train.jsonl",
+    }
     found = {split: paths.work() / name for split, name in names.items()}
     for split, path in found.items():
         if path.exists():
             continue
         if split == "marv":
-            rows = dataset.read(paths.data("marv_train.jsonl"))
+            rows = doctor.read(paths.data("marv_train.jsonl"))
         else:
             frame = splits()[split].head(training_rows if split == "train" else None)
             rows = [to_chat(row) for row in frame.to_dict("records")]
-        dataset.write(rows, path.name)
+        doctor.write(rows, path.name)
     return found
 
 
 def freeze(path: Path) -> None:
     """Write the splits' ids to `path`: done once, before anything was measured on them."""
     drawn = draw_splits(load())
-    about = ("Ids of helpers.reviews' corpus in each split, drawn once by helpers.reviews."
-             "draw_splits: whole reviews apart, balanced, in this order. Ids only, no text.")
+    about = (
+        "Ids of helpers.reviews' corpus in each split, drawn once by helpers.reviews."
+        "draw_splits: whole reviews apart, balanced, in this order. Ids only, no text."
+    )
     lines = [json.dumps(drawn[name]) for name in ("train", "validation", "test")]
-    path.write_text(f'{{"about": {json.dumps(about)},\n "seed": {_SEED},\n "splits": {{\n'
-                    f'  "train": {lines[0]},\n  "validation": {lines[1]},\n  "test": {lines[2]}}}'
-                    "}\n", encoding="utf-8")
+    path.write_text(
+        f'{{"about": {json.dumps(about)},\n "seed": {_SEED},\n "splits": {{\n'
+        f'  "train": {lines[0]},\n  "validation": {lines[1]},\n  "test": {lines[2]}}}'
+        "}\n",
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m helpers.reviews",
-                                     description="Draw the frozen splits again and write them.")
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.reviews", description="Draw the frozen splits again and write them."
+    )
     parser.add_argument("freeze", type=Path, help="the JSON file to write")
     freeze(parser.parse_args().freeze)

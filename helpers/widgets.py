@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import ipywidgets
 
-from helpers import charts, costs, models
-from helpers.models import Model
+from helpers import charts
+from workbook.prices import costs, registry
+from workbook.prices.registry import Model
 
 _kept: dict[str, dict[str, float | str]] = {}  # what was set, by the explorer's key
 
@@ -56,7 +57,7 @@ def cost_explorer(
     are gone. Put it last in a cell to show it. Run the cell again, and what you set is still
     there (kept under `key`).
     """
-    return CostExplorer(choices or models.hosted(), first, start or {}, key)
+    return CostExplorer(choices or registry.hosted(), first, start or {}, key)
 
 
 class CostExplorer:

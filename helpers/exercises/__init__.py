@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import display
-from helpers.errors import WorkbookError
+from workbook import display
+from workbook.errors import WorkbookError
 
 Check = Callable[[Any], str]
 

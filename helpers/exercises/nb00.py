@@ -3,8 +3,8 @@
 from datetime import date
 from typing import Any
 
-from helpers import models
 from helpers.exercises import Wrong, exercise
+from workbook.prices import registry
 
 
 @exercise("00.1")
@@ -50,7 +50,7 @@ def the_last_day(answer: str | date) -> str:
             raise Wrong(
                 f"{answer!r} is not a date.", 'Write year-month-day in quotes: "2026-10-23".'
             ) from None
-    closing = max(model.tunable_until for model in models.hosted() if model.tunable_until)
+    closing = max(model.tunable_until for model in registry.hosted() if model.tunable_until)
     if answer != closing:
         raise Wrong(f"{answer} is another date.", "Look for “anyone” in the table.")
     return "Right. On the lab there is no such day."

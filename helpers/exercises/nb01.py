@@ -12,23 +12,29 @@ _TRIAL = "A loja abre às nove horas."
 @exercise("01.1")
 def _few_shot(answer: Any) -> str:
     if not isinstance(answer, Callable):
-        raise Wrong("Hand in the function itself, without calling it.", 'check("01.1", messages_for)')
+        raise Wrong(
+            "Hand in the function itself, without calling it.", 'check("01.1", messages_for)'
+        )
     messages = answer(_TRIAL)
     if messages is ... or messages is None:
         raise Untouched
     if not isinstance(messages, list) or not all(
         isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages
     ):
-        raise Wrong("The function returns a list of messages, each with a role and a content.",
-                    '[{"role": "system", "content": "…"}, …]')  # fmt: skip
+        raise Wrong(
+            "The function returns a list of messages, each with a role and a content.",
+            '[{"role": "system", "content": "…"}, …]',
+        )
     roles = [message.get("role") for message in messages]
     if strange := set(roles) - {"system", "user", "assistant"}:
         raise Wrong(f"There is no role {strange.pop()!r}.", "system, user and assistant.")
     if roles[:1] != ["system"]:
         raise Wrong("The first message should be the system message.", "It says what the task is.")
     if roles[-1] != "user" or _TRIAL not in messages[-1]["content"]:
-        raise Wrong("The last message is the user's, with the text to be judged.",
-                    'End with {"role": "user", "content": text}.')  # fmt: skip
+        raise Wrong(
+            "The last message is the user's, with the text to be judged.",
+            'End with {"role": "user", "content": text}.',
+        )
     _check_examples(messages[1:-1])
     if answer("Otro texto.") == messages:
         raise Wrong("The list is the same for every text.", "Use the function's argument.")
@@ -37,8 +43,10 @@ def _few_shot(answer: Any) -> str:
 
 def _check_examples(examples: list[dict]) -> None:
     if [m["role"] for m in examples] != ["user", "assistant"] * (len(examples) // 2):
-        raise Wrong("Each solved example is a user message followed by an assistant message.",
-                    "user: the text. assistant: the one word.")  # fmt: skip
+        raise Wrong(
+            "Each solved example is a user message followed by an assistant message.",
+            "user: the text. assistant: the one word.",
+        )
     answers = [m["content"] for m in examples if m["role"] == "assistant"]
     if other := [a for a in answers if a not in _WORDS]:
         raise Wrong(f"An example answers {other[0]!r}.", "Exactly one word: Spanish or Portuguese.")

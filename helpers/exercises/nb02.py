@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from helpers import checks, codes, dataset, paths, reviews
-from helpers.errors import WorkbookError
+from helpers import reviews
 from helpers.exercises import Untouched, Wrong, exercise
+from workbook import doctor, paths, quoting
+from workbook.doctor import checking
+from workbook.errors import WorkbookError
+from workbook.rows.validator import format_of
 
 _LONGEST = 200  # characters of one of Marv's answers
 _MENDED = 10  # reviews that are left when the file is mended
@@ -33,53 +36,70 @@ def _leaks(answer: Any) -> str:
             raise Untouched
         ids = f"train {[row['id'] for row in train]}, test {[row['id'] for row in test]}"
         if not isinstance(found, (set, frozenset)):
-            raise Wrong(f"Your function returned a {type(found).__name__}, not a set.",
-                        "{… for row in train} with curly brackets makes a set; & gives what two "
-                        "sets share.")
+            raise Wrong(
+                f"Your function returned a {type(found).__name__}, not a set.",
+                "{… for row in train} with curly brackets makes a set; & gives what two "
+                "sets share.",
+            )
         if {str(name) for name in found} == shared:
             continue
         said = f"For {ids} your function returned {set(found) or '{}'}"
         if any("_" in str(name) for name in found):
-            raise Wrong(f"{said}: those are rows, not reviews.",
-                        'reviews.review_of("7_3") is "7".')
+            raise Wrong(f"{said}: those are rows, not reviews.", 'reviews.review_of("7_3") is "7".')
         if not found:
-            raise Wrong(f"{said}, but review {', '.join(sorted(shared))} is in both.",
-                        "Two rows with different ids can come from one review.")
-        raise Wrong(f"{said}; right is {shared or '{}'}.",
-                    "The review is everything before the _, not only the first digit.")
+            raise Wrong(
+                f"{said}, but review {', '.join(sorted(shared))} is in both.",
+                "Two rows with different ids can come from one review.",
+            )
+        raise Wrong(
+            f"{said}; right is {shared or '{}'}.",
+            "The review is everything before the _, not only the first digit.",
+        )
     return "Right. Call it on every pair of splits before you train."
 
 
 @exercise("02.2")
 def _marv(answer: Any) -> str:
     if not isinstance(answer, list) or len(answer) != 3:
-        raise Wrong("Three examples are asked for, in a list.",
-                    '[{"messages": [system, user, assistant]}, …, …]')
-    for finding in dataset.check(answer).findings:
+        raise Wrong(
+            "Three examples are asked for, in a list.",
+            '[{"messages": [system, user, assistant]}, …, …]',
+        )
+    for finding in doctor.check(answer).findings:
         if finding.code != "too-few":
             where = f"Example {finding.line}: " if finding.line else ""
             raise Wrong(f"{where}{finding.message}.", f"{finding.why} {finding.fix}")
-    examples = {name: dataset.read(paths.data(f"marv_{name}.jsonl")) for name in ("train", "test")}
+    examples = {name: doctor.read(paths.data(f"marv_{name}.jsonl")) for name in ("train", "test")}
     system = examples["train"][0]["messages"][0]["content"]
     for number, row in enumerate(answer, start=1):
-        if checks.format_of(row) != "chat":
+        if format_of(row) != "chat":
             raise Wrong(f"Example {number} is not in chat format.", "It needs `messages`.")
         if [message["role"] for message in row["messages"]] != ["system", "user", "assistant"]:
-            raise Wrong(f"Example {number} should have three messages.",
-                        "One each of system, user and assistant, in this order.")
+            raise Wrong(
+                f"Example {number} should have three messages.",
+                "One each of system, user and assistant, in this order.",
+            )
         texts = [message["content"] for message in row["messages"]]
         if texts[0] != system:
-            raise Wrong(f"Example {number} has another system message than Marv's.",
-                        "Use MARV: the model is tuned to the system message it sees.")
+            raise Wrong(
+                f"Example {number} has another system message than Marv's.",
+                "Use MARV: the model is tuned to the system message it sees.",
+            )
         for name, known in examples.items():
-            if dataset.question_of(row) in map(dataset.question_of, known):
-                raise Wrong(f"Example {number} asks what marv_{name}.jsonl asks.",
-                            "A copied training row counts double; a copied test row leaks.")
+            if checking.question_of(row) in map(checking.question_of, known):
+                raise Wrong(
+                    f"Example {number} asks what marv_{name}.jsonl asks.",
+                    "A copied training row counts double; a copied test row leaks.",
+                )
         if len(texts[2]) > _LONGEST:
-            raise Wrong(f"The answer of example {number} has {len(texts[2])} characters.",
-                        f"At most {_LONGEST}: short answers are part of the tone.")
-    return ("Right in form. Whether they are funny only you can tell; whether they are true, look "
-            "it up: the model learns mistakes as gladly as facts.")
+            raise Wrong(
+                f"The answer of example {number} has {len(texts[2])} characters.",
+                f"At most {_LONGEST}: short answers are part of the tone.",
+            )
+    return (
+        "Right in form. Whether they are funny only you can tell; whether they are true, look "
+        "it up: the model learns mistakes as gladly as facts."
+    )
 
 
 @exercise("02.3")
@@ -87,29 +107,35 @@ def _mended(answer: Any) -> str:
     if isinstance(answer, (str, Path)) and str(answer):
         path = Path(answer) if Path(answer).is_absolute() else paths.work() / answer
         try:
-            report, rows = dataset.check(path), None
+            report, rows = doctor.check(path), None
         except WorkbookError as error:
             raise Wrong(str(error), "The copy is called to_mend.jsonl.") from None
     elif isinstance(answer, list):
-        report, rows = dataset.check(answer), answer
+        report, rows = doctor.check(answer), answer
     else:
         raise Wrong("The answer is the file's name or a list of rows.", '"to_mend.jsonl"')
     for finding in report.findings:
         if finding.severity != "note":
             where = f"line {finding.line}: " if finding.line else ""
-            raise Wrong(f"{len(report.findings)} findings are left. The first is {where}"
-                        f"{finding.message}.", f"{finding.why} {finding.fix}")
-    rows = dataset.read(path) if rows is None else rows
-    texts = {reviews.plain(dataset.question_of(row)) for row in rows}
+            raise Wrong(
+                f"{len(report.findings)} findings are left. The first is {where}{finding.message}.",
+                f"{finding.why} {finding.fix}",
+            )
+    rows = doctor.read(path) if rows is None else rows
+    texts = {reviews.plain(checking.question_of(row)) for row in rows}
     known = {reviews.plain(text) for text in _texts_to_mend()}
     if len(texts & known) < _MENDED:
-        raise Wrong(f"Only {len(texts & known)} of the file's reviews are left.",
-                    "Mend lines rather than deleting them; of the doubled reviews one stays.")
+        raise Wrong(
+            f"Only {len(texts & known)} of the file's reviews are left.",
+            "Mend lines rather than deleting them; of the doubled reviews one stays.",
+        )
     for row in rows:
-        given = dataset.answer_of(row)
+        given = checking.answer_of(row)
         if given not in [reviews.label(stars) for stars in reviews.CLASSES]:
-            raise Wrong(f"One answer is {codes.excerpt(given)}.",
-                        "All answers should look alike: “1 star”, “2 stars”, … “5 stars”.")
+            raise Wrong(
+                f"One answer is {quoting.excerpt(given)}.",
+                "All answers should look alike: “1 star”, “2 stars”, … “5 stars”.",
+            )
     return f"Right: {len(rows)} sound examples, all with one kind of answer."
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from helpers import costs, models
 from helpers.exercises import Untouched, Wrong, exercise
+from workbook.prices import costs, registry
 
 
 def _same(found: Any, expected: float) -> bool:
@@ -48,7 +48,9 @@ def _bill(answer: Any) -> str:
             raise Wrong(
                 f"{said}: three epochs.", "Ask costs.default_epochs: this file doesn't get three."
             )
-        raise Wrong(f"{said}; it should be {costs.usd(expected)}.", "Epochs × tokens × price / 1e6.")
+        raise Wrong(
+            f"{said}; it should be {costs.usd(expected)}.", "Epochs × tokens × price / 1e6."
+        )
     return "Right, for small files, large files and examples over the limit."
 
 
@@ -59,7 +61,7 @@ def _promotion(answer: Any) -> str:
             "The answer keeps its two days, each with a number.",
             '{"23 September": dollars, "1 December": dollars}',
         )
-    model = models.seeds("004")[0]
+    model = registry.seeds("004")[0]
     days = {"23 September": date(2024, 9, 23), "1 December": date(2024, 12, 1)}
     for name, day in days.items():
         free = model.free_training_tokens(day)
@@ -74,7 +76,9 @@ def _promotion(answer: Any) -> str:
         if _same(found, once) or _same(found, max(0.0, once - 25)):
             raise Wrong(f"{name}: the file is read three times.", "400,000 × 3 tokens are billed.")
         if free and _same(found, full):
-            raise Wrong(f"{name}: a part of the tokens was free.", "Take the free tokens off first.")
+            raise Wrong(
+                f"{name}: a part of the tokens was free.", "Take the free tokens off first."
+            )
         if not free and _same(found, full - 25):
             raise Wrong(f"{name}: nothing was free any more.", "The promotion ended on 31 October.")
         raise Wrong(f"{name}: not {costs.usd(float(found))}.", "(billed − free) × 25 / 1,000,000")
@@ -90,7 +94,7 @@ def _decision(answer: Any) -> str:
         raise Wrong(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
     if isinstance(difference, bool) or not isinstance(difference, (int, float)):
         raise Wrong("The second part is a number of dollars.", "Leave out the dollar sign.")
-    model = models.seeds("004")[0]
+    model = registry.seeds("004")[0]
     volume, hosting = 200_000, 1.70
     prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
     request = costs.request_cost(model.as_tuned(), 100, 50)

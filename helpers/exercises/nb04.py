@@ -37,9 +37,13 @@ def _best_step(answer: Any) -> str:
     nan = float("nan")
     tables = [([nan, 0.9, nan, 0.4, 0.7], 4), ([0.2, nan, 0.3], 1), ([nan, nan, 1.5], 3)]
     for losses, expected in tables:
-        table = pd.DataFrame({"step": range(1, len(losses) + 1),
-                              "train_loss": [5.0 - i for i in range(len(losses))],
-                              "valid_loss": losses})  # fmt: skip
+        table = pd.DataFrame(
+            {
+                "step": range(1, len(losses) + 1),
+                "train_loss": [5.0 - i for i in range(len(losses))],
+                "valid_loss": losses,
+            }
+        )
         found = answer(table.copy())
         if found is ... or found is None:
             raise Untouched
@@ -62,19 +66,21 @@ def _best_step(answer: Any) -> str:
 
 @exercise("04.3")
 def _mended(answer: Any) -> str:
-    from helpers import dataset
+    from workbook import doctor
 
     if not isinstance(answer, (list, tuple)) or len(answer) != 3:
         raise Wrong("`mended` is a list of three rows.", "Copy `broken` and repair each row.")
     asked = ["What is 2 + 2?", "Is ice cold?", "Who wrote Hamlet?"]
     for number, (row, question) in enumerate(zip(answer, asked, strict=True), start=1):
-        problems = [f for f in dataset.check([row] * 10).findings
-                    if f.severity == "error" and f.line in (None, 1)]  # fmt: skip
+        problems = [
+            f
+            for f in doctor.check([row] * 10).findings
+            if f.severity == "error" and f.line in (None, 1)
+        ]
         if problems:
             raise Wrong(f"Row {number}: {problems[0].message}", problems[0].fix or "")
-        if not any(m.get("role") == "user" and m.get("content") == question
-                   for m in row["messages"]):  # fmt: skip
-            raise Wrong(
-                f"Row {number}: the user's question is gone.", f"It was: {question}"
-            )
+        if not any(
+            m.get("role") == "user" and m.get("content") == question for m in row["messages"]
+        ):
+            raise Wrong(f"Row {number}: the user's question is gone.", f"It was: {question}")
     return "Right: every row has a question, and an answer by the assistant to learn from."

@@ -81,9 +81,7 @@ _READING = {"exact": 0.58, "within_one": 0.93, "leans": "high"}
 @exercise("05.3")
 def _reading(answer: Any) -> str:
     if not isinstance(answer, dict) or set(answer) != set(_READING):
-        raise Wrong(
-            "Hand in the dictionary with its three keys.", ", ".join(map(repr, _READING))
-        )
+        raise Wrong("Hand in the dictionary with its three keys.", ", ".join(map(repr, _READING)))
     for key in ("exact", "within_one"):
         value, expected = answer[key], _READING[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -93,11 +91,12 @@ def _reading(answer: Any) -> str:
         if abs(value - expected) > 0.0051:
             raise Wrong(
                 f"{key!r} is not {value}.",
-                "Add up the diagonal." if key == "exact"
+                "Add up the diagonal."
+                if key == "exact"
                 else "The diagonal and the two lines of cells beside it.",
-            )  # fmt: skip
+            )
     if answer["leans"] not in ("high", "low"):
-        raise Wrong("'leans' is \"high\" or \"low\".", "Where do most of the wrong answers lie?")
+        raise Wrong('\'leans\' is "high" or "low".', "Where do most of the wrong answers lie?")
     if answer["leans"] != _READING["leans"]:
         raise Wrong(
             "It leans the other way.",

@@ -16,9 +16,17 @@ from pydantic import BaseModel
 
 ASK: Any = [{"role": "user", "content": "Name a colour."}]
 TRAINING = "".join(
-    json.dumps({"messages": [{"role": "user", "content": f"Question {i}?"},
-                             {"role": "assistant", "content": f"Answer {i}."}]}) + "\n"
-    for i in range(10))  # fmt: skip
+    json.dumps(
+        {
+            "messages": [
+                {"role": "user", "content": f"Question {i}?"},
+                {"role": "assistant", "content": f"Answer {i}."},
+            ]
+        }
+    )
+    + "\n"
+    for i in range(10)
+)
 
 
 class Rating(BaseModel):
@@ -88,13 +96,27 @@ def job_that_is_paused(client: openai.OpenAI, model: str) -> None:
 def chat(client: openai.OpenAI, model: str) -> None:
     """Whole and streamed answers, log probabilities, tools, answers as objects."""
     create = client.chat.completions.create
-    answer = create(model=model, messages=ASK, max_completion_tokens=4, temperature=0,
-                    logprobs=True, top_logprobs=2)  # fmt: skip
+    answer = create(
+        model=model,
+        messages=ASK,
+        max_completion_tokens=4,
+        temperature=0,
+        logprobs=True,
+        top_logprobs=2,
+    )
     assert answer.usage and answer.usage.completion_tokens <= 4
     assert answer.choices[0].logprobs and answer.choices[0].logprobs.content[0].top_logprobs
 
-    chunks = list(create(model=model, messages=ASK, max_tokens=4, temperature=0, stream=True,
-                         stream_options={"include_usage": True}))  # fmt: skip
+    chunks = list(
+        create(
+            model=model,
+            messages=ASK,
+            max_tokens=4,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
     said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert said == answer.choices[0].message.content
     assert chunks[-1].usage and chunks[-1].usage.total_tokens == answer.usage.total_tokens
@@ -133,8 +155,10 @@ def legacy_completions(client: openai.OpenAI, model: str) -> None:
 def batch(client: openai.OpenAI, model: str) -> None:
     """A file of requests becomes a file of answers."""
     body = {"model": model, "messages": ASK, "max_tokens": 2}
-    lines = [{"custom_id": f"a{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}
-             for i in range(3)]  # fmt: skip
+    lines = [
+        {"custom_id": f"a{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        for i in range(3)
+    ]
     data = "\n".join(map(json.dumps, lines)).encode()
     file = client.files.create(file=("requests.jsonl", data), purpose="batch")
     made = client.batches.create(
@@ -149,8 +173,13 @@ def batch(client: openai.OpenAI, model: str) -> None:
 
 def graders(client: openai.OpenAI) -> None:
     """Validated and run."""
-    grader: Any = {"type": "string_check", "name": "same", "operation": "eq",
-                   "input": "{{sample.output_text}}", "reference": "{{item.label}}"}  # fmt: skip
+    grader: Any = {
+        "type": "string_check",
+        "name": "same",
+        "operation": "eq",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.label}}",
+    }
     alpha = client.fine_tuning.alpha.graders
     assert alpha.validate(grader=grader).grader
     ran = alpha.run(grader=grader, model_sample="4 stars", item={"label": "4 stars"})
@@ -189,9 +218,12 @@ async def at_once(client: openai.AsyncOpenAI, model: str) -> None:
     said = await asyncio.gather(*[(whole if i % 2 else streamed)(i) for i in range(16)])
     assert all(said)
     names = [f"{i}.jsonl" for i in range(3)]
-    made = await asyncio.gather(*[
-        client.files.create(file=(name, TRAINING.encode()), purpose="fine-tune") for name in names
-    ])  # fmt: skip
+    made = await asyncio.gather(
+        *[
+            client.files.create(file=(name, TRAINING.encode()), purpose="fine-tune")
+            for name in names
+        ]
+    )
     listed = [file.id async for file in client.files.list(purpose="fine-tune", limit=2)]
     assert {file.id for file in made} <= set(listed)
     job = await client.fine_tuning.jobs.create(model=model, training_file=made[0].id)
@@ -211,8 +243,9 @@ def until(look: Callable[[], Any], *states: str) -> Any:
     raise AssertionError(seen)
 
 
-def refused(error: type[openai.APIStatusError], call: Callable[..., Any], *given: Any, **named: Any
-            ) -> openai.APIStatusError:  # fmt: skip
+def refused(
+    error: type[openai.APIStatusError], call: Callable[..., Any], *given: Any, **named: Any
+) -> openai.APIStatusError:
     """The error of this kind that the call must raise."""
     try:
         call(*given, **named)

@@ -2,14 +2,17 @@
 
 import json
 
-from helpers import dataset, paths, reviews
+from helpers import reviews
+from workbook import doctor, paths
+from workbook.doctor import checking
 
 MARV = "Marv is a factual chatbot that is also sarcastic."
 
 
 def leaks(train, test):
     return {reviews.review_of(row["id"]) for row in train} & {
-        reviews.review_of(row["id"]) for row in test}
+        reviews.review_of(row["id"]) for row in test
+    }
 
 
 def by_row(train, test):
@@ -25,16 +28,21 @@ def as_list(train, test):
 
 
 def example(question, answer, system=MARV):
-    return {"messages": [{"role": "system", "content": system},
-                         {"role": "user", "content": question},
-                         {"role": "assistant", "content": answer}]}
+    return {
+        "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ]
+    }
 
 
 def marv(**last):
-    return [example("How many wheels has a bicycle?", "Two. It is in the name, but who reads."),
-            example("Which planet has the most famous rings?", "Saturn. It does like to show off."),
-            example(**{"question": "What colour is snow?", "answer": "White. Groundbreaking."}
-                    | last)]
+    return [
+        example("How many wheels has a bicycle?", "Two. It is in the name, but who reads."),
+        example("Which planet has the most famous rings?", "Saturn. It does like to show off."),
+        example(**{"question": "What colour is snow?", "answer": "White. Groundbreaking."} | last),
+    ]
 
 
 def mended():
@@ -45,7 +53,7 @@ def mended():
             continue
         row = json.loads(line.replace("],}", "]}"))
         if "prompt" in row:
-            row = dataset.to_chat(row, system=reviews.SYSTEM)
+            row = doctor.to_chat(row, system=reviews.SYSTEM)
         row.pop("stars", None)
         messages = row["messages"]
         if len(messages) == 2:
@@ -53,13 +61,13 @@ def mended():
         messages[2]["role"] = "assistant"
         messages[2].pop("weight", None)
         messages[2]["content"] = messages[2]["content"] or "2 stars"
-        if dataset.question_of(row) not in map(dataset.question_of, rows):
+        if checking.question_of(row) not in map(checking.question_of, rows):
             rows.append(row)
     return rows
 
 
 def mended_file():
-    return str(dataset.write(mended(), "mended.jsonl"))
+    return str(doctor.write(mended(), "mended.jsonl"))
 
 
 def words_for_stars():
@@ -71,11 +79,23 @@ def words_for_stars():
 SOLUTIONS = {"02.1": leaks, "02.2": marv(), "02.3": mended_file}
 WRONG = {
     "02.1": [by_row, by_digit, as_list, {"7"}],
-    "02.2": [marv()[:2], [{"prompt": "a", "completion": "b"}] * 3, marv(system="Be nice."),
-             marv(question="What's the capital of France?"), marv(question="What do cows drink?"),
-             marv(answer="White. " * 40), marv(answer=""), [row["messages"] for row in marv()],
-             [{"messages": row["messages"][1:]} for row in marv()]],
-    "02.3": [lambda: str(paths.data("broken_reviews.jsonl")), lambda: mended()[:9],
-             lambda: mended() + mended()[:1], words_for_stars, "no_such_file.jsonl",
-             lambda: dataset.read(paths.data("marv_train.jsonl"))],
+    "02.2": [
+        marv()[:2],
+        [{"prompt": "a", "completion": "b"}] * 3,
+        marv(system="Be nice."),
+        marv(question="What's the capital of France?"),
+        marv(question="What do cows drink?"),
+        marv(answer="White. " * 40),
+        marv(answer=""),
+        [row["messages"] for row in marv()],
+        [{"messages": row["messages"][1:]} for row in marv()],
+    ],
+    "02.3": [
+        lambda: str(paths.data("broken_reviews.jsonl")),
+        lambda: mended()[:9],
+        lambda: mended() + mended()[:1],
+        words_for_stars,
+        "no_such_file.jsonl",
+        lambda: doctor.read(paths.data("marv_train.jsonl")),
+    ],
 }

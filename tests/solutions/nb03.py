@@ -1,6 +1,6 @@
 """Solutions of notebook 03, and answers that must not pass."""
 
-from helpers import costs
+from workbook.prices import costs
 
 
 def bill(token_counts, limit, price):

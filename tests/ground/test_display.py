@@ -1,0 +1,31 @@
+"""Boxes and tables: everything is escaped, and a terminal gets plain text."""
+
+import nbclient
+import nbformat
+import pytest
+
+from workbook import display
+
+
+def test_text_is_escaped_and_keeps_its_lines() -> None:
+    shown = display.box_html("a < b\nc", "wrong", more="<i>")
+    assert "a &lt; b<br>c" in shown and "&lt;i&gt;" in shown and "<details" in shown
+    assert "<details" not in display.box_html("a", "right")
+
+
+def test_a_terminal_gets_text(capsys: pytest.CaptureFixture) -> None:
+    display.box("Done.", "right")
+    display.table([{"name": "<x>", "fine": True, "n": 3}])
+    assert capsys.readouterr().out == "✔ Done.\nname | fine | n\n<x> | ✔ | 3\n"
+
+
+def test_a_notebook_gets_html() -> None:
+    source = """from workbook import display
+display.table([{"name": "<x>", "n": 3}])
+display.box("$1 and $2")"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    shown, prices = notebook.cells[0].outputs
+    assert "&lt;x&gt;" in shown.data["text/html"] and "text-align:right" in shown.data["text/html"]
+    assert shown.data["text/plain"] == "name | n\n<x> | 3"
+    assert "mathjax_ignore" in prices.data["text/html"], "two prices are no formula"

@@ -1,0 +1,66 @@
+"""Figures: labelled axes, alt text that survives any character, gaps where there was no price."""
+
+from datetime import date
+
+import pytest
+
+from helpers import charts
+from workbook.errors import WorkbookError
+from workbook.prices import costs, registry
+
+TODAY = date(2026, 11, 21)
+
+
+def figures():
+    def job(model, day):
+        return costs.training_cost(100_000, 3, model, day)
+
+    yield charts.price_history(registry.hosted(), job, "USD a job", TODAY)
+    yield charts.epochs_and_examples(lambda n, e: n * e / 1e4, costs.default_epochs, "one model")
+    yield charts.monthly_curves({"prompt": lambda r: r / 1e3}, [(1e4, "here")])
+    yield charts.tune_or_prompt({"map": lambda p, r: 1e6 / p / r})
+
+
+@pytest.mark.parametrize("fig", list(figures()), ids=range(4))
+def test_axes_are_labelled_and_the_figure_can_be_drawn(fig):
+    axes = fig.axes[0]
+    assert axes.get_xlabel() and axes.get_ylabel()
+    assert charts.png(fig, dpi=40).startswith(b"\x89PNG")
+
+
+def test_a_bar_covers_the_days_on_which_the_job_could_be_bought():
+    def job(model, day):
+        if not model.is_tunable(day):
+            raise WorkbookError("not then")
+        return costs.training_cost(1000, 1, model, day)
+
+    ((first, last, usd),) = charts._steps(
+        registry.get("babbage-002"), job, date(2022, 7, 1), date(2027, 3, 1)
+    )
+    assert (first, last) == (date(2023, 8, 22), date(2024, 10, 28))
+    assert usd == pytest.approx(0.0004)
+
+
+def test_a_price_cut_shows_as_a_step():
+    def use(model, day):
+        return costs.request_cost(model.as_tuned(), 1000, 0, as_of=day)
+
+    steps = charts._steps(registry.get("gpt-3.5-turbo-0613"), use, date(2022, 7, 1), TODAY)
+    assert [(first, round(usd, 6)) for first, _, usd in steps] == [
+        (date(2023, 8, 22), 0.012),
+        (date(2023, 11, 6), 0.003),
+    ]
+
+
+def test_a_figure_is_shown_with_its_text():
+    fig, _ = charts.new()
+    html = charts.as_html(fig, 'A "quoted" <text> & more')
+    assert 'alt="A &quot;quoted&quot; &lt;text&gt; &amp; more"' in html
+    assert "background:#ffffff" in html and 'src="data:image/png;base64,' in html
+
+
+def test_the_same_figure_gives_the_same_bytes():
+    def draw():
+        return charts.png(charts.monthly_curves({"prompt": lambda r: r / 1e3}), dpi=40)
+
+    assert draw() == draw()

@@ -1,0 +1,217 @@
+"""`workbook jobs`, against a real lab that serves a tiny model."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import tinybase
+from labserver import KEY, Server, rows, start
+
+from workbook import backends
+from workbook.jobs import cli, follow
+from workbook.lab.model import bases
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The lab that every backend of these tests leads to."""
+    folder = tmp_path_factory.mktemp("jobs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
+        patch.setenv("WORKBOOK_BASE_URL", "http://127.0.0.1/v1")  # its port follows
+        patch.setenv("WORKBOOK_API_KEY", KEY)
+        bases.add("tiny", tinybase.folder(folder / "hf"))
+        server = start(folder / "home" / "lab", "--base", "tiny")
+        patch.setenv("WORKBOOK_BASE_URL", f"{server.url}/v1")
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def run(lab: Server, capsys: pytest.CaptureFixture[str]):
+    """`run("list")` → (exit status, standard output, standard error)."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        status = cli.main([str(each) for each in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return status, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "train.jsonl"
+    path.write_text(rows(12))
+    return path
+
+
+def test_a_job_from_file_to_results(run, file: Path, lab: Server, tmp_path, monkeypatch) -> None:
+    status, out, err = run(
+        "create",
+        file,
+        "--validation",
+        file,
+        "--epochs",
+        2,
+        "--batch-size",
+        6,
+        "--suffix",
+        "Mine",
+        "--seed",
+        3,
+        "--metadata",
+        "a=b=c",
+        "--json",
+        "--follow",
+        "--every",
+        "0.2",
+    )
+    assert status == 0
+    created, *events, job = map(json.loads, out.splitlines())
+    assert created["id"] == job["id"] and created["object"] == job["object"] == "fine_tuning.job"
+    assert {event["object"] for event in events} == {"fine_tuning.job.event"}
+    assert [e["data"]["step"] for e in events if e["type"] == "metrics"] == [1, 2, 3, 4]
+    assert job["status"] == "succeeded" and job["metadata"] == {"a": "b=c"} and job["seed"] == 3
+    assert job["hyperparameters"]["n_epochs"] == 2 and ":mine:" in job["fine_tuned_model"]
+    assert "step 4 of 4 · train_loss" in err and "valid_loss" in err and "12 examples" in err
+
+    status, out, _ = run("follow", job["id"])
+    assert status == 0 and out.startswith(f"succeeded: {job['fine_tuned_model']}\n")
+    assert run("list")[1].split()[0] == job["id"]
+    assert json.loads(run("list", "--json", "--limit", 1)[1])[0]["id"] == job["id"]
+    shown = run("show", job["id"])[1]
+    assert "n_epochs 2" in shown and "a=b=c" in shown and "successfully completed" in shown
+
+    table = run("results", job["id"])[1].splitlines()
+    assert table[0].startswith("step,train_loss") and len(table) == 5
+    numbers = json.loads(run("results", job["id"], "--json")[1])
+    assert [row["step"] for row in numbers] == [1, 2, 3, 4] and numbers[3]["valid_loss"] > 0
+    saved = tmp_path / "result.csv"
+    assert run("results", job["id"], "--save", saved)[0] == 0
+    assert saved.read_text().splitlines() == table
+    assert run("results", job["id"], "--save", saved)[0] == 2
+
+    monkeypatch.setattr(sys, "stderr", screen := io.StringIO())
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    assert cli.main(["follow", job["id"]]) == 0
+    assert "step 4 of 4 100%|" in screen.getvalue() and "\nFine-tuning job" in screen.getvalue()
+
+
+def test_upload_and_then_a_job_on_its_id(run, file: Path, lab: Server) -> None:
+    status, out, _ = run("upload", file)
+    assert status == 0 and "uploaded train.jsonl" in out
+    id = json.loads(run("upload", file, "--json")[1])["id"]
+    assert lab.client().files.content(id).read() == file.read_bytes()
+    status, out, _ = run("create", id, "--json")
+    assert status == 0 and json.loads(out)["training_file"] == id
+    assert run("cancel", json.loads(out)["id"])[0] == 0
+
+
+def test_a_file_with_errors_is_refused_unless_forced(run, tmp_path, lab: Server) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(rows(11) + "{oops\n")
+    before = len(list(lab.client().files.list()))
+    for command in ("upload", "create"):
+        status, out, err = run(command, path)
+        assert status == cli.REFUSED and not out
+        assert f"{path}:12: error[not-json]" in err and "--force" in err
+    assert len(list(lab.client().files.list())) == before
+    status, out, _ = run("create", path, "--force", "--follow")
+    assert status == cli.FAILED and "bad.jsonl, line 12" in out
+
+
+def test_ctrl_c_leaves_the_job_running(run, file: Path, monkeypatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(follow, "time", SimpleNamespace(sleep=interrupt))
+        status, out, err = run("create", file, "--epochs", 50, "--follow", "--backend", "lab")
+    id = out.split()[1].rstrip(":")
+    assert status == cli.INTERRUPTED
+    assert f"the job goes on. Follow it again: workbook jobs follow {id} --backend lab" in err
+    assert "finished" not in run("show", id)[1]
+    assert run("cancel", id)[:2] == (0, f"{id}: cancelled\n")
+    assert run("follow", id)[:2] == (cli.CANCELLED, "cancelled\n")
+    status, _, err = run("results", id)
+    assert status == 2 and "no result file" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "ftjob-none"], "404, fine_tune_not_found"),
+        (["create", "file-none1234"], "file_not_found"),
+        (["create", "/no/such.jsonl"], "/no/such.jsonl"),
+        (["upload", "data.csv"], "workbook prepare"),
+        (["create", "train.jsonl", "--beta", "0.2"], "--method dpo"),
+        (["create", "train.jsonl", "--method", "dpo"], "no preferences"),
+        (["create", "train.jsonl", "--model", "unknown"], "tunes tiny"),
+        (["create", "train.jsonl", "--backend", "compatible"], "WORKBOOK_MODEL is not set"),
+    ],
+)
+def test_a_mistake_is_a_sentence(arguments, said, run, file: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.jsonl").write_text(rows(12))
+    Path("data.csv").write_text("prompt,completion\n" + "a,b\n" * 12)
+    status, out, err = run(*arguments)
+    assert status == cli.ERROR and not out and "error: " in err and said in err
+
+
+def test_wrong_options_end_with_the_usage(run, file: Path) -> None:
+    for wrong in (["--epochs", "0"], ["--metadata", "nothing"], ["--method", "reinforcement"]):
+        with pytest.raises(SystemExit) as ended:
+            run("create", file, *wrong)
+        assert ended.value.code == cli.ERROR
+
+
+# Hosts that cost money
+
+
+def test_a_hosted_job_needs_a_yes(run, file: Path, lab: Server, monkeypatch) -> None:
+    hosted = ("create", file, "--backend", "compatible", "--model", "tiny")
+    monkeypatch.setenv("WORKBOOK_MODEL", "tiny")
+    before = len(list(lab.client().files.list()))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    status, out, err = run(*hosted)
+    assert status == cli.REFUSED and "price that is not known" in err and "--yes" in err
+    for answer, expected in (("no\n", cli.REFUSED), ("yes\n", 0)):
+        monkeypatch.setattr(sys, "stdin", typed := io.StringIO(answer))
+        monkeypatch.setattr(typed, "isatty", lambda: True)
+        assert len(list(lab.client().files.list())) == before
+        assert run(*hosted)[0] == expected
+    status, out, _ = run(*hosted, "--yes", "--json")
+    assert status == 0 and json.loads(out)["model"] == "tiny"
+    for job in lab.client().fine_tuning.jobs.list():
+        if job.status not in ("succeeded", "failed", "cancelled"):
+            run("cancel", job.id)
+
+
+def test_the_price_of_a_hosted_job_is_told_before_anything_is_sent(
+    run, file, lab, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    id = lab.upload(file.read_text())
+    model = "gpt-4o-mini-2024-07-18"
+    for what in (file, id):
+        status, _, err = run(
+            "create", what, "--backend", "compatible", "--model", model, "--epochs", 7
+        )
+        backend = backends.Backend("compatible", model, lab.client())
+        expected = backend.training_usd(
+            backend.count(map(json.loads, file.read_text().splitlines())), 7
+        )
+        assert status == cli.REFUSED and f"${expected:.4f}" in err
+
+
+def test_a_wrong_key_is_not_shown(run, monkeypatch) -> None:
+    monkeypatch.setenv("WORKBOOK_API_KEY", "lab-a-wrong-key-of-mine")
+    monkeypatch.setenv("WORKBOOK_MODEL", "tiny")
+    status, _, err = run("list", "--backend", "compatible")
+    assert status == 2 and "WORKBOOK_API_KEY" in err and "wrong-key" not in err

@@ -1,0 +1,197 @@
+"""`workbook lab`: models, reset, and states that can't be used. (serve, status, stop: see
+test_lab_server.)"""
+
+import io
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tidying
+import tinybase
+from labserver import KEY, MODEL, Server, rows, start
+
+from workbook import paths
+from workbook.jobs import cli as jobs_cli
+from workbook.lab import __main__ as cli
+from workbook.lab.model import bases
+from workbook.lab.state import inventory
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A lab that serves a tiny model, in a home of its own, on its default state folder."""
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
+        patch.setenv("WORKBOOK_LAB_BASE", "tiny")
+        bases.add("tiny", tinybase.folder(folder / "hf"))
+        server = start(folder / "home" / "lab", "--device", "cpu")
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    """`run("models")` → (exit status, standard output, standard error)."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        status = cli.main([str(each) for each in arguments])
+        return status, *capsys.readouterr()
+
+    return command
+
+
+def test_a_folder_is_measured_while_another_process_tidies_up(tmp_path) -> None:
+    (tmp_path / "weights").write_bytes(b"12345")
+    for _ in tidying.meanwhile(tmp_path, "staging"):
+        assert inventory.size(tmp_path) == 5
+
+
+def test_models_are_listed_added_and_removed(run, home: Path, tmp_path) -> None:
+    source = tinybase.folder(tmp_path / "hf")
+    status, out, _ = run("models", "add", "mine", source)
+    assert status == 0 and "serve --base mine" in out
+    listed = run("models")[1]
+    assert "mine" in listed and f"  {MODEL}" in listed and "not fetched yet" in listed
+    assert "No tuned models" in listed
+    assert run("models", "remove", "mine")[:2] == (0, "removed mine\n")
+    for wrong in (("remove", "mine"), ("remove", MODEL), ("add", "mine", tmp_path / "no")):
+        status, out, err = run("models", *wrong)
+        assert status == 1 and not out and err.startswith("error: ")
+
+
+def test_a_running_lab_keeps_what_it_needs(run, lab: Server) -> None:
+    job = lab.client().fine_tuning.jobs.create(model="tiny", training_file=lab.upload(rows(10)))
+    name = lab.finished(job.id).fine_tuned_model
+    listed = run("models")[1]
+    assert "served now" in listed and f"  {name}\n" in listed and job.id in listed
+    assert "on cpu, " in run("status")[1] and "Model: tiny, ready" in run("status")[1]
+    status, _, err = run("models", "remove", "tiny", "--yes")
+    assert status == 1 and "serves tiny now" in err
+    status, _, err = run("reset", "--yes")
+    assert status == 1 and "already uses the state folder" in err
+    assert lab.client().models.retrieve(name).id == name
+
+
+def test_another_base_leaves_jobs_and_models_alone_and_reset_takes_them(lab: Server, run) -> None:
+    waiting = lab.client().fine_tuning.jobs.create(
+        model="tiny", training_file=lab.upload(rows(10)), hyperparameters={"n_epochs": 50}
+    )
+    lab.stop()
+    bases.add("other", Path(bases.location("tiny")).parents[2] / "hf")
+    other = start(lab.state, "--base", "other")
+    try:
+        tuned = [model.id for model in other.client().models.list()]
+        assert tuned == ["other"]
+        job = other.client().fine_tuning.jobs.create(
+            model="other", training_file=other.upload(rows(10))
+        )
+        assert other.finished(job.id).status == "succeeded"
+        left = other.client().fine_tuning.jobs.retrieve(waiting.id).status
+        assert left in ("validating_files", "queued", "running")
+        body = {"model": "ft:tiny:lab::none", "messages": [{"role": "user", "content": "hi"}]}
+        assert other.call("POST", "/chat/completions", body)[0] == 404
+    finally:
+        other.stop()
+    status, _, err = run("models", "remove", "tiny")
+    assert status == 1 and "can't be used without tiny" in err
+    key = (lab.state / "key").read_text()
+    status, out, _ = run("reset", "--yes")
+    assert status == 0 and "3 jobs" in out and "tuned model" in out
+    assert not list(lab.state.rglob("*.safetensors")) and not list(lab.state.glob("lab.sqlite3*"))
+    assert (lab.state / "key").read_text() == key and bases.names() == [MODEL, "other", "tiny"]
+    assert "nothing to delete" in run("reset")[1]
+
+
+def test_reset_asks(run, home: Path, monkeypatch) -> None:
+    records = home / "lab" / "lab.sqlite3"
+    records.parent.mkdir()
+    sqlite3.connect(records).close()
+    (home / "lab" / "thesis.txt").write_text("mine")
+    records.write_bytes(b"damaged")
+    status, _, err = run("reset")
+    assert status == 1 and "--yes" in err and records.exists()
+    monkeypatch.setattr(sys, "stdin", typed := io.StringIO("no\nyes\n"))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    assert run("reset")[0] == 1 and records.exists()
+    assert run("reset")[0] == 0 and not records.exists()
+    assert (home / "lab" / "thesis.txt").exists()
+
+
+def test_reset_takes_base_weights_only_when_asked(run, home: Path, tmp_path) -> None:
+    own = paths.cache() / MODEL
+    own.mkdir()
+    bases.add("mine", tinybase.folder(tmp_path / "hf"))
+    assert "nothing to delete" in run("reset", "--yes")[1] and own.exists()
+    status, out, _ = run("reset", "--yes", "--weights")
+    assert status == 0 and "mine" in out and bases.names() == [MODEL] and not own.exists()
+
+
+def test_a_newer_or_damaged_state_is_left_alone_with_a_sentence(run, home: Path, tmp_path) -> None:
+    bases.add("mine", tinybase.folder(tmp_path / "hf"))
+    newer, damaged = tmp_path / "newer", tmp_path / "damaged"
+    newer.mkdir()
+    damaged.mkdir()
+    with sqlite3.connect(newer / "lab.sqlite3") as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA user_version = 999")
+    (damaged / "lab.sqlite3").write_bytes(b"no database " * 99)
+    for folder, said in ((newer, "newer version"), (damaged, "can't be read")):
+        before = (folder / "lab.sqlite3").read_bytes()
+        status, _, err = run("serve", "--base", "mine", "--state", folder)
+        assert status == 1 and said in err and "--state" in err and "Traceback" not in err
+        assert (folder / "lab.sqlite3").read_bytes() == before
+
+
+def test_the_device_reaches_whoever_computes(run, home: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("WORKBOOK_LAB_DEVICE", "auto")  # put back at the end
+    monkeypatch.setattr(cli, "_run", lambda *its: print(os.environ["WORKBOOK_LAB_DEVICE"]))
+    assert run("serve", "--state", tmp_path / "state", "--device", "mps")[1] == "mps\n"
+    assert run("serve", "--state", tmp_path / "state")[1] == "mps\n"  # as the environment says
+    with pytest.raises(SystemExit):
+        run("serve", "--device", "tpu")
+
+
+# docs/lab.md
+
+DOCUMENT = (paths.ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_of_the_document_is_there(capsys) -> None:
+    for name, main in (("lab", cli.main), ("jobs", jobs_cli.main)):
+        commands = set(re.findall(rf"workbook {name} ([a-z]+)", DOCUMENT))
+        assert len(commands) >= 3
+        for command in [*commands, *(["models add", "models remove"] if name == "lab" else [])]:
+            with pytest.raises(SystemExit) as ended:
+                main([*command.split(), "--help"])
+            assert ended.value.code == 0
+    helped = capsys.readouterr().out
+    assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", DOCUMENT)) <= set(
+        re.findall(r"--[a-z-]+", helped)
+    )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("language", ["python", "sh"])
+def test_the_documents_examples_run(language: str, tmp_path, tool) -> None:
+    server = start(tmp_path / "state")
+    settings = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+    shell = {"python": [sys.executable, "-c"], "sh": [tool("bash"), "-c"]}[language]
+    try:
+        for example in re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL):
+            done = subprocess.run(
+                [*shell, example],
+                env=os.environ | settings,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip() and '"error"' not in done.stdout, done.stdout
+    finally:
+        server.stop()

@@ -1,0 +1,172 @@
+"""The arithmetic of cost: every figure of the source documents, and the rules behind a bill."""
+
+import math
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbook.errors import WorkbookError
+from workbook.prices import costs, registry
+
+
+def test_the_learning_log_figure_of_two_dollars_forty():
+    def job(model, day=None):
+        return pytest.approx(costs.training_cost(100_000, 3, model, day))
+
+    assert job("gpt-3.5-turbo-0613", date(2023, 8, 22)) == 2.40
+    assert job("gpt-3.5-turbo-0125", date(2024, 3, 24)) == 2.40
+    assert job("gpt-4o-mini") == 0.90
+    assert job("gpt-4.1") == 7.50
+
+
+def test_using_a_tuned_model_cost_four_times_its_training():
+    for model in registry.legacy():
+        use = costs.request_cost(model.as_tuned(), 1000, 0)
+        assert use == pytest.approx(4 * costs.training_cost(1000, 1, model))
+
+
+def test_the_news_article_figures_for_a_million_tokens():
+    assert costs.training_cost(1_000_000, 1, "gpt-4o") == 25
+    tuned = registry.get("gpt-4o").as_tuned()
+    assert costs.request_cost(tuned, 1_000_000, 0) == 3.75
+    assert costs.request_cost(tuned, 0, 1_000_000) == 15
+
+
+def test_the_free_million():
+    day = date(2024, 9, 1)
+    free = registry.get("gpt-4o").free_training_tokens(day)
+    assert costs.training_cost(300_000, 3, "gpt-4o", day, free_tokens=free) == 0
+    assert costs.training_cost(400_000, 3, "gpt-4o", day, free_tokens=free) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    "examples, epochs",
+    [(1, 25), (4, 25), (5, 20), (10, 10), (33, 3), (34, 3), (50, 3), (8333, 3)]
+    + [(8334, 2), (12500, 2), (12501, 1), (25000, 1), (100_000, 1)],
+)
+def test_the_epoch_rule(examples, epochs):
+    assert costs.default_epochs(examples) == epochs
+
+
+def test_no_examples_no_epochs():
+    with pytest.raises(WorkbookError, match="none"):
+        costs.default_epochs(0)
+
+
+@given(st.integers(1, 10**7))
+def test_epochs_stay_within_bounds(examples):
+    assert 1 <= costs.default_epochs(examples) <= 25
+
+
+def test_billed_tokens_are_cut_at_the_limit():
+    assert costs.billed_tokens([100, 5000], 2) == 10_200
+    assert costs.billed_tokens([100, 5000], 2, limit=4096) == 2 * (100 + 4096)
+    with pytest.raises(WorkbookError, match="n_epochs is 0"):
+        costs.billed_tokens([1], 0)
+
+
+def test_an_estimate_from_a_file():
+    found = costs.estimate([50] * 9 + [5000], "gpt-3.5-turbo-0613", as_of=date(2023, 9, 1))
+    assert (found.examples, found.n_epochs, found.cut) == (10, 10, 1)
+    assert found.billed == 10 * (9 * 50 + 4096)
+    assert found.usd == pytest.approx(found.billed * 8 / 1e6)
+    assert costs.estimate([50] * 10, registry.lab()).usd == 0
+
+
+def test_cached_and_batched_requests():
+    model = registry.get("gpt-4.1")
+    plain = costs.request_cost(model, 1000, 10)
+    assert plain == pytest.approx((1000 * 2 + 10 * 8) / 1e6)
+    assert costs.request_cost(model, 1000, 10, cached_tokens=900) == pytest.approx(
+        (100 * 2 + 900 * 0.5 + 10 * 8) / 1e6
+    )
+    assert costs.request_cost(model, 1000, 10, batch=True) == plain / 2
+    old = registry.get("gpt-3.5-turbo")  # sold no cached input
+    assert costs.request_cost(old, 1000, 0, cached_tokens=900) == costs.request_cost(old, 1000, 0)
+    with pytest.raises(WorkbookError, match="only a part"):
+        costs.request_cost(model, 10, 0, cached_tokens=11)
+
+
+def test_break_even_without_hosting():
+    found = costs.break_even(0.003, 0.001, training_usd=10)
+    assert found.requests == pytest.approx(5000)
+    assert found.requests_per_month == 0
+    assert found.months(1000) == pytest.approx(5)
+
+
+def test_break_even_with_hosting():
+    found = costs.break_even(0.003, 0.001, training_usd=10, hosting_per_hour=1.70)
+    assert found.hosting_per_month == pytest.approx(1241)
+    assert found.requests_per_month == pytest.approx(1241 / 0.002)
+    assert math.isinf(found.months(found.requests_per_month))
+    months = found.months(1_000_000)
+    spent_prompt = costs.monthly_cost(0.003, 1_000_000) * months
+    spent_tuned = 10 + costs.monthly_cost(0.001, 1_000_000, 1.70) * months
+    assert spent_prompt == pytest.approx(spent_tuned)
+    assert found.hosting_share(1_000_000, 0.001) == pytest.approx(1241 / 2241)
+
+
+def test_a_dearer_tuned_request_never_pays():
+    found = costs.break_even(0.001, 0.003, training_usd=1, hosting_per_hour=1)
+    assert math.isinf(found.requests) and math.isinf(found.requests_per_month)
+    assert math.isinf(found.months(10**9))
+
+
+@pytest.mark.parametrize(
+    "amount, text",
+    [
+        (2.4, "$2.40"),
+        (1234.5, "$1,234.50"),
+        (0, "$0.00"),
+        (0.02, "$0.02"),
+        (0.0038, "$0.0038"),
+        (0.000412, "$0.00041"),
+        (0.9, "$0.90"),
+        (-3, "-$3.00"),
+        (math.inf, "never"),
+    ],
+)
+def test_money_reads_well(amount, text):
+    assert costs.usd(amount) == text
+
+
+def test_a_month_of_use_each_way():
+    found = costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, training_usd=0.5)
+    plain = costs.request_cost("gpt-4o-mini", 2000, 50)
+    tuned = costs.request_cost(registry.get("gpt-4o-mini").as_tuned(), 100, 50)
+    assert found.ways == pytest.approx(
+        {
+            "long prompt": 10_000 * plain,
+            "long prompt, cached": 10_000 * costs.request_cost("gpt-4o-mini", 2000, 50, 1900),
+            "long prompt, in batches": 5_000 * plain,
+            "tuned model": 10_000 * tuned,
+            "tuned model, in batches": 5_000 * tuned,
+        }
+    )
+    assert found.cheapest == "tuned model, in batches"
+    days = 0.5 / ((plain - tuned) * 10_000) * 365 / 12
+    assert found.paid_back(date(2026, 1, 1)) == date(2026, 1, 1 + math.ceil(days))
+
+
+def test_hosting_counts_only_for_the_tuned_model():
+    free, hosted = (
+        costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, 0.5, hosting_per_hour=usd)
+        for usd in (None, 1.70)
+    )
+    assert hosted.ways["tuned model"] - free.ways["tuned model"] == pytest.approx(1241)
+    assert hosted.ways["long prompt"] == free.ways["long prompt"]
+    assert hosted.paid_back(date(2026, 1, 1)) is None
+
+
+@pytest.mark.parametrize("id_", ["davinci", "gpt-4o", "gpt-4o-mini"])
+def test_hosting_is_irrelevant_from_a_volume_that_can_be_told(id_):
+    """The source document: at medium to high volumes hosting is practically irrelevant."""
+    request = costs.request_cost(registry.get(id_).as_tuned(), 30, 20)
+    found = costs.break_even(1, request, 0, 1.70)
+    volume = 9 * found.hosting_per_month / request  # hosting is then a tenth of the bill
+    assert found.hosting_share(volume, request) == pytest.approx(0.1)
+    assert found.hosting_share(2 * volume, request) < 0.1 < found.hosting_share(volume / 2, request)
+    expected = {"davinci": 1_861_500, "gpt-4o": 27_076_364, "gpt-4o-mini": 338_454_545}
+    assert volume == pytest.approx(expected[id_], abs=1)

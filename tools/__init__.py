@@ -1,0 +1,1 @@
+"""What only authors run: the notebooks' frame, the page of all checks."""

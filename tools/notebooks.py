@@ -1,0 +1,170 @@
+"""For authors: what every notebook has in common, and running them clean.
+
+    python -m tools.notebooks run [00 03 …]    run in place (all without numbers), store outputs
+    python -m tools.notebooks stamp [00 03 …]  put badge, Colab and set-up cell in their places
+    python -m tools.notebooks repository       write pyproject.toml's address into all, and README
+
+Knows the badge, the first two code cells and what a committed notebook may carry; knows nothing of
+what a notebook teaches. nbformat and nbclient do the work.
+"""
+
+import argparse
+import hashlib
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from workbook import paths
+
+FOLDER = paths.ROOT / "notebooks"
+README = paths.ROOT / "README.md"
+BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+SETUP_CELL = """\
+from workbook import backends
+client, backend = backends.connect()"""
+
+
+def repository() -> str:
+    """The address of the course's repository, from its one place: `[project.urls]`."""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["urls"]["Repository"].rstrip("/")
+
+
+COLAB_CELL = f"""\
+# On Google Colab this cell fetches the course and what Colab lacks; elsewhere it does nothing.
+import os, subprocess, sys
+if "COLAB_RELEASE_TAG" in os.environ:
+    folder = os.path.abspath("fine-tuning-workbook")
+    address = "{repository()}"
+    if not os.path.isdir(folder):
+        subprocess.run(["git", "clone", "--depth", "1", address, folder], check=True)
+    lacking = os.path.join(folder, "requirements-colab.txt")
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", lacking], check=True)
+    sys.path.insert(0, folder)"""
+
+
+def badge(file_name: str) -> str:
+    """The "Open in Colab" badge of one notebook, as Markdown."""
+    place = repository().removeprefix("https://github.com/")
+    link = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/{file_name}"
+    return f"[![Open in Colab]({BADGE_IMAGE})]({link})"
+
+
+def stamp_readme(text: str) -> str:
+    """The README with every address of the repository pointing to `repository()`."""
+    [old] = set(re.findall(r"colab\.research\.google\.com/github/([^/]+/[^/]+)/blob", text))
+    return text.replace(old, repository().removeprefix("https://github.com/"))
+
+
+def chosen(numbers: list[str]) -> list[Path]:
+    """The notebooks with these numbers ("03"), or all, in the order of the course."""
+    everything = sorted(FOLDER.glob("*.ipynb"))
+    found = [path for path in everything if not numbers or path.name[:2] in numbers]
+    missing = set(numbers) - {path.name[:2] for path in found}
+    if missing or not found:
+        raise SystemExit(f"No notebook {', '.join(sorted(missing)) or 'found'} in notebooks/.")
+    return found
+
+
+def stamp(notebook, file_name: str) -> None:
+    """Put the badge into the first cell, and the Colab and set-up cells before all other code."""
+    first = notebook.cells[0]
+    kept = [line for line in first.source.splitlines() if BADGE_IMAGE not in line]
+    first.source = "\n".join([badge(file_name), *([""] if kept and kept[0] else []), *kept])
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, source in zip(code[:2], (COLAB_CELL, SETUP_CELL), strict=True):
+        if cell.source != source:
+            cell.source, cell.outputs, cell.execution_count = source, [], None
+
+
+def clean(notebook) -> None:
+    """Drop what changes from run to run and belongs to no reader; give the cells stable ids."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    seen: set[str] = set()
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = {"tags": tags} if tags else {}
+        cell.id = _stable_id(cell.source, seen)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _worth_keeping(output)]
+            for output in cell.outputs:  # of a widget, the still picture stays
+                output.get("data", {}).pop(_WIDGET, None)
+
+
+def run(path: Path) -> None:
+    """Execute one notebook in its folder and store it clean; a failing cell leaves it alone."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    stamp(notebook, path.name)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=900,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    clean(notebook)
+    _write(notebook, path)
+
+
+def _worth_keeping(output) -> bool:
+    """Progress on stderr and widgets (whose state isn't stored) say nothing to a later reader.
+
+    A widget that brings a still picture of itself, in HTML, is kept for that.
+    """
+    if output.output_type == "stream":
+        return output.name != "stderr"
+    data = output.get("data", {})
+    return _WIDGET not in data or "text/html" in data
+
+
+def _stable_id(source: str, seen: set[str]) -> str:
+    """An id that stays while the cell stays the same, whoever runs the notebook."""
+    for salt in range(len(seen) + 1):
+        found = hashlib.sha256(f"{salt or ''}{source}".encode()).hexdigest()[:12]
+        if found not in seen:
+            break
+    seen.add(found)
+    return found
+
+
+def _write(notebook, path: Path) -> None:
+    import nbformat
+
+    nbformat.validate(notebook)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The commands of this module's first lines."""
+    import nbformat
+
+    parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=["run", "stamp", "repository"])
+    parser.add_argument("numbers", nargs="*", help="two-digit numbers of notebooks; none: all")
+    given = parser.parse_args(arguments)
+    if given.command == "repository":
+        README.write_text(stamp_readme(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in chosen([] if given.command == "repository" else given.numbers):
+        print(path.name, file=sys.stderr)
+        if given.command == "run":
+            run(path)
+        else:
+            notebook = nbformat.read(path, as_version=4)
+            stamp(notebook, path.name)
+            _write(notebook, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The workbook: what a student takes along. Prices, the dataset doctor, budgets, jobs, and the lab."""

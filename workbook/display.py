@@ -1,0 +1,108 @@
+"""Small boxes of text for notebooks: HTML where a front end shows it, plain text everywhere else.
+
+Knows how a box looks in light and dark themes; knows nothing of what is said in it.
+"""
+
+import html
+import numbers
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# A tone is the colour of the bar on the left and the sign before the text. The signs carry the
+# meaning for those who don't see the colours; text and background are the front end's own, so
+# that both themes keep their contrast.
+TONES = {
+    "right": ("#2a9d6f", "✔"),
+    "wrong": ("#d1605e", "✘"),
+    "open": ("#8a8a8a", "○"),
+    "note": ("#4c8bc4", "ℹ"),
+    "warning": ("#c98a1b", "⚠"),
+    "error": ("#d1605e", "✘"),
+}
+
+
+def in_notebook() -> bool:
+    """Whether a kernel runs this code, so that HTML has somewhere to go."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
+    """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
+    colour, sign = TONES[tone]
+    folded = (
+        f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
+        f"{html.escape(more_title)}</summary>{_lines(more)}</details>"
+        if more
+        else ""
+    )
+    return (
+        f'<div style="border-left:4px solid {colour};padding:.4em .8em;margin:.3em 0;'
+        f'max-width:50em;line-height:1.45">{sign} {_lines(text)}{folded}</div>'
+    )
+
+
+def box_text(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
+    """The same for a terminal."""
+    return f"{TONES[tone][1]} {text}" + (f"\n  {more_title}: {more}" if more else "")
+
+
+def box(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> None:
+    """Show a box in the notebook, or print it."""
+    show(box_html(text, tone, more, more_title), box_text(text, tone, more, more_title))
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Show rows that share their columns: text on the left and whole, numbers on the right.
+
+    Values are shown as `str` makes them (True and False as ✔ and ✘); format numbers before.
+    """
+    rows = list(rows)
+    titles = list(rows[0]) if rows else []
+    shown = [[_cell(row[title]) for title in titles] for row in rows]
+    head = "".join(f'<th scope="col" style="{_LEFT}">{html.escape(t)}</th>' for t in titles)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{_RIGHT if _is_number(row[title]) else _LEFT}">{html.escape(text)}</td>'
+            for title, text in zip(titles, texts, strict=True)
+        )
+        + "</tr>"
+        for row, texts in zip(rows, shown, strict=True)
+    )
+    show(
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+        "\n".join(" | ".join(texts) for texts in [titles, *shown]),
+    )
+
+
+_LEFT = "text-align:left;vertical-align:top;white-space:normal;max-width:36em"
+_RIGHT = "text-align:right;vertical-align:top"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Number) and not isinstance(value, bool)
+
+
+def _cell(value: Any) -> str:
+    return ("✔" if value else "✘") if isinstance(value, bool) else str(value)
+
+
+def show(as_html: str, as_text: str) -> None:
+    """Show `as_html` in a notebook; print `as_text` where there is none."""
+    if in_notebook():
+        from IPython.display import display
+
+        if "$" in as_html:  # or the notebook takes what lies between two dollars for a formula
+            as_html = f'<div class="tex2jax_ignore mathjax_ignore">{as_html}</div>'
+        display({"text/html": as_html, "text/plain": as_text}, raw=True)
+    else:
+        print(as_text)
+
+
+def _lines(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")

@@ -1,0 +1,171 @@
+"""What the checks of the set need to know of a row: fingerprints and short texts, never the row.
+
+So a file of a million rows fits into memory, and what another process or machine has looked at can
+be sent here. Knows the formats of rows; what may be wrong with a set stands in `workbook.doctor.set_checks`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from workbook.doctor import personal_data, text_checks
+from workbook.doctor.codes import Line
+from workbook.doctor.row_checks import texts_of
+from workbook.quoting import as_json, excerpt
+from workbook.rows.validator import format_of
+
+HEAD, TAIL, LABEL = 60, 40, 200
+"""Characters that are kept of a text's beginning and end, and of an answer that may be a label."""
+_SHOWN = 1_000  # characters that are searched for keys before the first 60 are shown
+_MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that is at least an object of a known format. Fingerprints have 64 bits."""
+
+    line: int
+    kind: str
+    """Its format: "chat", "completion" or "preference"."""
+    row: int
+    """The fingerprint of all of it."""
+    question: int | None
+    """That of all that comes before the answer; None where there is no answer, 0 where nothing
+    is asked."""
+    answer: int
+    label: str
+    """The answer, or its beginning."""
+    gist: str
+    """What a reader would know the row by: the last thing that was asked, cut, without keys."""
+    system: int | None
+    """The fingerprint of the system messages, 0 where there are none, None in formats without."""
+    asked: int
+    """The fingerprint of what the user says, in plain letters; 0 for nothing."""
+    edges: tuple[str, str, str, str]
+    """Head and tail of the question, head and tail of the answer."""
+    empty: bool
+    """Whether nothing is asked."""
+    ended: bool
+    """Whether the answer ends with a mark."""
+    refuses: bool
+    language: str | None = None
+    """Of the answer; only where `texts` are."""
+    texts: tuple[str, str] | None = None
+    """What the user says and the answer, in plain letters: for rows among which near duplicates
+    are looked for."""
+
+
+def example_of(line: Line, near: bool = True) -> Example:
+    """What there is to know of a row whose format is known; `near`: with its texts."""
+    row = line.value
+    kind = format_of(row)
+    question, answer = _parts(row, kind)
+    whole = question is not _NONE
+    answer = answer if isinstance(answer, str) else as_json(answer)
+    gist: Any = question if whole else row
+    if isinstance(question, list) and question and isinstance(question[-1], Mapping):
+        gist = question[-1].get("content")
+    key = question if isinstance(question, str) else as_json(question) if whole else None
+    last = " ".join(texts_of(gist))
+    asked = plain(_asked(row, kind, key))
+    return Example(
+        line.number,
+        kind,
+        fingerprint(as_json(row)),
+        None if key is None else 0 if key in ("", "[]") else fingerprint(key),
+        fingerprint(answer),
+        answer[:LABEL],
+        _shown(gist),
+        _system(row, kind),
+        fingerprint(asked) if asked else 0,
+        (last[:HEAD], last[-TAIL:], answer[:HEAD], answer[-TAIL:]),
+        not last.strip(),
+        bool(_MARK.search(answer[-20:])),
+        text_checks.refuses(answer),
+        text_checks.language(answer) if near else None,
+        (asked, plain(answer)) if near else None,
+    )
+
+
+_NONE = object()
+
+
+def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
+    """(all that comes before the answer, the answer); `_NONE` and "" where there is none."""
+    if kind == "completion":
+        return row.get("prompt"), row.get("completion")
+    if kind == "preference":
+        asked, wished = row.get("input"), row.get("preferred_output")
+        last = wished[-1] if isinstance(wished, list) and wished else None
+        return (
+            asked.get("messages") if isinstance(asked, Mapping) else asked,
+            last.get("content") if isinstance(last, Mapping) else wished,
+        )
+    messages = row.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, Mapping) or last.get("role") != "assistant":
+        return _NONE, ""
+    return messages[:-1], last.get("content") or last.get("tool_calls")
+
+
+def _messages(row: Mapping, kind: str) -> list[Mapping] | None:
+    if kind == "preference" and isinstance(row.get("input"), Mapping):
+        row = row["input"]
+    messages = row.get("messages")
+    return (
+        [each for each in messages if isinstance(each, Mapping)]
+        if isinstance(messages, list) and messages
+        else None
+    )
+
+
+def _asked(row: Mapping, kind: str, key: str | None) -> str:
+    """What the users of an example say; the prompt."""
+    messages = _messages(row, kind)
+    if messages is None:
+        return key or ""
+    return "\n".join(
+        text
+        for message in messages
+        if message.get("role") == "user"
+        for text in texts_of(message.get("content"))
+    )
+
+
+def _system(row: Mapping, kind: str) -> int | None:
+    messages = _messages(row, kind)
+    if messages is None:
+        return None
+    systems = [
+        message.get("content")
+        for message in messages
+        if message.get("role") in ("system", "developer")
+    ]
+    return fingerprint(as_json(systems)) if systems else 0
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else as_json(value, in_order=False)
+    return excerpt(personal_data.hide(text[:_SHOWN]))
+
+
+def fingerprint(text: str) -> int:
+    """64 bits of a text, the same in every process."""
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def plain(text: str) -> str:
+    """Letters and digits in lower case, without accents, one space between words."""
+    text = text.lower()
+    if not text.isascii():
+        text = "".join(
+            sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)
+        )
+    return " ".join(_WORD.findall(text))
+
+
+_WORD = re.compile(r"[^\W_]+")

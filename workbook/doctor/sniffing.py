@@ -1,0 +1,116 @@
+"""What kind of file training data is in, and in which encoding, by its first bytes and its name.
+
+Knows how formats begin; how they are read stands in `workbook.doctor.readers`.
+"""
+
+import codecs
+import json
+import re
+
+from workbook.doctor import whatsapp
+from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
+
+# What may stand before the list in a file that is one JSON object: {"data": [
+WRAPPED = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:\s*\[')
+ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
+NAMES = {
+    "jsonl": "JSONL",
+    "json": "JSON",
+    "csv": "CSV",
+    "tsv": "TSV",
+    "txt": "plain text",
+    "xlsx": "an Excel workbook",
+    "parquet": "Parquet",
+    "whatsapp": "a WhatsApp export",
+}
+
+
+def recognise(sample: bytes, text: str, ending: str, cut: bool) -> str:
+    """The format of a file, one of `NAMES`.
+
+    sample, text   its beginning, as bytes and decoded
+    ending         of its name, as ".csv"
+    cut            whether there is more than the sample
+    """
+    if sample.startswith(b"PK\x03\x04") and ending in (".xlsx", ".xlsm", ".csv", ".jsonl", ""):
+        return "xlsx"
+    if sample.startswith(b"PAR1"):
+        return "parquet"
+    text = text.lstrip()
+    if text[:1] == "[" and whatsapp.recognise(text):
+        return "whatsapp"
+    if text[:1] == "{" or (text[:1] == "[" and ending not in (".csv", ".tsv")):
+        return "json" if _is_list(text) or _is_spread(text, ending, cut) else "jsonl"
+    if ending in (".jsonl", ".json", ".ndjson"):
+        return "jsonl"
+    if whatsapp.recognise(text):
+        return "whatsapp"
+    return {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}.get(ending, "jsonl")
+
+
+def _is_list(text: str) -> bool:
+    """Whether a file that starts so is one JSON list of objects, or one object with such a list;
+    JSONL with a list on each line is none."""
+    wrapped = WRAPPED.match(text)
+    if wrapped and wrapped[1] in ROW_KEYS:
+        return False
+    inside = text[wrapped.end() if wrapped else 1 :]
+    if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):
+        return False
+    head, _, rest = text.partition("\n")
+    return not (rest.strip() and _is_json(head))
+
+
+def _is_spread(text: str, ending: str, cut: bool) -> bool:
+    """Whether the file is one small object over several lines."""
+    return (
+        text[0] == "{"
+        and ending in (".json", ".jsonl", "")
+        and not cut
+        and not _is_json(text.partition("\n")[0])
+        and _is_json(text)
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def encoding_of(sample: bytes, cut: bool) -> tuple[str, str]:
+    """(the codec, what to call it), by BOM, by zero bytes, then by what is valid."""
+    for bom, name, shown in (
+        (codecs.BOM_UTF8, "utf-8", "UTF-8"),
+        (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+        (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+    ):
+        if sample.startswith(bom):
+            return name, shown
+    if sample.startswith((b"PK\x03\x04", b"PAR1")) or not sample:
+        return "utf-8", "UTF-8"
+    start = sample[:4096]
+    if len(start) >= 8 and b"\x00" in start:
+        even, odd = start[::2].count(0), start[1::2].count(0)
+        if odd > len(start) * 0.3 and even < len(start) * 0.05:
+            return "utf-16-le", "UTF-16 without BOM"
+        if even > len(start) * 0.3 and odd < len(start) * 0.05:
+            return "utf-16-be", "UTF-16 without BOM"
+        return "utf-8", "UTF-8"
+    valid = invalid = 0
+    lines = sample.split(b"\n")
+    for line in lines[:-1] if cut else lines:
+        if not line.isascii():
+            try:
+                line.decode("utf-8")
+                valid += 1
+            except UnicodeDecodeError:
+                invalid += 1
+    letters = sum(byte < 9 or 13 < byte < 32 for byte in start)
+    if not invalid or valid or letters:
+        return "utf-8", "UTF-8"
+    if any(0x80 <= byte < 0xA0 for byte in sample):
+        return "cp1252", "Windows-1252 (a guess: it names no encoding)"
+    return "latin-1", "Latin-1 (a guess: it names no encoding)"

@@ -1,0 +1,124 @@
+"""OpenAI's /batches: batches are created, listed and cancelled.
+
+How they are carried out, `batches` knows.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workbook.lab import schema
+from workbook.lab.api import http, responses
+from workbook.lab.api.paging import page
+from workbook.lab.schema import ApiError
+from workbook.lab.state.records import BATCH_UNFINISHED
+from workbook.lab.state.store import Batch, File, Unknown, new_id, now
+
+if TYPE_CHECKING:
+    from workbook.lab.api.app import Lab
+
+MAX_WAITING = 100  # batches not finished; more are answered with 429
+WINDOW = 24 * 3600  # seconds: the one completion window that OpenAI has
+
+
+class Batches:
+    """/batches"""
+
+    def __init__(self, lab: "Lab", endpoints: list[str]) -> None:
+        self._lab, self._store, self._endpoints = lab, lab.store, endpoints
+
+    async def create(self, request: Request) -> Response:
+        body = await http.read_json(request)
+        batch = await run_in_threadpool(self._create, body)
+        return JSONResponse(responses.batch(batch))
+
+    def _create(self, body: dict[str, Any]) -> Batch:
+        schema.check("CreateBatchRequest", body)
+        schema.check_metadata(body.get("metadata"))
+        if body["endpoint"] not in self._endpoints:
+            offered = " and ".join(f"'{path}'" for path in self._endpoints)
+            raise ApiError(
+                400,
+                f"The lab runs batches over {offered}, not '{body['endpoint']}'.",
+                "unsupported_endpoint",
+                "endpoint",
+            )
+        self._check_file(body["input_file_id"])
+        if len(self._store.batches(*BATCH_UNFINISHED)) >= MAX_WAITING:
+            raise ApiError(
+                429,
+                f"{MAX_WAITING} batches are waiting. Try again when some are done.",
+                "rate_limit_exceeded",
+                kind="requests",
+                headers={"Retry-After": "30"},
+            )
+        created = now()
+        batch = Batch(
+            id=new_id("batch_"),
+            status="validating",
+            endpoint=body["endpoint"],
+            input_file=body["input_file_id"],
+            completion_window=body["completion_window"],
+            created_at=created,
+            expires_at=created + WINDOW,
+            metadata=body.get("metadata"),
+            lifetime=body.get("output_expires_after", {}).get("seconds"),
+        )
+        try:
+            self._store.add_batch(batch)
+        except Unknown:  # someone was faster
+            raise _no_file(batch.input_file) from None
+        self._lab.batch_runner.wake()
+        return batch
+
+    def _check_file(self, file_id: str) -> None:
+        self._store.expire_files()
+        try:
+            file = self._store.get(File, file_id)
+        except Unknown:
+            raise _no_file(file_id) from None
+        if file.purpose != "batch":
+            raise ApiError(
+                400,
+                f"The file {file_id} has the purpose '{file.purpose}'; upload it with purpose "
+                "'batch'.",
+                "invalid_file_purpose",
+                "input_file_id",
+            )
+
+    def list(self, request: Request) -> Response:
+        found, more = page(self._store, Batch, request, {}, 20)
+        return JSONResponse(responses.listing([responses.batch(b) for b in found], more))
+
+    def retrieve(self, request: Request) -> Response:
+        return JSONResponse(responses.batch(self._get(request)))
+
+    def cancel(self, request: Request) -> Response:
+        batch = self._get(request)
+        if self._store.update_batch(batch.id, ["validating"], status="cancelled"):
+            self._store.tidy_batch(batch.id)
+        elif not self._store.update_batch(batch.id, ["in_progress"], status="cancelling"):
+            batch = self._get(request)
+            if batch.status not in ("cancelling", "cancelled"):
+                raise ApiError(
+                    400,
+                    f"The batch is {batch.status}: it can only be cancelled before.",
+                    "invalid_batch_status",
+                )
+        self._lab.batch_runner.wake()
+        return JSONResponse(responses.batch(self._get(request)))
+
+    def _get(self, request: Request) -> Batch:
+        id = request.path_params["id"]
+        try:
+            return self._store.get(Batch, id)
+        except Unknown:
+            message = f"No batch found with id '{id[:80]}'."
+            raise ApiError(404, message, "batch_not_found", "batch_id") from None
+
+
+def _no_file(file_id: str) -> ApiError:
+    message = f"The file {file_id[:80]} does not exist, or was deleted: upload it first."
+    return ApiError(400, message, "file_not_found", "input_file_id")

@@ -1,0 +1,202 @@
+"""OpenAI's /fine_tuning/jobs: jobs are created, listed, cancelled, paused and resumed.
+
+What a method and its hyperparameters may be, `methods` knows; how jobs run, `runner`.
+"""
+
+import re
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workbook.lab import schema
+from workbook.lab.api import http, responses
+from workbook.lab.api.paging import page
+from workbook.lab.jobs import methods, runner
+from workbook.lab.schema import ApiError
+from workbook.lab.state.store import UNFINISHED, Checkpoint, Event, File, Job, Unknown, new_id, now
+
+if TYPE_CHECKING:
+    from workbook.lab.api.app import Lab
+
+MAX_WAITING = 100  # jobs not finished; more are answered with 429
+
+
+class Jobs:
+    """/fine_tuning/jobs"""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab, self._store = lab, lab.store
+
+    async def create(self, request: Request) -> Response:
+        body = await http.read_json(request)
+        job = await run_in_threadpool(self._create, body)
+        return JSONResponse(responses.job(job))
+
+    def _create(self, body: dict[str, Any]) -> Job:
+        schema.check("CreateFineTuningJobRequest", body)
+        method, hyperparameters = methods.parse(body)
+        schema.check_metadata(body.get("metadata"))
+        if body.get("integrations"):
+            raise ApiError(
+                400,
+                "Integrations are not supported by the lab: nothing leaves this machine.",
+                "unsupported_parameter",
+                "integrations",
+            )
+        self._check_model(body["model"])
+        if self._store.count_jobs(*UNFINISHED) >= MAX_WAITING:
+            raise ApiError(
+                429,
+                f"{MAX_WAITING} jobs are waiting. Try again when some are done.",
+                "rate_limit_exceeded",
+                kind="requests",
+                headers={"Retry-After": "30"},
+            )
+        seed = body.get("seed")
+        job = Job(
+            id=new_id("ftjob-"),
+            status="validating_files",
+            model=body["model"],
+            training_file=body["training_file"],
+            validation_file=body.get("validation_file"),
+            suffix=runner.clean_suffix(body.get("suffix")),
+            seed=secrets.randbelow(2**31) if seed is None else seed,
+            method=method,
+            hyperparameters=hyperparameters,
+            metadata=body.get("metadata"),
+            created_at=now(),
+        )
+        try:
+            self._hold_file(job, "training", job.training_file)
+            if job.validation_file is not None:
+                self._hold_file(job, "validation", job.validation_file)
+        except ApiError:
+            shutil.rmtree(self._store.job_folder(job.id), ignore_errors=True)
+            raise
+        names = f"training file: {job.training_file}"
+        if job.validation_file:
+            names += f" and validation file: {job.validation_file}"
+        with self._store.transaction():
+            self._store.add(job)
+            self._store.add_event(job.id, f"Created fine-tuning job: {job.id}")
+            self._store.add_event(job.id, f"Validating {names}")
+        self._lab.runner.wake()
+        return job
+
+    def _check_model(self, model: str) -> None:
+        try:
+            self._lab.adapter(model)
+        except ApiError:
+            raise ApiError(
+                400,
+                f"Model {model[:80]} is not available for fine-tuning or does not "
+                f"exist. The lab tunes {self._lab.model} and what was tuned from it.",
+                "model_not_available",
+                "model",
+            ) from None
+
+    def _hold_file(self, job: Job, kind: str, file_id: str) -> None:
+        """Check that a file can be trained on, and keep its bytes for the job."""
+        param = f"{kind}_file"
+        try:
+            file = self._store.get(File, file_id)
+            if file.purpose != "fine-tune":
+                raise ApiError(
+                    400,
+                    f"The file {file_id} has the purpose '{file.purpose}'; upload it "
+                    "with purpose 'fine-tune'.",
+                    "invalid_file_purpose",
+                    param,
+                )
+            self._store.keep_for_job(job.id, file_id, f"{kind}.jsonl")
+        except Unknown:
+            raise ApiError(
+                400,
+                f"The file {file_id[:80]} does not exist, or was deleted: upload it first.",
+                "file_not_found",
+                param,
+            ) from None
+        name = self._store.job_folder(job.id) / f"{kind}.name"
+        name.write_text(file.filename, encoding="utf-8")
+
+    def list(self, request: Request) -> Response:
+        where: dict[str, Any] = {}
+        for name, value in request.query_params.multi_items():
+            if match := re.fullmatch(r"metadata\[(.*)\]", name):
+                where[f"metadata.{match[1]}"] = value
+            elif name == "metadata" and value == "null":
+                where["metadata"] = None
+        jobs, more = page(self._store, Job, request, where, 20)
+        return JSONResponse(
+            {"object": "list", "data": [responses.job(j) for j in jobs], "has_more": more}
+        )
+
+    def retrieve(self, request: Request) -> Response:
+        return JSONResponse(responses.job(self._get(request)))
+
+    def cancel(self, request: Request) -> Response:
+        before = self._get(request)
+        response = self._turn(
+            request,
+            UNFINISHED,
+            "cancelled",
+            "The job was cancelled",
+            finished_at=now(),
+            estimated_finish=None,
+        )
+        if before.status != "running":  # else the runner tidies when the process has ended
+            self._store.tidy_job(before.id)
+        return response
+
+    def pause(self, request: Request) -> Response:
+        return self._turn(
+            request, ["queued", "running"], "paused", "The job was paused", estimated_finish=None
+        )
+
+    def resume(self, request: Request) -> Response:
+        return self._turn(request, ["paused"], "queued", "The job was resumed")
+
+    def _turn(
+        self, request: Request, only_if: Any, status: str, message: str, **changes: Any
+    ) -> Response:
+        """Move a job into another state, if it is in one that allows it; 400 otherwise."""
+        job = self._get(request)
+        with self._store.transaction():
+            done = self._store.update_job(job.id, only_if, status=status, **changes)
+            if done:
+                self._store.add_event(job.id, message)
+        job = self._get(request)
+        if not done:
+            raise ApiError(
+                400,
+                f"The job is {job.status}: this can only be done while it is "
+                f"{' or '.join(only_if)}.",
+                "invalid_job_status",
+            )
+        self._lab.runner.wake()
+        return JSONResponse(responses.job(job))
+
+    def events(self, request: Request) -> Response:
+        where = {"job_id": self._get(request).id}
+        events, more = page(self._store, Event, request, where, 20)
+        return JSONResponse(
+            {"object": "list", "data": [responses.event(e) for e in events], "has_more": more}
+        )
+
+    def checkpoints(self, request: Request) -> Response:
+        where = {"job_id": self._get(request).id}
+        found, more = page(self._store, Checkpoint, request, where, 10)
+        return JSONResponse(responses.listing([responses.checkpoint(c) for c in found], more))
+
+    def _get(self, request: Request) -> Job:
+        id = request.path_params["id"]
+        try:
+            return self._store.get(Job, id)
+        except Unknown:
+            raise ApiError(
+                404, f"Could not find fine tune: {id[:80]}", "fine_tune_not_found", "fine_tune_id"
+            ) from None

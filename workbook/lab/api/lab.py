@@ -1,0 +1,48 @@
+"""The lab's own paths, beside OpenAI's: a look at the loss mask, and the end of the server."""
+
+import json
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workbook.lab.api import http
+from workbook.lab.model.tokenizer import TemplateError
+from workbook.lab.schema import ApiError
+from workbook.lab.training import training_file
+
+if TYPE_CHECKING:
+    from workbook.lab.api.app import Lab
+
+
+class Own:
+    """/lab"""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab = lab
+
+    async def loss_mask(self, request: Request) -> Response:
+        """A training example as tokens, each with whether the loss is computed on it.
+
+        Of a preference, the example is the input with the preferred answer.
+        """
+        body = await http.read_json(request)
+        try:
+            row = training_file.parse(json.dumps(body).encode())
+        except training_file.RowError as error:
+            raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
+        tokenizer = self._lab.tokenizer
+        try:
+            ids, trained = tokenizer.row_example(training_file.conversations(row)[0])
+        except TemplateError as error:
+            raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
+        tokens = [
+            {"id": id, "text": tokenizer.piece(id), "trained": learn}
+            for id, learn in zip(ids, trained, strict=True)
+        ]
+        return JSONResponse({"object": "lab.loss_mask", "tokens": tokens})
+
+    def stop(self, request: Request) -> Response:
+        """End the server cleanly; works where there are no signals."""
+        self._lab.stop()
+        return JSONResponse({"object": "lab.stop", "stopping": True})

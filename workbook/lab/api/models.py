@@ -1,0 +1,49 @@
+"""OpenAI's /models: the base model, and what was tuned from it."""
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workbook.lab.api import responses
+from workbook.lab.schema import ApiError
+from workbook.lab.state.store import Model, Unknown, base_of
+
+if TYPE_CHECKING:
+    from workbook.lab.api.app import Lab
+
+
+class Models:
+    """/models"""
+
+    def __init__(self, lab: "Lab") -> None:
+        self._lab, self._store = lab, lab.store
+
+    def list(self, request: Request) -> Response:
+        tuned, _ = self._store.page(Model, limit=1_000_000, newest_first=False)
+        usable = [m for m in tuned if base_of(m.id) == self._lab.model]
+        models = [self._base(), *(responses.model(m.id, m.created_at, "lab") for m in usable)]
+        return JSONResponse({"object": "list", "data": models})
+
+    def retrieve(self, request: Request) -> Response:
+        id = request.path_params["id"]
+        if self._lab.adapter(id) is None:
+            return JSONResponse(self._base())
+        return JSONResponse(responses.model(id, self._store.get(Model, id).created_at, "lab"))
+
+    def delete(self, request: Request) -> Response:
+        id = request.path_params["id"]
+        if self._lab.adapter(id) is None:
+            raise ApiError(
+                403,
+                "The base model can't be deleted, only models tuned from it.",
+                "insufficient_permissions",
+                "model",
+            )
+        with contextlib.suppress(Unknown):  # someone was faster
+            self._store.delete_model(id)
+        return JSONResponse({"id": id, "object": "model", "deleted": True})
+
+    def _base(self) -> dict[str, Any]:
+        return responses.model(self._lab.model, self._lab.started, "system")

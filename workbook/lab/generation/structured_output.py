@@ -1,0 +1,170 @@
+"""Tools and structured output: the grammar that a chat's answer must follow, so that it parses.
+
+Knows schemas and how a tool call is written; knows nothing of messages, prompts or answers.
+"""
+
+import json
+import os
+import re
+from typing import Any
+
+import llguidance
+
+from workbook.lab.generation.parameters import unsupported
+from workbook.lab.model.tokenizer import CALL_OPEN
+from workbook.lab.schema import ApiError
+
+MAX_TOOLS = 128  # documented by OpenAI, not in its spec
+
+_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# JSON as training files write it (json.dumps), so that a tuned model meets what it has learned.
+_JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
+    """The functions that may be called, and the choice: none, auto, required, or one by name."""
+    tools = body.get("tools") or []
+    if len(tools) > MAX_TOOLS:
+        raise ApiError(
+            400,
+            f"Invalid 'tools': array too long. Expected an array with maximum "
+            f"length {MAX_TOOLS}, but got length {len(tools)} instead.",
+            "array_above_max_length",
+            "tools",
+        )
+    for i, tool in enumerate(tools):
+        if tool["type"] != "function":
+            raise unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
+        function, where = tool["function"], f"tools[{i}].function"
+        if not _FUNCTION_NAME.fullmatch(function["name"]):
+            message = (
+                f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
+                "allowed, 64 at most."
+            )
+            raise ApiError(400, message, "invalid_value", f"{where}.name")
+        if function.get("strict"):
+            _check_strict(function.get("parameters") or {}, f"{where}.parameters")
+    choice = body.get("tool_choice") or ("auto" if tools else "none")
+    if choice != "none" and not tools:
+        raise ApiError(
+            400,
+            "'tool_choice' is only allowed when 'tools' are given.",
+            "invalid_parameter_combination",
+            "tool_choice",
+        )
+    if isinstance(choice, dict):
+        if choice["type"] != "function":
+            raise unsupported(
+                "tool_choice.type",
+                "The lab lets you force a function by name, or choose none, auto or required.",
+            )
+        name = choice["function"]["name"]
+        if name not in [tool["function"]["name"] for tool in tools]:
+            raise ApiError(
+                400,
+                f"Tool choice 'function' not found in 'tools': '{name}'.",
+                "invalid_value",
+                "tool_choice",
+            )
+    return tools, choice
+
+
+def of(body: dict[str, Any], tools: list[dict], choice: str | dict) -> tuple[str, str, str | None]:
+    """Whether the answer is a tool call, how it begins, and the grammar the rest must follow."""
+    form = body.get("response_format") or {"type": "text"}
+    answer = _format_grammar(form, body)
+    if not tools or choice == "none":
+        return "never", "", answer and _checked(answer, "response_format")
+    forced = choice["function"]["name"] if isinstance(choice, dict) else None
+    functions = [t["function"] for t in tools if forced in (None, t["function"]["name"])]
+    if choice == "auto":
+        # An empty answer, or any text that does not look like the opening of a call.
+        other = answer.removeprefix("start: ") if answer else r"/([^<](.|\n)*)?/"
+        rule = f"start: call | {other}\ncall: {_call_grammar(functions, '')}"
+        return "maybe", "", _checked(rule, "tools")
+    # A space belongs to the token after it, so the opening ends before one.
+    shared = os.path.commonprefix([_call_head(function) for function in functions])
+    opening = shared[: shared.rindex(" ")]
+    return "always", opening, _checked(f"start: {_call_grammar(functions, opening)}", "tools")
+
+
+def _call_head(function: dict[str, Any]) -> str:
+    return f'{CALL_OPEN}{{"name": {json.dumps(function["name"])}, "arguments": '
+
+
+def _call_grammar(functions: list[dict], opening: str) -> str:
+    """One of the calls after `opening`, up to the end of its arguments: the rest says nothing."""
+    return " | ".join(
+        f"{json.dumps(_call_head(f).removeprefix(opening))} "
+        f"{_json(f.get('parameters') or {'type': 'object'})}"
+        for f in functions
+    )
+
+
+def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
+    if form["type"] == "text":
+        return None
+    if form["type"] == "json_object":
+        if "json" not in json.dumps(body["messages"]).lower():
+            raise ApiError(
+                400,
+                "'messages' must contain the word 'json' in some form, to use "
+                "'response_format' of type 'json_object'.",
+                None,
+                "messages",
+            )
+        return f"start: {_json({'type': 'object'})}"
+    described = form["json_schema"]
+    if not _FUNCTION_NAME.fullmatch(described["name"]):
+        raise ApiError(
+            400,
+            "Invalid 'response_format.json_schema.name': letters, digits, "
+            "underscores and hyphens are allowed, 64 at most.",
+            "invalid_value",
+            "response_format.json_schema.name",
+        )
+    if described.get("strict"):
+        _check_strict(described.get("schema") or {}, "response_format.json_schema.schema")
+    return f"start: {_json(described.get('schema') or {'type': 'object'})}"
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return "%json " + json.dumps(schema | {"x-guidance": _JSON_STYLE})
+
+
+def _checked(grammar: str, param: str) -> str:
+    compiled = llguidance.LLMatcher.grammar_from_lark(grammar)
+    if problem := llguidance.LLMatcher.validate_grammar(compiled, None):
+        reason = problem.strip().splitlines()[0]
+        raise ApiError(400, f"Invalid schema in '{param}': {reason}", "invalid_schema", param)
+    return compiled
+
+
+def _check_strict(schema: Any, where: str) -> None:
+    """OpenAI's rules for `strict`: no other properties, every property required, at all depths."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "object" or "properties" in schema:
+        if schema.get("additionalProperties") is not False:
+            raise ApiError(
+                400,
+                f"Invalid schema in '{where}': with strict, 'additionalProperties' must be false.",
+                "invalid_schema",
+                where,
+            )
+        missing = sorted(set(schema.get("properties", {})) - set(schema.get("required", [])))
+        if missing:
+            raise ApiError(
+                400,
+                f"Invalid schema in '{where}': with strict, 'required' must name "
+                f"every property; '{missing[0]}' is missing.",
+                "invalid_schema",
+                where,
+            )
+    for key in ("properties", "$defs", "definitions"):
+        for name, part in (schema.get(key) or {}).items():
+            _check_strict(part, f"{where}.{key}.{name}")
+    for key in ("anyOf", "oneOf", "allOf"):
+        for i, part in enumerate(schema.get(key) or []):
+            _check_strict(part, f"{where}.{key}[{i}]")
+    _check_strict(schema.get("items"), f"{where}.items")

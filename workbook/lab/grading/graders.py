@@ -1,0 +1,151 @@
+"""Graders: how good an answer is, as a number, by rules that need no model.
+
+Knows OpenAI's graders and their templates; knows nothing of HTTP, jobs or models.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbook.lab.grading import formula, text_metrics
+from workbook.lab.schema import ApiError
+
+_PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_VARIABLE = re.compile(r"\s*(item|sample)((?:\.[\w-]+|\[\d+\])+)\s*")
+_SAMPLE = re.compile(r"\.(output_text|output_json(?:\.[\w-]+|\[\d+\])*)")
+
+# Why the lab lacks a kind of grader.
+_MISSING = {
+    "python": "The lab does not run code that was sent to it",
+    "score_model": "Its small model can't judge answers",
+    "label_model": "Its small model can't judge answers",
+}
+
+
+@dataclass
+class Grade:
+    """What a grader gave, and OpenAI's names for what went wrong on the way."""
+
+    reward: float
+    parts: dict[str, float] = field(default_factory=dict)
+    errors: set[str] = field(default_factory=set)
+
+
+class _Missing(Exception):
+    """A template names what is not there; says which of OpenAI's errors that is."""
+
+
+def check(grader: dict[str, Any], where: str = "grader") -> None:
+    """Raise ApiError (400) unless the lab can run a grader that the spec allows."""
+    kind = grader["type"]
+    if kind in _MISSING:
+        message = (
+            f"{_MISSING[kind]}: graders of type '{kind}' are not supported. The lab has "
+            "string_check, text_similarity and multi."
+        )
+        raise ApiError(400, message, "unsupported_grader", f"{where}.type")
+    if kind == "multi":
+        return _check_multi(grader, where)
+    for name in ("input", "reference"):
+        _check_template(grader[name], f"{where}.{name}")
+    if reason := text_metrics.MISSING.get(grader.get("evaluation_metric")):
+        metric, offered = grader["evaluation_metric"], ", ".join(text_metrics.METRICS)
+        message = f"The lab can't compute '{metric}': {reason}. It has {offered}."
+        raise ApiError(400, message, "unsupported_metric", f"{where}.evaluation_metric")
+
+
+def _check_multi(grader: dict[str, Any], where: str) -> None:
+    parts = _parts(grader)
+    for name, part in parts.items():
+        check(part, f"{where}.graders.{name}")
+    try:
+        formula.check(grader["calculate_output"], set(parts))
+    except formula.FormulaError as error:
+        param = f"{where}.calculate_output"
+        raise ApiError(400, f"Invalid '{param}': {error}.", "invalid_formula", param) from None
+
+
+def _check_template(template: str, param: str) -> None:
+    for place in _PLACE.findall(template):
+        variable = _VARIABLE.fullmatch(place)
+        if not variable or (variable[1] == "sample" and not _SAMPLE.fullmatch(variable[2])):
+            message = (
+                f"Invalid '{param}': there is no variable '{place.strip()[:80]}'. A template may "
+                "hold {{sample.output_text}}, {{sample.output_json.NAME}} and {{item.NAME}}."
+            )
+            raise ApiError(400, message, "invalid_template", param)
+
+
+def run(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Grade:
+    """Grade the answer `sample` with a grader that was checked. Raises ApiError (400)."""
+    if grader["type"] == "multi":
+        return _run_multi(grader, item, sample)
+    try:
+        text, reference = (_fill(grader[name], item, sample) for name in ("input", "reference"))
+    except _Missing as error:
+        return Grade(0.0, errors={str(error)})
+    if grader["type"] == "string_check":
+        return Grade(float(_matches(grader["operation"], text, reference)))
+    if max(len(text), len(reference)) > text_metrics.MAX_LENGTH:
+        message = f"A text to compare is longer than {text_metrics.MAX_LENGTH:,} characters."
+        raise ApiError(400, message, "string_above_max_length", "model_sample")
+    return Grade(text_metrics.score(grader["evaluation_metric"], text, reference))
+
+
+def _run_multi(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Grade:
+    grades = {name: run(part, item, sample) for name, part in _parts(grader).items()}
+    parts = {name: grade.reward for name, grade in grades.items()}
+    errors = {error for grade in grades.values() for error in grade.errors}
+    try:
+        reward = formula.compute(grader["calculate_output"], parts)
+    except formula.FormulaError:
+        reward, errors = 0.0, errors | {"formula_parse_error"}
+    return Grade(reward, parts, errors)
+
+
+def _parts(grader: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The graders by the names that the formula uses; the spec also allows just one of them."""
+    graders = grader["graders"]
+    one = isinstance(graders.get("type"), str)
+    return {graders["name"]: graders} if one else graders
+
+
+def _matches(operation: str, text: str, reference: str) -> bool:
+    match operation:
+        case "eq":
+            return text == reference
+        case "ne":
+            return text != reference
+        case "like":
+            return reference in text
+        case _:  # ilike
+            return reference.casefold() in text.casefold()
+
+
+def _fill(template: str, item: dict[str, Any], sample: str) -> str:
+    """The template with its variables' values. Raises _Missing."""
+
+    def value(place: re.Match) -> str:
+        root, path = _VARIABLE.fullmatch(place[1]).groups()
+        steps = [key or int(index) for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path)]
+        found: Any = item
+        if root == "sample":
+            if steps[0] == "output_text":
+                return sample
+            found, steps = _parsed(sample), steps[1:]
+        try:
+            for step in steps:
+                found = found[step]
+        except (LookupError, TypeError):
+            raise _Missing("invalid_variable_error") from None
+        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+    return _PLACE.sub(value, template)
+
+
+def _parsed(sample: str) -> Any:
+    try:
+        return json.loads(sample)
+    except (ValueError, RecursionError):
+        raise _Missing("sample_parse_error") from None

@@ -1,0 +1,265 @@
+"""A GGUF file of the Llama family as a Hugging Face folder: config, weights, tokenizer, template.
+
+Knows llama.cpp's format, in every quantisation that the `gguf` package can undo; knows nothing of
+where models are kept, or of running them.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbook.errors import WorkbookError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import Tensor
+
+CONTEXT = 8192  # tokens that a base may read; more would take memory that nobody uses
+
+# GGUF tensor name -> Hugging Face name, for one block
+_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+_OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+_ROPE = "rope_freqs.weight"  # what each rotary frequency is divided by (Llama 3.1 and later)
+_CONTROL, _BYTE = 3, 6  # gguf.TokenType
+# How text is cut before pairs are merged, by the name that llama.cpp gives it
+_LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[str, Any]:
+    """Write config.json, model.safetensors and tokenizer.json; the value is what is known of chat.
+
+    The weights become float32 or float16 where the file has those, else bfloat16. The value holds
+    `chat_template`, `bos_token`, `eos_token` and `stops`, as `bases` keeps them.
+    own_tokenizer: False when the model's tokenizer.json is at hand and the file's is not needed.
+    Raises WorkbookError when the file is no GGUF file, or has what the lab's model lacks; KeyError
+    when it lacks what every such file has.
+    """
+    from gguf import GGUFReader
+    from safetensors.torch import save_file
+
+    try:
+        reader = GGUFReader(gguf_file)
+    except (ValueError, IndexError) as error:
+        raise WorkbookError(f"{gguf_file.name} is no GGUF file, or is cut off: {error}.") from None
+    meta = {name: field.contents() for name, field in reader.fields.items()}
+    if meta.get("general.architecture") != "llama":
+        raise WorkbookError(
+            f"{gguf_file.name} is a {meta.get('general.architecture')} model; "
+            "the lab runs the Llama family only."
+        )
+    tensors, divisors = _tensors(reader, meta, gguf_file.name)
+    config = _config(meta, tensors, divisors)
+    if own_tokenizer:
+        (folder / "tokenizer.json").write_text(_tokenizer(meta).to_str(), encoding="utf-8")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    return _chat(meta)
+
+
+def _tensors(reader: Any, meta: dict, file: str) -> tuple[dict[str, "Tensor"], list[float] | None]:
+    """The weights under Hugging Face's names, and the divisors of the rotary frequencies if any."""
+    import torch
+    from gguf import GGMLQuantizationType as Kind
+    from gguf.quants import dequantize
+
+    kinds = {tensor.tensor_type for tensor in reader.tensors}
+    plain = {Kind.F32: torch.float32, Kind.F16: torch.float16}  # norms are F32 in every file
+    dtype = plain.get(max(kinds), torch.bfloat16) if kinds <= plain.keys() else torch.bfloat16
+    tensors, divisors = {}, None
+    for tensor in reader.tensors:
+        try:
+            array = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
+        except NotImplementedError:
+            raise WorkbookError(
+                f"{file}: the quantisation {tensor.tensor_type.name} (of {tensor.name}) can't be "
+                "read. Take another file of the model: Q4_0 to Q8_0, a K-quant, F16 or BF16."
+            ) from None
+        if tensor.name == _ROPE:
+            divisors = array.tolist()
+            continue
+        kind = tensor.name.split(".")[-2]
+        if kind in ("attn_q", "attn_k"):
+            array = _unpermute(array, _heads(meta)[kind == "attn_k"])
+        tensors[_hugging_face_name(tensor.name, file)] = array.to(dtype).contiguous()
+    return tensors, divisors
+
+
+def _heads(meta: dict) -> tuple[int, int]:
+    """Heads of queries, and of keys and values."""
+    heads = meta["llama.attention.head_count"]
+    return heads, meta.get("llama.attention.head_count_kv", heads)
+
+
+def _unpermute(weight: "Tensor", heads: int) -> "Tensor":
+    """GGUF stores the two halves of each rotary head interleaved; Hugging Face one after another."""
+    rows, columns = weight.shape
+    return weight.view(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
+
+
+def _hugging_face_name(name: str, file: str) -> str:
+    parts = name.split(".")
+    table, part = (_BLOCK, parts[-2]) if parts[0] == "blk" else (_OUTER, parts[0])
+    if part not in table or parts[-1] != "weight":
+        raise WorkbookError(
+            f"{file} has the tensor {name}, which the lab's model has no place for (biases and "
+            "mixtures of experts are not supported)."
+        )
+    return (
+        f"model.layers.{parts[1]}.{_BLOCK[part]}.weight"
+        if table is _BLOCK
+        else f"{_OUTER[part]}.weight"
+    )
+
+
+def _config(meta: dict, tensors: dict[str, "Tensor"], divisors: list[float] | None) -> dict:
+    width, (heads, kv_heads) = meta["llama.embedding_length"], _heads(meta)
+    head_width = (
+        meta.get("llama.attention.key_length")
+        or meta.get("llama.rope.dimension_count")
+        or width // heads
+    )
+    scaling = meta.get("llama.rope.scaling.type", "none")
+    if scaling == "linear":
+        divisors = [float(meta["llama.rope.scaling.factor"])] * (head_width // 2)
+    elif scaling != "none":
+        raise WorkbookError(
+            f"The rotary embedding is scaled by {scaling!r}; the lab's model has "
+            "'linear' and 'llama3' only."
+        )
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_act": "silu",
+        "hidden_size": width,
+        "intermediate_size": meta["llama.feed_forward_length"],
+        "num_hidden_layers": meta["llama.block_count"],
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": head_width,
+        "max_position_embeddings": min(CONTEXT, meta["llama.context_length"]),
+        "rope_theta": meta.get("llama.rope.freq_base", 10_000.0),
+        "rope_divisors": divisors,
+        "rms_norm_eps": meta["llama.attention.layer_norm_rms_epsilon"],
+        "vocab_size": len(tensors["model.embed_tokens.weight"]),
+        "tie_word_embeddings": "lm_head.weight" not in tensors,
+        "bos_token_id": meta.get("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": meta.get("tokenizer.ggml.eos_token_id"),
+        "torch_dtype": str(next(iter(tensors.values())).dtype).removeprefix("torch."),
+    }
+
+
+# The tokenizer
+
+
+def _tokenizer(meta: dict) -> "Tokenizer":
+    """The file's vocabulary as a tokenizer. Raises WorkbookError where its kind is not known."""
+    from tokenizers import AddedToken
+    from tokenizers.processors import TemplateProcessing
+
+    kind = meta.get("tokenizer.ggml.model")
+    pieces, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
+    tokenizer = _sentencepiece(meta) if kind == "llama" else _byte_level(meta, kind)
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(piece, special=True, normalized=False)
+            for piece, kind_ in zip(pieces, types, strict=True)
+            if kind_ == _CONTROL
+        ]
+    )
+    first = meta.get("tokenizer.ggml.bos_token_id")
+    if first is not None and meta.get("tokenizer.ggml.add_bos_token", kind == "llama"):
+        tokenizer.post_processor = TemplateProcessing(
+            single=f"{pieces[first]} $A", special_tokens=[(pieces[first], first)]
+        )
+    return tokenizer
+
+
+def _byte_level(meta: dict, kind: str | None) -> "Tokenizer":
+    """Byte-level BPE, as GPT-2 introduced it; what differs is how text is cut beforehand."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    cut = meta.get("tokenizer.ggml.pre", "gpt-2") if kind == "gpt2" else kind
+    cuts = {
+        "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
+        "smollm": lambda: [  # digits stand alone
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ],
+        "llama-bpe": lambda: [
+            pre_tokenizers.Split(Regex(_LLAMA3), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ],
+    }
+    if cut not in cuts:
+        raise WorkbookError(
+            f"The file's tokenizer is of the kind {cut!r}, which the lab can't rebuild. Give the "
+            "model's own tokenizer.json with --tokenizer FILE."
+        )
+    vocabulary = {piece: index for index, piece in enumerate(meta["tokenizer.ggml.tokens"])}
+    merges = [tuple(pair.split(" ", 1)) for pair in meta["tokenizer.ggml.merges"]]
+    model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=cut == "llama-bpe")
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(cuts[cut]())
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _sentencepiece(meta: dict) -> "Tokenizer":
+    """SentencePiece's BPE, whose merges follow from the pieces' scores: the likeliest go first."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    pieces, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    found = []
+    for piece, kind, score in zip(pieces, types, meta["tokenizer.ggml.scores"], strict=True):
+        if kind in (_CONTROL, _BYTE):
+            continue
+        halves = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
+        found += [
+            (-score, vocabulary[a], vocabulary[b], a, b)
+            for a, b in halves
+            if a in vocabulary and b in vocabulary
+        ]
+    merges = [(a, b) for *_, a, b in sorted(found)]
+    unknown = meta.get("tokenizer.ggml.unknown_token_id")
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab=vocabulary,
+            merges=merges,
+            fuse_unk=True,
+            byte_fallback=True,
+            unk_token=None if unknown is None else pieces[unknown],
+        )
+    )
+    before = [normalizers.Replace(" ", "▁")]
+    after = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    if meta.get("tokenizer.ggml.add_space_prefix", True):
+        before.insert(0, normalizers.Prepend("▁"))
+        after.append(decoders.Strip(" ", 1, 0))
+    tokenizer.normalizer = normalizers.Sequence(before)
+    tokenizer.decoder = decoders.Sequence(after)
+    return tokenizer
+
+
+def _chat(meta: dict) -> dict[str, Any]:
+    pieces = meta["tokenizer.ggml.tokens"]
+    ids = {name: meta.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos", "eot")}
+    return {
+        "chat_template": meta.get("tokenizer.chat_template"),
+        "bos_token": None if ids["bos"] is None else pieces[ids["bos"]],
+        "eos_token": None if ids["eos"] is None else pieces[ids["eos"]],
+        "stops": [ids[name] for name in ("eos", "eot") if ids[name] is not None],
+    }

@@ -1,0 +1,81 @@
+"""Low-rank adapters (LoRA, Hu et al. 2021): what training changes of a model, and how it is kept.
+
+A matrix W (out, in) is used as W + B A with A (rank, in) and B (out, rank); W stays frozen.
+Knows nothing of data, losses or serving.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from workbook.lab.model.llama import LINEARS, Block, Dense, Llama
+
+RANK = 16
+SCALE = 2.0  # alpha / rank, with alpha = 32
+
+Adapter = dict[str, Tensor]  # "14.qkv.a" -> (rank, in), "14.qkv.b" -> (out, rank); float32
+
+
+def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
+    """A new adapter for all four matrices of `layers`. B is zero: training starts from the base."""
+    adapter = {}
+    for i in layers:
+        for name in LINEARS:
+            out, width = getattr(model.blocks[i], name).weight.shape
+            bound = width**-0.5  # Kaiming-uniform, as the LoRA authors' code initialises A
+            a = torch.empty(RANK, width).uniform_(-bound, bound, generator=generator)
+            adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"] = a, torch.zeros(out, RANK)
+    return adapter
+
+
+def check(model: Llama, adapter: Adapter) -> None:
+    """Raise ValueError unless the adapter fits the model: it may be another base's, or damaged."""
+    if not adapter:
+        raise ValueError("it is empty")
+    for name, tensor in adapter.items():
+        try:
+            layer, matrix, part = name.split(".")
+            out, width = getattr(model.blocks[int(layer)], matrix).weight.shape
+        except (ValueError, IndexError, AttributeError):
+            raise ValueError(f"{name} names no matrix of the model") from None
+        if tensor.shape != ((RANK, width) if part == "a" else (out, RANK)):
+            raise ValueError(f"{name} has the shape {list(tensor.shape)}")
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds what is not a number")
+
+
+def layers(adapter: Adapter) -> list[int]:
+    """The layers that an adapter changes, in order."""
+    return sorted({i for i, _ in _places(adapter)})
+
+
+def merge(blocks: dict[int, Block], adapter: Adapter) -> None:
+    """Add the adapter into the matrices of the blocks of its layers."""
+    for i, name in _places(adapter):
+        weight = getattr(blocks[i], name).weight
+        a, b = (adapter[f"{i}.{name}.{part}"].to(weight.device) for part in "ab")
+        setattr(blocks[i], name, Dense((weight.float() + b @ a * SCALE).to(weight.dtype)))
+
+
+def save(folder: Path, adapter: Adapter, about: dict) -> None:
+    """Write the adapter and what is worth knowing about it into a folder, to survive a power cut."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.items()}
+    with open(folder / "adapter.safetensors", "wb") as file:  # a full disk raises OSError here
+        file.write(serialize(tensors))
+        file.flush()
+        os.fsync(file.fileno())
+    (folder / "adapter.json").write_text(json.dumps({"rank": RANK, "scale": SCALE} | about))
+
+
+def load(folder: Path) -> Adapter:
+    """Read an adapter that `save` wrote."""
+    return load_file(Path(folder) / "adapter.safetensors")
+
+
+def _places(adapter: Adapter) -> list[tuple[int, str]]:
+    return [(int(i), name) for i, name, ab in (key.split(".") for key in adapter) if ab == "a"]

