@@ -5,9 +5,6 @@ no price itself. Labels stand at the lines, and line styles differ, so that no r
 colour alone.
 """
 
-import base64
-import html
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -19,64 +16,15 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.dates import DateFormatter, YearLocator
 from matplotlib.figure import Figure
 
-from workbook import display
 from workbook.errors import WorkbookError
+from workbook.figures import COLORS, STYLES, new
 from workbook.prices import costs
 from workbook.prices.registry import Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Okabe & Ito's palette: told apart also by people who see colours differently.
-COLORS = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "green": "#009E73",
-    "red": "#D55E00",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "black": "#222222",
-    "grey": "#6E6E6E",
-}
-_STYLES = [("blue", "-"), ("red", "--"), ("green", "-."), ("purple", ":"), ("orange", "-")]
 _TEXT = "#222222"
-
-
-def show(fig: Figure, alt: str) -> None:
-    """Show a figure as an image with a text for those who can't see it.
-
-    The image lies on a white card: readable in a dark theme too. (JupyterLab drops the alt text
-    of plain PNG outputs, hence HTML.)
-    """
-    display.show(as_html(fig, alt), f"Figure: {alt}")
-
-
-def as_html(fig: Figure, alt: str) -> str:
-    """The HTML that `show` displays: one image on its card, nothing fetched from elsewhere."""
-    data = base64.b64encode(png(fig)).decode()
-    return (
-        '<div style="background:#ffffff;padding:8px;border-radius:6px;display:inline-block;'
-        'max-width:100%;box-sizing:border-box">'
-        f'<img alt="{html.escape(alt)}" style="max-width:100%;height:auto;display:block" '
-        f'src="data:image/png;base64,{data}"></div>'
-    )
-
-
-def png(fig: Figure, dpi: int = 110) -> bytes:
-    """The figure as PNG bytes, without the date and version that would differ from run to run."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def new(width: float = 7.6, height: float = 4.2) -> tuple[Figure, Axes]:
-    """An empty figure (inches) in the course's style, with one pair of axes."""
-    fig = Figure(figsize=(width, height), layout="constrained")
-    axes = fig.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(True, color="#DDDDDD", linewidth=0.7)
-    axes.set_axisbelow(True)
-    return fig, axes
 
 
 def _dollars(value: float, _position: object = None) -> str:
@@ -256,7 +204,7 @@ def epochs_and_examples(
         alpha=0.25,
         label="the default rule",
     )
-    for count, (color, style) in zip(sorted(epochs, reverse=True), _STYLES, strict=False):
+    for count, (color, style) in zip(sorted(epochs, reverse=True), STYLES, strict=False):
         axes.plot(
             sizes,
             [cost(int(n), count) for n in sizes],
@@ -286,7 +234,7 @@ def monthly_curves(
     fig, axes = new(8.0, 4.6)
     _log(axes, x=True, y=True)
     volume = np.logspace(math.log10(requests[0]), math.log10(requests[1]), 200)
-    for (name, bill), (color, style) in zip(ways.items(), _STYLES, strict=False):
+    for (name, bill), (color, style) in zip(ways.items(), STYLES, strict=False):
         bills = [bill(v) for v in volume]
         axes.plot(volume, bills, color=COLORS[color], linestyle=style, linewidth=2, label=name)
     low, high = axes.get_ylim()
@@ -400,7 +348,7 @@ def example_lengths(files: Mapping[str, Sequence[int]], label: str) -> Figure:
     all_axes = fig.subplots(len(files), 1, sharex=True, squeeze=False)[:, 0]
     longest = max(max(lengths) for lengths in files.values())
     edges = np.arange(0, longest + 5, 4)
-    for axes, (name, lengths), (color, _) in zip(all_axes, files.items(), _STYLES, strict=False):
+    for axes, (name, lengths), (color, _) in zip(all_axes, files.items(), STYLES, strict=False):
         axes.hist(lengths, bins=edges, color=COLORS[color], edgecolor="white", linewidth=0.5)
         axes.set_title(name, fontsize=10, loc="left", color=_TEXT)
         axes.set_ylabel("examples")
@@ -542,34 +490,4 @@ def seed_spread(seeds: "pd.DataFrame") -> Figure:
     axes.set_ylim(-0.5, 1.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of all reviews (point: a seed; line: their mean; grey: 95 % interval)")
-    return fig
-
-
-# The dataset doctor
-
-
-def dataset_overview(counts: "pd.DataFrame", labels: Mapping[str, int] | None = None) -> Figure:
-    """What a data file holds: messages an example, tokens an example, how often each label.
-
-    `counts` and `labels` are those of a `dataset.Report`; panels without data are left out.
-    """
-    panels = [name for name in ("messages", "tokens") if name in counts and len(counts)]
-    panels += ["labels"] if labels else []
-    fig = Figure(figsize=(7.6, 2.4), layout="constrained")
-    all_axes = fig.subplots(1, max(1, len(panels)), squeeze=False)[0]
-    for axes, name, (color, _) in zip(all_axes, panels, _STYLES, strict=False):
-        if name == "labels":
-            often = sorted(labels.items())
-            axes.barh(
-                [label[:20] for label, _ in often],
-                [count for _, count in often],
-                color=COLORS[color],
-            )
-            axes.set_xlabel("examples")
-        else:
-            bins = np.arange(counts[name].min(), counts[name].max() + 2) - 0.5
-            axes.hist(counts[name], bins=bins if len(bins) < 40 else 40, color=COLORS[color])
-            axes.set_xlabel(f"{name} an example")
-            axes.set_ylabel("examples")
-        axes.spines[["top", "right"]].set_visible(False)
     return fig

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workbook import display, paths
+from workbook.lab import client
 
 PYTHON = (3, 11)
 # Weights as fetched, converted, and a dozen tuned models: see README, "What it needs".
@@ -110,9 +111,7 @@ def memory() -> Finding:
 
 def lab() -> Finding:
     """Whether the lab answers. It only runs when the lab is the backend."""
-    from workbook import backends
-
-    if server := backends.running_lab():
+    if server := client.running():
         return Finding("Lab", f"running, version {server['version']}")
     return Finding("Lab", "not running", True, "The set-up cell starts it when it is needed.")
 
@@ -122,9 +121,7 @@ def processor() -> Finding:
 
     The lab measures it when it starts, in the number format it trains with; else it is done here.
     """
-    from workbook import backends
-
-    lab = backends.running_lab() or {}
+    lab = client.running() or {}
     speed = lab.get("gflops") or matmul_gflops()
     found = f"{os.cpu_count()} cores, {speed:,.0f} billion operations a second"
     if lab.get("dtype"):

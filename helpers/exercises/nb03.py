@@ -61,7 +61,7 @@ def _promotion(answer: Any) -> str:
             "The answer keeps its two days, each with a number.",
             '{"23 September": dollars, "1 December": dollars}',
         )
-    model = registry.seeds("004")[0]
+    model = registry.from_source_documents("004")[0]
     days = {"23 September": date(2024, 9, 23), "1 December": date(2024, 12, 1)}
     for name, day in days.items():
         free = model.free_training_tokens(day)
@@ -94,7 +94,7 @@ def _decision(answer: Any) -> str:
         raise Wrong(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
     if isinstance(difference, bool) or not isinstance(difference, (int, float)):
         raise Wrong("The second part is a number of dollars.", "Leave out the dollar sign.")
-    model = registry.seeds("004")[0]
+    model = registry.from_source_documents("004")[0]
     volume, hosting = 200_000, 1.70
     prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
     request = costs.request_cost(model.as_tuned(), 100, 50)

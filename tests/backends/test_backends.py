@@ -1,5 +1,6 @@
 """The back-end switch: finding the lab, keys, money, and errors as sentences."""
 
+import io
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,8 +17,9 @@ import nbclient
 import nbformat
 import pytest
 
-from workbook import backends, paths
+from workbook import backends, error_sentences, paths
 from workbook.errors import WorkbookError
+from workbook.lab import client as lab_client
 from workbook.prices import registry
 
 SECRET = "sk-secretsecretsecretsecret"
@@ -147,10 +149,10 @@ def test_a_stale_state_starts_a_new_lab(lab, server, monkeypatch, state) -> None
         state.replace("PORT", str(server.server_port))
     )
 
-    def start() -> dict:
+    def start(folder: Path) -> dict:
         return {"port": server.server_port, "status": "ready"}
 
-    monkeypatch.setattr(backends, "_start_lab", start)
+    monkeypatch.setattr(lab_client, "_start", start)
     client, _ = backends.connect()
     assert ask(client) == "Hello."
 
@@ -171,7 +173,7 @@ def test_only_what_this_start_wrote_is_quoted(home, monkeypatch) -> None:
 
 def test_a_lab_without_its_model_says_why(lab, monkeypatch) -> None:
     state = {"port": 1, "status": "failed", "message": "no memory"}
-    monkeypatch.setattr(backends, "running_lab", lambda: state)
+    monkeypatch.setattr(lab_client, "running", lambda: state)
     with pytest.raises(WorkbookError, match="no memory.*workbook.lab stop"):
         backends.connect()
 
@@ -270,7 +272,19 @@ def _nobody(_question: str) -> str:
     raise EOFError
 
 
-def test_nothing_is_sent_before_a_yes(hosted, monkeypatch) -> None:
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`types("yes")`: that is what a person at the terminal will type next."""
+
+    def answer(text: str) -> None:
+        terminal = io.StringIO(f"{text}\n")
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stdin", terminal)
+
+    return answer
+
+
+def test_nothing_is_sent_before_a_yes(hosted, types, capsys) -> None:
     client, backend = backends.connect()
     with pytest.raises(WorkbookError, match="Nothing was sent"):
         ask(client)
@@ -280,22 +294,22 @@ def test_nothing_is_sent_before_a_yes(hosted, monkeypatch) -> None:
         ask(client.with_options(timeout=5))
     assert hosted.seen == []
 
-    questions = []
-    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or " Yes ")
+    types(" Yes ")
     backend.confirm("Training the review model", 0.4321)
-    assert questions == [
+    assert capsys.readouterr().err == (
         "Training the review model: about $0.43 on the compatible host. Type yes to go on: "
-    ]
+    )
     assert ask(client) == ask(client.with_options(timeout=5)) == "Hello."
 
 
-def test_prices_come_from_the_registry_and_are_not_invented(lab, hosted, monkeypatch) -> None:
+def test_prices_come_from_the_registry_and_are_not_invented(
+    lab, hosted, types, monkeypatch, capsys
+) -> None:
     _, unknown = backends.connect()
     assert unknown.training_usd(1000, 3) is unknown.requests_usd(10, 50, 5) is None
-    questions = []
-    monkeypatch.setattr("builtins.input", lambda text: questions.append(text) or "yes")
+    types("sí")
     unknown.confirm("Training", unknown.training_usd(1000, 3))
-    assert "at a price this course does not know" in questions[0]
+    assert "at a price this course does not know" in capsys.readouterr().err
 
     monkeypatch.setenv("WORKBOOK_MODEL", "gpt-4o-mini-2024-07-18")
     _, known = backends.connect()
@@ -308,20 +322,19 @@ def test_prices_come_from_the_registry_and_are_not_invented(lab, hosted, monkeyp
 
 
 @pytest.mark.parametrize("answer", ["", "no", "yes please don't"])
-def test_a_no_closes_the_door_again(hosted, monkeypatch, answer) -> None:
+def test_a_no_closes_the_door_again(hosted, types, answer) -> None:
     client, backend = backends.connect()
-    monkeypatch.setattr("builtins.input", lambda _: "y")
+    types("y")
     backend.confirm("One", 1)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    types(answer)
     with pytest.raises(WorkbookError, match="nothing was spent"):
         backend.confirm("Two", 2)
     with pytest.raises(WorkbookError, match="Nothing was sent"):
         ask(client)
 
 
-def test_where_nobody_can_answer_nothing_is_confirmed(hosted, monkeypatch) -> None:
+def test_where_nobody_can_answer_nothing_is_confirmed(hosted) -> None:
     _, backend = backends.connect()
-    monkeypatch.setattr("builtins.input", _nobody)
     with pytest.raises(WorkbookError, match="Nobody can be asked"):
         backend.confirm("One", 1)
 
@@ -354,16 +367,16 @@ def error_of(client, model: str) -> Exception:
 )
 def test_an_error_says_what_and_what_to_do(lab, model, expected) -> None:
     client, _ = backends.connect()
-    sentence = backends.sentence(error_of(client, model))
+    sentence = error_sentences.sentence(error_of(client, model))
     assert re.search(expected, sentence), sentence
     assert SECRET not in sentence
 
 
-def test_a_key_is_never_in_an_error_of_a_hosted_backend(hosted, monkeypatch) -> None:
+def test_a_key_is_never_in_an_error_of_a_hosted_backend(hosted, types) -> None:
     client, backend = backends.connect()
-    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    types("yes")
     backend.confirm("x", 0)
-    sentence = backends.sentence(error_of(client, "wrong key"))
+    sentence = error_sentences.sentence(error_of(client, "wrong key"))
     assert "WORKBOOK_API_KEY" in sentence and SECRET not in sentence
 
 
@@ -372,7 +385,9 @@ def test_a_lab_that_stopped_is_said_to_have_stopped(lab, server) -> None:
     server.shutdown()
     server.server_close()
     client = client.with_options(max_retries=0)
-    assert "not running: run the set-up cell again" in backends.sentence(error_of(client, "m"))
+    assert "not running: run the set-up cell again" in error_sentences.sentence(
+        error_of(client, "m")
+    )
 
 
 def test_a_notebook_shows_the_sentence_and_the_cell_still_fails(lab) -> None:
@@ -437,15 +452,15 @@ def test_the_real_lab_outlives_its_kernel_and_is_started_again(tmp_path, monkeyp
         first = port_in_a_new_process()
         assert port_in_a_new_process() == first
         client, backend = backends.connect()
-        assert str(client.base_url.port) == first and backends.running_lab()["status"] == "ready"
+        assert str(client.base_url.port) == first and lab_client.running()["status"] == "ready"
         stop = [sys.executable, "-m", "workbook", "lab", "stop"]
         subprocess.run(stop, cwd=paths.ROOT, check=True)
         gone = error_of(client.with_options(max_retries=0), backend.model)
-        assert "not running" in backends.sentence(gone)
+        assert "not running" in error_sentences.sentence(gone)
         client, backend = backends.connect()
         assert ask(client, backend.model)
         wrong = client.with_options(api_key="sk-wrong")
-        assert "set-up cell" in backends.sentence(error_of(wrong, backend.model))
+        assert "set-up cell" in error_sentences.sentence(error_of(wrong, backend.model))
     finally:
         subprocess.run([sys.executable, "-m", "workbook", "lab", "stop"], cwd=paths.ROOT)
 

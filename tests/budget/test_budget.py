@@ -13,7 +13,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from workbook import backends, paths
+from workbook import backends, confirm, paths
 from workbook.backends import Backend
 from workbook.budget import budget
 from workbook.budget.budget import Budget, NotCountable, OverBudget
@@ -119,7 +119,7 @@ def backend(server: ThreadingHTTPServer, name: str = "openai", model: str = MODE
 def yes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every question is answered with yes; the value lists the questions."""
     asked: list[str] = []
-    monkeypatch.setattr(backends, "_ask", lambda question: asked.append(question) or "yes")
+    monkeypatch.setattr(confirm, "ask", lambda question, *_: asked.append(question) or "yes")
     return asked
 
 
@@ -180,7 +180,7 @@ def test_a_plain_client_is_held_back_too(server, yes):
 
 
 def test_a_no_sends_nothing(server, monkeypatch):
-    monkeypatch.setattr(backends, "_ask", lambda question: "no")
+    monkeypatch.setattr(confirm, "ask", lambda *_: "no")
     found = Budget(1.0, backend(server))
     with pytest.raises(WorkbookError, match="Not confirmed"):
         found.confirm("one call", 0.01)

@@ -17,7 +17,9 @@ from workbook.prices import registry, tokens
 from workbook.rows import rules
 from workbook.rows.validator import format_of
 
-MODEL = next(model.id for model in registry.seeds() if model.encoding == "o200k_base")
+MODEL = next(
+    model.id for model in registry.from_source_documents() if model.encoding == "o200k_base"
+)
 
 
 def chat(question="How many?", answer="Seven.", **more) -> dict:

@@ -19,7 +19,9 @@ from workbook.doctor.report import Report
 from workbook.errors import WorkbookError
 from workbook.prices import registry
 
-MODEL = next(model.id for model in registry.seeds() if model.encoding == "o200k_base")
+MODEL = next(
+    model.id for model in registry.from_source_documents() if model.encoding == "o200k_base"
+)
 WORDS = [
     "otter",
     "heron",

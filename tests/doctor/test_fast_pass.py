@@ -19,7 +19,9 @@ from workbook.errors import WorkbookError
 from workbook.prices import registry
 from workbook.rows import rules
 
-MODEL = next(model.id for model in registry.seeds() if model.encoding == "o200k_base")
+MODEL = next(
+    model.id for model in registry.from_source_documents() if model.encoding == "o200k_base"
+)
 OF_THE_SET = {"mixed-formats"}
 """Errors that only the whole list of checks looks for."""
 BAD = [

@@ -170,7 +170,9 @@ def test_an_unknown_fix_is_named_and_every_fix_has_a_code() -> None:
 
 def test_a_figure_shows_turns_tokens_and_labels() -> None:
     rows = [chat(f"Where is {n}?", "here" if n % 2 else "there") for n in range(12)]
-    model = next(each for each in registry.seeds() if each.encoding == "o200k_base").id
+    model = next(
+        each for each in registry.from_source_documents() if each.encoding == "o200k_base"
+    ).id
     assert len(doctor.check(rows, model).figure().axes) == 3
     assert len(doctor.check([]).figure().axes) == 1
 
@@ -347,7 +349,9 @@ def test_what_is_wrong_often_is_explained_once_and_counted(tmp_path, capsys) -> 
 
 def test_check_as_json_and_leaks_between_files(tmp_path, capsys) -> None:
     train, test = put(tmp_path, many(), "train.jsonl"), put(tmp_path, many()[:12], "test.jsonl")
-    model = next(each for each in registry.seeds() if each.encoding == "o200k_base").id
+    model = next(
+        each for each in registry.from_source_documents() if each.encoding == "o200k_base"
+    ).id
     more = ("--format", "json", "--suffix", "x" * 70, "--model", model)
     assert run("check", train, test, *more) == 1
     first, second = json.loads(capsys.readouterr().out)
@@ -372,7 +376,9 @@ def test_files_of_one_name_in_two_folders_and_near_leaks(tmp_path, capsys) -> No
 
 def test_the_fast_pass(tmp_path, capsys) -> None:
     path = put(tmp_path, [*many(), {"messages": []}])
-    model = next(each for each in registry.seeds() if each.encoding == "o200k_base").id
+    model = next(
+        each for each in registry.from_source_documents() if each.encoding == "o200k_base"
+    ).id
     assert run("check", path, "--basics") == 2
     assert run("check", path, "--basics", "--model", model) == 1
     out = capsys.readouterr().out
@@ -417,7 +423,9 @@ def test_convert_split_and_stats(home, tmp_path, capsys) -> None:
     assert "left out: 30 examples" in capsys.readouterr().out
     assert run("split", path, "--shares", "a=0.5,b=0.5") == 0
     assert len(doctor.read(paths.work() / "data_a.jsonl")) == 15
-    model = next(each for each in registry.seeds() if each.encoding == "o200k_base").id
+    model = next(
+        each for each in registry.from_source_documents() if each.encoding == "o200k_base"
+    ).id
     assert run("stats", path, "--model", model) == 0
     assert "tokens" in (out := capsys.readouterr().out) and "$" in out
 

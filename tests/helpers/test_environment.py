@@ -8,7 +8,7 @@ from collections import namedtuple
 import pytest
 
 from helpers import environment
-from workbook import backends
+from workbook.lab import client
 
 
 def test_this_machine_runs_its_own_tests(capsys: pytest.CaptureFixture) -> None:
@@ -51,7 +51,7 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_slow_processor_is_a_warning_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "matmul_gflops", lambda: 3.0)
-    monkeypatch.setattr(backends, "running_lab", lambda: None)
+    monkeypatch.setattr(client, "running", lambda: None)
     finding = environment.processor()
     assert finding.found.endswith("3 billion operations a second")
     assert finding.fine and "longer" in finding.fix
@@ -59,7 +59,7 @@ def test_a_slow_processor_is_a_warning_and_no_fault(monkeypatch: pytest.MonkeyPa
 
 def test_the_labs_own_measurement_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = {"gflops": 970, "dtype": "bfloat16", "version": "1"}
-    monkeypatch.setattr(backends, "running_lab", lambda: lab)
+    monkeypatch.setattr(client, "running", lambda: lab)
     assert environment.processor().found.endswith("970 billion operations a second in bfloat16")
     assert environment.lab().found == "running, version 1"
 

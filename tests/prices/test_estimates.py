@@ -1,4 +1,4 @@
-"""From a file and a model to a bill: low, expected, high."""
+"""From rows and a model to a bill: low, expected, high."""
 
 import json
 from datetime import date
@@ -10,29 +10,29 @@ from workbook import paths
 from workbook.prices import costs, estimates, registry, tokens
 
 MODEL = "gpt-4o-mini"
-MARV = paths.data("marv_train.jsonl")
-TEST = paths.data("marv_test.jsonl")
 
 
 def rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_file_and_its_rows_give_the_same_bill():
+MARV = rows(paths.data("marv_train.jsonl"))
+TEST = rows(paths.data("marv_test.jsonl"))
+
+
+def test_rows_are_counted_and_billed():
     found = estimates.job(MARV, MODEL)
-    assert (
-        found == estimates.job(rows(MARV), registry.get(MODEL)) == estimates.job(str(MARV), MODEL)
-    )
-    counts = [tokens.count_chat(row["messages"], MODEL) for row in rows(MARV)]
+    assert found == estimates.job(iter(MARV), registry.get(MODEL))
+    counts = [tokens.count_chat(row["messages"], MODEL) for row in MARV]
     assert found.billed == 3 * sum(counts)
     assert found.usd == pytest.approx(costs.training_cost(sum(counts), 3, MODEL))
 
 
 def test_low_leaves_the_marks_out_and_high_adds_validation_each_epoch():
     found = estimates.job(MARV, MODEL, validation=TEST)
-    marks = sum(3 + 3 * len(row["messages"]) for row in rows(MARV))
+    marks = sum(3 + 3 * len(row["messages"]) for row in MARV)
     assert found.billed_low == found.billed - 3 * marks
-    validation = sum(tokens.count_example(row, MODEL) for row in rows(TEST))
+    validation = sum(tokens.count_example(row, MODEL) for row in TEST)
     assert found.billed_high == found.billed + 3 * validation
     assert found.usd_low < found.usd < found.usd_high
     alone = estimates.job(MARV, MODEL)

@@ -216,7 +216,7 @@ def test_the_free_million():
 
 
 def test_limits():
-    limits = {m.id: m.max_example_tokens for m in registry.seeds()}
+    limits = {m.id: m.max_example_tokens for m in registry.from_source_documents()}
     assert limits["gpt-3.5-turbo-0613"] == 4096
     assert limits["gpt-3.5-turbo-0125"] == 16385
     assert registry.lab().context_window == 8192
@@ -224,7 +224,7 @@ def test_limits():
 
 
 def test_the_oldest_windows_are_sourced():
-    windows = {m.id: m.context_window for m in registry.seeds()}
+    windows = {m.id: m.context_window for m in registry.from_source_documents()}
     assert [windows[m.id] for m in registry.legacy()] == [2049] * 4
     assert windows["babbage-002"] == windows["davinci-002"] == 16_384
     for row in REGISTRY["models"][:8]:  # no page of OpenAI's of today names them any more
@@ -232,7 +232,7 @@ def test_the_oldest_windows_are_sourced():
         assert row["context_window"]["confidence"] == "B"
 
 
-@pytest.mark.parametrize("model", registry.seeds(), ids=lambda model: model.id)
+@pytest.mark.parametrize("model", registry.from_source_documents(), ids=lambda model: model.id)
 def test_each_source_documents_model_says_when_it_died_and_what_is_left(model):
     day = model.shutdown
     with pytest.raises(

@@ -210,7 +210,7 @@ class Budget:
         trained = self._trained(body["model"])
         counts = [tokens.count_example(row, trained.id) for row in training]
         n_epochs = epochs or costs.default_epochs(len(counts))
-        elsewhere = estimates.job(training, self._like or trained, epochs, validation)
+        elsewhere = estimates.job(training, self._like or trained, epochs, validation or ())
         return costs.billed_tokens(counts, n_epochs, trained.max_example_tokens), elsewhere
 
     def _trained(self, name: str) -> Model:

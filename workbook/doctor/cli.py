@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from workbook import paths
+from workbook import confirm, paths
 from workbook.doctor import checking, convert, fixes, readers, repair
 from workbook.doctor.codes import CODES
 from workbook.doctor.report import Finding, Report
@@ -320,7 +320,7 @@ def _prepare(chosen: argparse.Namespace) -> int:
             return 1
         reminders = _reminders(rows[0])
         fine = chosen.to == "vertex" or _fine(rows, chosen.model)
-        if not chosen.yes and sys.stdin.isatty() and input("Write this? [y/N] ").lower() != "y":
+        if not chosen.yes and sys.stdin.isatty() and not confirm.agrees("Write this?", ""):
             print("Nothing was written.")
             return 0
         parts: dict[str, Sequence[int]] = {"": range(len(rows))}

@@ -130,10 +130,10 @@ class Report:
         )
 
     def figure(self) -> "Figure":
-        """Messages and tokens an example, and labels, as a figure for `charts.show`."""
-        from helpers import charts
+        """Messages and tokens an example, and labels, as a figure for `figures.show`."""
+        from workbook.doctor.overview import overview  # brings matplotlib
 
-        return charts.dataset_overview(self.counts, self.labels)
+        return overview(self.counts, self.labels)
 
     def cost(self, n_epochs: int | None = None) -> costs.Estimate:
         """What training on the file costs with the model it was checked for, at its last known

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbook import backends, jobs
+from workbook import backends, error_sentences, jobs
 from workbook.errors import WorkbookError
 from workbook.jobs import follow, send
 
@@ -70,7 +70,7 @@ def _sentence(error: Exception, chosen: argparse.Namespace) -> str:
         return (
             "The server can't be reached, or did not answer in time. Nothing is known to be lost."
         )
-    return backends.sentence(error)
+    return error_sentences.sentence(error)
 
 
 def _backend_name(chosen: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbook import backends
+from workbook import backends, confirm
 from workbook.errors import WorkbookError
 from workbook.prices import costs, registry
 
@@ -78,14 +78,19 @@ def agree(
     usd = _price(backend, training, n_epochs)
     price = "at a price that is not known here" if usd is None else f"about {costs.usd(usd)}"
     what = f"A job on {backend.model}"
-    print(f"{what}: {price} on {backend.title}.", file=sys.stderr)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise Refused("Nobody can be asked here: --yes agrees to the price beforehand.")
-        print("Type yes to go on: ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().casefold() not in backends.YES:
-            raise Refused("Not confirmed, so nothing was sent.")
+    question = f"{what}: {price} on {backend.title}."
+    if yes:
+        print(question, file=sys.stderr)
+    elif not _agrees(question):
+        raise Refused("Not confirmed, so nothing was sent.")
     backend.confirm(what, usd, agreed=True)
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return confirm.agrees(question, "--yes agrees to the price beforehand.")
+    except confirm.NobodyToAskError as error:
+        raise Refused(str(error)) from None
 
 
 def _price(

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from workbook import confirm
 from workbook.errors import WorkbookError
 from workbook.lab import __version__
 from workbook.lab.model import bases, weights
@@ -292,7 +293,7 @@ def _reset(options: argparse.Namespace) -> int:
         lost = inventory.summary(folder)
         if options.weights:
             lost += ", and the base models: " + ", ".join(bases.names())
-        if not options.yes and not _agrees(f"Delete {lost}, in {folder}?"):
+        if not options.yes and not confirm.agrees(f"Delete {lost}, in {folder}?", "--yes deletes."):
             print("Nothing was deleted.")
             return 1
         inventory.delete(folder)
@@ -302,12 +303,6 @@ def _reset(options: argparse.Namespace) -> int:
             shutil.rmtree(bases.location(weights.MODEL), ignore_errors=True)
     print(f"Deleted: {lost}.")
     return 0
-
-
-def _agrees(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise WorkbookError(f"{question} Nobody can be asked here: --yes deletes.")
-    return input(f"{question} Type yes to go on: ").strip().casefold() == "yes"
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Model:
     shutdown: date | None
     hosting: Price | None
     prices: tuple[Price, ...]
-    seeds: tuple[str, ...]
+    source_documents: tuple[str, ...]
     notes: str
     _row: dict[str, Any]
 
@@ -231,7 +231,7 @@ def _model(row: dict[str, Any]) -> Model:
         shutdown=_day(_value(row["shutdown"])),
         hosting=_price(row["hosting"]) if row["hosting"] else None,
         prices=tuple(_price(price) for price in row["prices"]),
-        seeds=tuple(row["seeds"]),
+        source_documents=tuple(row["source_documents"]),
         notes=row.get("note", ""),
         _row=row,
     )
@@ -325,12 +325,14 @@ def all_models() -> list[Model]:
 
 def legacy() -> list[Model]:
     """The models of OpenAI's first fine-tuning service: ada, babbage, curie, davinci."""
-    return [m for m in _rows() if "000" in m.seeds]
+    return [m for m in _rows() if "000" in m.source_documents]
 
 
-def seeds(document: str | None = None) -> list[Model]:
+def from_source_documents(document: str | None = None) -> list[Model]:
     """Every model that the course's source documents name, or that one of them does ("003")."""
-    return [m for m in _rows() if (document in m.seeds if document else m.seeds)]
+    return [
+        m for m in _rows() if (document in m.source_documents if document else m.source_documents)
+    ]
 
 
 def hosted() -> list[Model]:

@@ -1,0 +1,39 @@
+"""A data file as a figure: how long its examples are, and how often each label occurs."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from workbook.figures import COLORS, STYLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def overview(counts: "pd.DataFrame", labels: Mapping[str, int] | None = None) -> Figure:
+    """What a data file holds: messages an example, tokens an example, how often each label.
+
+    `counts` and `labels` are those of a `Report`; panels without data are left out.
+    """
+    panels = [name for name in ("messages", "tokens") if name in counts and len(counts)]
+    panels += ["labels"] if labels else []
+    fig = Figure(figsize=(7.6, 2.4), layout="constrained")
+    all_axes = fig.subplots(1, max(1, len(panels)), squeeze=False)[0]
+    for axes, name, (color, _) in zip(all_axes, panels, STYLES, strict=False):
+        if name == "labels":
+            often = sorted(labels.items())
+            axes.barh(
+                [label[:20] for label, _ in often],
+                [count for _, count in often],
+                color=COLORS[color],
+            )
+            axes.set_xlabel("examples")
+        else:
+            bins = np.arange(counts[name].min(), counts[name].max() + 2) - 0.5
+            axes.hist(counts[name], bins=bins if len(bins) < 40 else 40, color=COLORS[color])
+            axes.set_xlabel(f"{name} an example")
+            axes.set_ylabel("examples")
+        axes.spines[["top", "right"]].set_visible(False)
+    return fig

@@ -1,0 +1,130 @@
+"""The lab from outside: whether one runs, starting it, its address and its key.
+
+The only module beside the lab itself that knows where the lab keeps its state. Knows nothing of
+what the lab answers.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from workbook import display, paths
+from workbook.errors import WorkbookError
+from workbook.lab.state import server_file
+
+# The first start fetches and converts 98 MB of weights; later ones take seconds.
+START_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What a client needs to call the lab."""
+
+    base_url: str
+    api_key: str
+    model: str | None
+
+
+def running() -> dict[str, Any] | None:
+    """What the running lab says of itself (port, status, model, …); None when none answers."""
+    return server_file.find(server_file.default_folder())
+
+
+def stop() -> bool:
+    """End the running lab; False when there is none. Raises WorkbookError when it does not end."""
+    return server_file.stop(server_file.default_folder())
+
+
+def connect() -> Connection:
+    """Find the lab, or start it and wait until it has loaded its model. Raises WorkbookError."""
+    folder = server_file.default_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
+        server = running() or _start(folder)
+    if server["status"] == "failed":
+        raise WorkbookError(
+            f"The lab can't load its model: {server['message']}. Stop it with "
+            "`workbook lab stop`, then run the set-up cell again."
+        )
+    # A proxy that the machine uses for the internet must not stand between it and itself.
+    hosts = os.environ.get("NO_PROXY", "")
+    if "127.0.0.1" not in hosts:
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{hosts},127.0.0.1".lstrip(",")
+    key = (folder / "key").read_text(encoding="utf-8").strip()
+    return Connection(f"http://127.0.0.1:{server['port']}/v1", key, server.get("model"))
+
+
+def _start(folder: Path) -> dict[str, Any]:
+    """Start the lab as a process of its own, which outlives this kernel, and wait for it."""
+    log = folder / "lab.log"
+    own_session: dict = (
+        {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        if sys.platform == "win32"
+        else {"start_new_session": True}
+    )
+    with log.open("ab") as output:
+        before = output.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workbook", "lab", "serve"],
+            cwd=paths.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **own_session,
+        )
+    started = time.monotonic()
+    with _progress_line() as progress:
+        while time.monotonic() - started < START_SECONDS:
+            time.sleep(0.2)
+            server = running()
+            if server and server["status"] != "starting":
+                return server
+            said = _last_line(log, before)
+            if process.poll() is not None:
+                raise WorkbookError(f"The lab did not start. It said: {said or 'nothing'}")
+            if time.monotonic() - started > 2:
+                progress("Starting the lab: " + ("it loads its model…" if server else said))
+    raise WorkbookError(
+        f"The lab did not answer within {START_SECONDS // 60} minutes. "
+        f"Its log is {log}; `workbook lab stop` ends it."
+    )
+
+
+@contextlib.contextmanager
+def _progress_line() -> Iterator[Callable[[str], None]]:
+    """One line on stderr that is written over, and wiped at the end."""
+    shown = ""
+
+    def progress(text: str) -> None:
+        nonlocal shown
+        text = text[:100]
+        if text != shown:
+            print("\r" + text.ljust(len(shown)), end="", file=sys.stderr, flush=True)
+            shown = text
+
+    try:
+        yield progress
+    finally:
+        if shown and display.in_notebook():  # else a stripe in stderr's colour would stay
+            from IPython.display import clear_output
+
+            clear_output()
+        elif shown:
+            print("\r" + " " * len(shown) + "\r", end="", file=sys.stderr, flush=True)
+
+
+def _last_line(log: Path, start: int) -> str:
+    """The last line of what was written to the log since `start` (bytes)."""
+    with log.open("rb") as file:
+        file.seek(start)
+        text = file.read().decode("utf-8", errors="replace")
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
