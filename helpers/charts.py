@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from workbook.errors import WorkbookError
 from workbook.figures import COLORS, STYLES, new
+from workbook.figures import show as show
 from workbook.prices import costs
 from workbook.prices.registry import Model
 

@@ -147,7 +147,8 @@ def _curve(rows: "pd.DataFrame") -> str:
     if len(rows) < 2:
         return ""
     from helpers import charts  # brings matplotlib
+    from workbook import figures
 
-    return charts.as_html(
+    return figures.as_html(
         charts.loss_curve(rows), f"Loss by step, now at step {rows.step.iloc[-1]}."
     )

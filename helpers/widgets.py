@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import ipywidgets
 
 from helpers import charts
+from workbook import figures
 from workbook.prices import costs, registry
 from workbook.prices.registry import Model
 
@@ -176,7 +177,7 @@ class CostExplorer:
             f"{v['requests']:,} requests, {costs.usd(ways['long prompt'](v['requests']))} with the "
             f"long prompt and {costs.usd(ways['tuned model'](v['requests']))} with the tuned model."
         )
-        self._figure.value = charts.as_html(figure, self.figure_alt)
+        self._figure.value = figures.as_html(figure, self.figure_alt)
 
 
 _WIDE = {"description_width": "190px"}

@@ -5,13 +5,14 @@ from datetime import date
 import pytest
 
 from helpers import charts
+from workbook import figures
 from workbook.errors import WorkbookError
 from workbook.prices import costs, registry
 
 TODAY = date(2026, 11, 21)
 
 
-def figures():
+def all_figures():
     def job(model, day):
         return costs.training_cost(100_000, 3, model, day)
 
@@ -21,11 +22,11 @@ def figures():
     yield charts.tune_or_prompt({"map": lambda p, r: 1e6 / p / r})
 
 
-@pytest.mark.parametrize("fig", list(figures()), ids=range(4))
+@pytest.mark.parametrize("fig", list(all_figures()), ids=range(4))
 def test_axes_are_labelled_and_the_figure_can_be_drawn(fig):
     axes = fig.axes[0]
     assert axes.get_xlabel() and axes.get_ylabel()
-    assert charts.png(fig, dpi=40).startswith(b"\x89PNG")
+    assert figures.png(fig, dpi=40).startswith(b"\x89PNG")
 
 
 def test_a_bar_covers_the_days_on_which_the_job_could_be_bought():
@@ -53,14 +54,14 @@ def test_a_price_cut_shows_as_a_step():
 
 
 def test_a_figure_is_shown_with_its_text():
-    fig, _ = charts.new()
-    html = charts.as_html(fig, 'A "quoted" <text> & more')
+    fig, _ = figures.new()
+    html = figures.as_html(fig, 'A "quoted" <text> & more')
     assert 'alt="A &quot;quoted&quot; &lt;text&gt; &amp; more"' in html
     assert "background:#ffffff" in html and 'src="data:image/png;base64,' in html
 
 
 def test_the_same_figure_gives_the_same_bytes():
     def draw():
-        return charts.png(charts.monthly_curves({"prompt": lambda r: r / 1e3}), dpi=40)
+        return figures.png(charts.monthly_curves({"prompt": lambda r: r / 1e3}), dpi=40)
 
     assert draw() == draw()

@@ -4,13 +4,14 @@ import pytest
 
 pytest.importorskip("ipywidgets")
 
-from helpers import charts, widgets
+from helpers import widgets
+from workbook import figures
 from workbook.prices import costs, registry
 
 
 @pytest.fixture
 def explorer(monkeypatch):
-    monkeypatch.setattr(charts, "png", lambda fig: b"")  # drawing takes most of the time
+    monkeypatch.setattr(figures, "png", lambda fig: b"")  # drawing takes most of the time
     monkeypatch.setattr(widgets, "_kept", {})
     return widgets.cost_explorer(first=registry.get("gpt-4.1-mini"))
 

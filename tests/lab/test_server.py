@@ -224,7 +224,7 @@ def test_fewer_than_ten_examples(lab: Server) -> None:
         ('{"messages": [', "line 11: not valid JSON"),
         (
             '{"messages": [{"role": "robot", "content": ""}]}',
-            "line 11: message 1 has the role 'robot'",
+            "line 11: message 1: unknown role `robot`",
         ),
         (
             '{"messages": [{"role": "user", "content": "x"}]}',
