@@ -8,12 +8,12 @@ import getpass
 import sys
 
 from workbook import display
-from workbook.errors import WorkbookError
+from workbook.errors import RefusedError
 
 YES = frozenset({"yes", "y", "sí", "si", "sim", "s"})
 
 
-class NobodyToAskError(WorkbookError):
+class NobodyToAskError(RefusedError):
     """There is no person at the other end: a test, a script, a notebook run without a browser."""
 
 

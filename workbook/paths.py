@@ -8,7 +8,10 @@ from pathlib import Path
 
 import platformdirs
 
-ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+ROOT = _PACKAGE.parent
+"""The course's folder; of an installed package, the folder it was installed into."""
+IS_COURSE = (ROOT / "notebooks").is_dir()
 
 
 def _private(folder: Path) -> Path:
@@ -28,15 +31,17 @@ def cache() -> Path:
 
 
 def work() -> Path:
-    """The student's own files: `WORKBOOK_WORK`, or `work/` beside the notebooks' folder."""
-    folder = Path(os.environ.get("WORKBOOK_WORK") or ROOT / "work").expanduser().resolve()
+    """The student's own files: `WORKBOOK_WORK`, or `work/` beside the notebooks' folder; without
+    the course, the folder in which the program was started."""
+    default = ROOT / "work" if IS_COURSE else Path.cwd()
+    folder = Path(os.environ.get("WORKBOOK_WORK") or default).expanduser().resolve()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def data(name: str) -> Path:
     """A committed file or folder in `data/`. Raises FileNotFoundError when there is none."""
-    path = ROOT / "data" / name
+    path = (ROOT if IS_COURSE else _PACKAGE) / "data" / name
     if not path.exists():
         raise FileNotFoundError(f"data/{name} is missing: fetch the course again.")
     return path

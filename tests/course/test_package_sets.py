@@ -110,7 +110,12 @@ def run(*command: str | Path) -> str:
 
 def run_notebooks(python: Path, notebooks: str, *before: str) -> None:
     """Run notebooks, and tests of what leans on packages."""
-    insides = (f"tests/test_{name}.py" for name in ("backends", "budget", "evaluation", "widgets"))
+    insides = (
+        "tests/backends/test_backends.py",
+        "tests/budget/test_budget.py",
+        "tests/helpers/test_evaluation.py",
+        "tests/helpers/test_widgets.py",
+    )
     chosen = sorted(str(path) for path in (ROOT / "notebooks").glob(notebooks))
     tests = ("-m", "pytest", "-q", "--nbval-lax", *insides, *chosen)
     output = run(*before, python, *tests)
@@ -125,7 +130,7 @@ def pinned_torch() -> str:
 
 SET_UP = """
 from helpers import reviews
-from workbook.lab import weights
+from workbook.lab.model import weights
 weights.ensure()
 reviews.load()
 """

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook.doctor import checking, cli, cluster, fast_pass
+from workbook import cli
+from workbook.doctor import checking, cluster, fast_pass
 from workbook.doctor.report import Report
 from workbook.errors import WorkbookError
 from workbook.prices import registry

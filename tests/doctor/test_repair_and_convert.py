@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook import doctor, paths
-from workbook.doctor import cli, codes, convert, repair
+from workbook import cli, doctor, paths
+from workbook.doctor import codes, convert, repair
 from workbook.errors import WorkbookError
 from workbook.prices import registry
 
@@ -483,7 +483,7 @@ def test_memory_does_not_hold_the_rows(home, tmp_path, command) -> None:
         for n in range(15_000):  # 100 MB
             stream.write(json.dumps(chat(f"Number {n}?", f"{n} " * 1_000)) + "\n")
     script = (
-        "import re, sys; from workbook.doctor import cli; cli.main(sys.argv[1:]); "
+        "import re, sys; from workbook import cli; cli.main(sys.argv[1:]); "
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     )
     done = subprocess.run(

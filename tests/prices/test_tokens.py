@@ -266,13 +266,16 @@ def test_counting_by_the_million_needs_gigatoken_for_its_speed_only(monkeypatch)
         tokens.counter("none")
 
 
-def test_importing_is_fast_and_points_tiktoken_at_our_files():
+@pytest.mark.parametrize("own", [None, "elsewhere"])
+def test_importing_is_fast_and_leaves_a_users_own_folder_of_vocabularies(own):
+    """Without one, tiktoken is pointed to the course's, so that it works offline."""
     code = (
         "import sys, os\nfrom workbook.prices import tokens\n"
         "assert 'tiktoken' not in sys.modules and 'tokenizers' not in sys.modules\n"
-        "print(os.environ['TIKTOKEN_CACHE_DIR'])"
+        "tokens.count('one', 'gpt-4o'); print(os.environ['TIKTOKEN_CACHE_DIR'])"
     )
-    environment = {**os.environ, "TIKTOKEN_CACHE_DIR": "elsewhere"}
+    environment = {name: value for name, value in os.environ.items() if "TIKTOKEN" not in name}
+    environment |= {"TIKTOKEN_CACHE_DIR": own} if own else {}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=paths.ROOT, text=True, capture_output=True, env=environment)
-    assert done.stdout.strip() == str(paths.data("tiktoken")), done.stderr
+    assert done.stdout.strip() == (own or str(paths.data("tiktoken"))), done.stderr

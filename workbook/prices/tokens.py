@@ -3,10 +3,12 @@
 Works without a network: OpenAI's vocabularies lie in `data/tiktoken`. Knows no prices.
 """
 
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,9 +20,10 @@ from workbook.prices import registry
 if TYPE_CHECKING:
     import tiktoken
 
-_FOLDER = paths.ROOT / "data" / "tiktoken"
-# For every later use of tiktoken in this process, a student's own included.
-os.environ["TIKTOKEN_CACHE_DIR"] = str(_FOLDER)
+_FOLDER = paths.data("tiktoken")
+# A student's own use of tiktoken then works offline, too; who has a folder already keeps it.
+os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(_FOLDER))
+_loading = threading.Lock()  # the environment is the whole process's
 
 PER_MESSAGE, PER_NAME, PER_CONVERSATION = 3, 1, 3
 
@@ -112,9 +115,21 @@ def vocabulary(encoding: str) -> Vocabulary:
     if encoding == "smollm2":
         return _SmolLM2()
     _file(encoding)  # checked first: tiktoken would delete a damaged one and turn to the network
-    import tiktoken  # here: it must see the folder set above
+    import tiktoken  # here: its import is not free
 
-    return _OpenAI(tiktoken.get_encoding(encoding))
+    with _loading, _cache_folder(_FOLDER):
+        return _OpenAI(tiktoken.get_encoding(encoding))
+
+
+@contextlib.contextmanager
+def _cache_folder(folder: Path) -> Iterator[None]:
+    """tiktoken reads from this folder within the block, and afterwards from where it did before."""
+    before = os.environ["TIKTOKEN_CACHE_DIR"]
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ["TIKTOKEN_CACHE_DIR"] = before
 
 
 def _file(encoding: str) -> Path:

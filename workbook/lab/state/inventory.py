@@ -45,10 +45,15 @@ def tuned(folder: Path) -> list[Tuned]:
 
 
 def summary(folder: Path) -> str:
-    """Files, jobs and tuned models, counted."""
-    counts = [(_count(folder, kind), kind) for kind in ("files", "jobs", "models")]
-    named = {"files": "file", "jobs": "job", "models": "tuned model"}
-    return ", ".join(f"{n:,} {named[kind]}{'' if n == 1 else 's'}" for n, kind in counts)
+    """Files, jobs, batches and tuned models, counted."""
+    kinds = {
+        "files": ("file", "files"),
+        "jobs": ("job", "jobs"),
+        "batches": ("batch", "batches"),
+        "models": ("tuned model", "tuned models"),
+    }
+    counts = {table: _count(folder, table) for table in kinds}
+    return ", ".join(f"{n:,} {kinds[table][n != 1]}" for table, n in counts.items())
 
 
 def delete(folder: Path) -> None:

@@ -1,0 +1,133 @@
+"""`workbook check` and `workbook stats`: what is wrong with data, and how much of it there is."""
+
+import json
+from typing import Any
+
+import click
+
+from workbook import doctor
+from workbook.cli import exits, options
+from workbook.doctor import terminal
+from workbook.doctor.codes import CODES
+from workbook.errors import WorkbookError
+from workbook.prices import costs
+
+
+@click.command()
+@options.FILES
+@options.MODEL
+@options.FORMAT
+@click.option("--suffix", help="Check the job's suffix, too.")
+@click.option(
+    "--basics",
+    is_flag=True,
+    help="Structure, tokens and price only: the fast pass for very large JSONL files (needs "
+    "--model).",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Check on a Dask cluster, such as tcp://10.0.0.5:8786; FILE may then be an address like "
+    "s3://….",
+)
+@options.reading
+def check(
+    files: tuple[str, ...],
+    model: str | None,
+    form: str,
+    suffix: str | None,
+    basics: bool,
+    scheduler: str | None,
+    reading: dict[str, Any],
+) -> int:
+    """Find what is wrong; several files are also compared.
+
+    FILE is JSONL, JSON, CSV, TSV, XLSX, TXT, Parquet, or exported from WhatsApp.
+    """
+    if basics:
+        return _basics(files, model, form, scheduler)
+    job = {"suffix": suffix} if suffix is not None else {}
+    reports = doctor.check_files(files, model, job=job, scheduler=scheduler, **reading)
+    both = list(zip(files, reports, strict=True))
+    if form == "json":
+        rows = [terminal.as_json(report, file) for file, report in both]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        for file, report in both:
+            terminal.print_findings(report.findings, report.codes, file)
+            print(report.summary)
+            if model and len(report.counts):
+                print(terminal.price(report))
+    return exits.DONE if all(report.ok for report in reports) else exits.NO
+
+
+def _basics(files: tuple[str, ...], model: str | None, form: str, scheduler: str | None) -> int:
+    from workbook.doctor import fast_pass
+
+    if not model:
+        raise WorkbookError("--basics counts tokens: say for which --model.")
+    if scheduler:
+        from workbook.doctor import cluster
+
+        scans = iter(cluster.scan_files(files, scheduler, model))
+    else:
+        scans = (fast_pass.scan(file, model) for file in files)
+    status = exits.DONE
+    for file, scan in zip(files, scans, strict=True):
+        errors = sum(n for code, n in scan.codes.items() if CODES[code].severity == "error")
+        status = exits.NO if errors else status
+        if form == "json":
+            row = {
+                "file": file,
+                "examples": scan.rows,
+                "tokens": scan.tokens,
+                "errors": errors,
+                "without system message": scan.without_system,
+                "codes": dict(scan.codes),
+                "findings": terminal.listed(scan.findings),
+            }
+            print(json.dumps(row, ensure_ascii=False))
+            continue
+        terminal.print_findings(scan.findings, scan.codes, file)
+        print(
+            f"{file}: {scan.rows:,} examples, {scan.tokens:,} tokens, {errors:,} errors, "
+            f"{scan.without_system:,} without a system message."
+        )
+        if scan.rows:
+            try:
+                print(f"Training: {costs.usd(scan.cost(model).usd)} with {model}.")
+            except WorkbookError as error:
+                print(error)
+    return status
+
+
+@click.command()
+@options.FILES
+@options.MODEL
+@options.FORMAT
+@options.reading
+def stats(files: tuple[str, ...], model: str | None, form: str, reading: dict[str, Any]) -> int:
+    """Count messages, tokens and dollars."""
+    for file in files:
+        report = doctor.check(file, model, **reading)
+        table = report.stats().round(1)
+        if form == "json":
+            row = {
+                "file": file,
+                "examples": len(report.counts),
+                "kind": report.kind,
+                "labels": report.labels,
+                "stats": json.loads(table.T.to_json()),
+            }
+            print(json.dumps(row, ensure_ascii=False))
+            continue
+        print(f"{file}: {len(report.counts):,} examples, {report.kind}")
+        print(table.to_string())
+        if report.labels:
+            print("labels:", ", ".join(f"{name} {n}" for name, n in sorted(report.labels.items())))
+        if model and len(report.counts):
+            print(terminal.price(report))
+    return exits.DONE
+
+
+COMMANDS = {"check": check, "stats": stats}

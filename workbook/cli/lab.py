@@ -1,0 +1,200 @@
+"""`workbook lab`: the lab is started, stopped and looked after.
+
+What the lab does in between stands in `workbook.lab`.
+"""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbook import confirm
+from workbook.cli import exits, options
+from workbook.errors import RefusedError, WorkbookError
+from workbook.lab.model import bases, weights
+from workbook.lab.state import inventory, server_file
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def _folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    return value.expanduser().resolve() if value else server_file.default_folder()
+
+
+def with_state(command: Any) -> Any:
+    """Add `--state`, which is None-proof: a command is always given a folder."""
+    return click.option(
+        "--state",
+        "folder",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        callback=_folder,
+        help=f"Where records and files are kept; default: {server_file.default_folder()}",
+    )(command)
+
+
+@click.group(
+    cls=options.InOrder, epilog="Its state is in the folder that `status` names. More: docs/lab.md"
+)
+def lab() -> None:
+    """The lab answers OpenAI's files, fine-tuning and chat API on this machine, and really trains
+    a small model."""
+
+
+@lab.command()
+@with_state
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: 8321, or a free one.")
+@click.option(
+    "--base",
+    metavar="NAME",
+    help=f"The base model to chat with and to tune; default: {bases.VARIABLE}, or {weights.MODEL}.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    help="Where to compute; default: WORKBOOK_LAB_DEVICE, or auto (a GPU where there is one).",
+)
+@click.option(
+    "--api-key",
+    metavar="KEY",
+    help="The key that clients send; default: WORKBOOK_LAB_KEY, or one that is made once and kept "
+    "in the state folder.",
+)
+def serve(
+    folder: Path, port: int | None, base: str | None, device: str | None, api_key: str | None
+) -> int:
+    """Run the lab until it is stopped."""
+    from workbook.lab import serving_process  # other commands need none of what it brings
+
+    if device:
+        os.environ["WORKBOOK_LAB_DEVICE"] = device  # the training process reads it, too
+    serving_process.serve(folder, port, base, api_key or os.environ.get("WORKBOOK_LAB_KEY"))
+    return exits.DONE
+
+
+@lab.command()
+@with_state
+def status(folder: Path) -> int:
+    """Say whether the lab runs, where, and with which model."""
+    server = server_file.find(folder)
+    if server is None:
+        print(f"No lab runs on {folder}. Start one: workbook lab serve")
+        return exits.NO
+    print(f"The lab answers at http://127.0.0.1:{server['port']}/v1 (process {server['pid']})")
+    speed = ""
+    if server["dtype"]:
+        speed = f" on {server['device']}, {server['dtype']} at {server['gflops']:.0f} GFLOP/s"
+    print(f"Model: {server['model']}, {server['status']}{speed}")
+    print(f"State: {folder}; the key is in its file 'key'")
+    return exits.DONE
+
+
+@lab.command()
+@with_state
+def stop(folder: Path) -> int:
+    """End the lab; a running job goes on at the next start."""
+    print("The lab has stopped." if server_file.stop(folder) else "No lab was running.")
+    return exits.DONE
+
+
+@lab.group(invoke_without_command=True)
+@with_state
+@click.pass_context
+def models(ctx: click.Context, folder: Path) -> int:
+    """List base and tuned models; add or remove a base."""
+    if ctx.invoked_subcommand:
+        return exits.DONE
+    server = server_file.find(folder)
+    served = server["model"] if server else None
+    print("Base models")
+    for name in bases.names():
+        place = bases.location(name)
+        size = _size(inventory.size(place)) if place.exists() else "not fetched yet"
+        print(f"  {name:<40} {size:>10}{'  served now' if name == served else ''}")
+    tuned = inventory.tuned(folder)
+    print("Tuned models" if tuned else "No tuned models yet.")
+    for model in tuned:
+        day = datetime.fromtimestamp(model.created_at).strftime("%Y-%m-%d %H:%M")
+        print(f"  {model.id}\n    {day}  {_size(model.bytes):>8}  {model.job_id}")
+    return exits.DONE
+
+
+@models.command()
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A tokenizer.json to use instead of the model's own.",
+)
+def add(name: str, path: Path, tokenizer: Path | None) -> int:
+    """Register a Llama-family model as another base: a copy is kept in the lab's form.
+
+    NAME is what clients will call it. PATH is a Hugging Face folder (config.json, *.safetensors,
+    tokenizer.json) or a GGUF file.
+    """
+    place = bases.add(name, path, tokenizer)
+    print(f"registered {name} ({_size(inventory.size(place))}, in {place})")
+    print(f"Next: workbook lab serve --base {name}")
+    return exits.DONE
+
+
+@models.command()
+@with_state
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Also when models were tuned from it.")
+def remove(folder: Path, name: str, yes: bool) -> int:
+    """Delete a registered base model (the original stays)."""
+    server = server_file.find(folder)
+    if server and server["model"] == name:
+        raise WorkbookError(f"The lab serves {name} now: workbook lab stop")
+    needing = [model.id for model in inventory.tuned(folder) if model.base == name]
+    if needing and not yes:
+        raise RefusedError(
+            f"{len(needing)} tuned model{'s' * (len(needing) > 1)} can't be used without {name}, "
+            f"{needing[-1]} for one. --yes removes it all the same."
+        )
+    bases.remove(name)
+    print(f"removed {name}")
+    return exits.DONE
+
+
+@lab.command()
+@with_state
+@click.option(
+    "--weights",
+    "with_weights",
+    is_flag=True,
+    help="The base models, too; the lab's own is fetched again when needed.",
+)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def reset(folder: Path, with_weights: bool, yes: bool) -> int:
+    """Delete all files, jobs, batches and tuned models."""
+    if not inventory.is_state(folder) and not with_weights:
+        print(f"There is nothing to delete in {folder}.")
+        return exits.DONE
+    with server_file.hold(folder):
+        lost = inventory.summary(folder)
+        if with_weights:
+            lost += ", and the base models: " + ", ".join(bases.names())
+        if not yes and not confirm.agrees(f"Delete {lost}, in {folder}?", "--yes deletes."):
+            print("Nothing was deleted.")
+            return exits.REFUSED
+        inventory.delete(folder)
+        if with_weights:
+            for name in bases.names()[1:]:
+                bases.remove(name)
+            shutil.rmtree(bases.location(weights.MODEL), ignore_errors=True)
+    print(f"Deleted: {lost}.")
+    return exits.DONE
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+COMMANDS = {"lab": lab}

@@ -1,0 +1,67 @@
+"""What several commands share: how a group lists its commands, and the options of data files."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+
+class InOrder(click.Group):
+    """A group that lists its commands in the order in which they are defined."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+class Shares(click.ParamType):
+    """`train=0.8,test=0.2` as a dictionary."""
+
+    name = "shares"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, float]:
+        if isinstance(value, dict):
+            return value
+        try:
+            pairs = (each.split("=") for each in value.split(","))
+            return {name: float(share) for name, share in pairs}
+        except ValueError:
+            self.fail("write it like train=0.8,validation=0.1,test=0.1", param, ctx)
+
+
+FILE = click.argument("file")
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE…")
+MODEL = click.option("--model", help="Count tokens, limits and prices for this model.")
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+SHARES = click.option(
+    "--shares",
+    type=Shares(),
+    default={"train": 0.9, "validation": 0.1},
+    metavar="NAME=SHARE,…",
+    help="Default: train=0.9,validation=0.1.",
+)
+SEED = click.option("--seed", type=int, default=42, show_default=True, metavar="N")
+
+
+def reading(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options of WhatsApp exports; the command gets them as `reading`, for the doctor."""
+
+    @click.option("--assistant", help="WhatsApp: whose words are learned.")
+    @click.option(
+        "--gap",
+        type=float,
+        metavar="HOURS",
+        help="WhatsApp: the pause after which a new conversation starts (default 6).",
+    )
+    @click.option("--no-mask", is_flag=True, help="WhatsApp: keep names and numbers.")
+    @wraps(command)
+    def with_options(
+        *args: Any, assistant: str | None, gap: float | None, no_mask: bool, **options: Any
+    ) -> int:
+        given = {"assistant": assistant, "gap_hours": gap, "mask": False if no_mask else None}
+        reading = {name: value for name, value in given.items() if value is not None}
+        return command(*args, reading=reading, **options)
+
+    return with_options
