@@ -4,12 +4,11 @@ The tests never touch the student's own folder but for the cache of weights and 
 only ever filled with files whose hash is known.
 """
 
+import contextlib
 import importlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,8 @@ import hypothesis
 import pytest
 
 from workbook import paths
+from workbook.errors import WorkbookError
+from workbook.lab import client
 
 ROOT = Path(__file__).resolve().parent
 KEYS = (
@@ -75,13 +76,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_folder, None)
     if folder is None:
         return
-    if (folder / "home" / "lab" / "server.json").exists():
-        subprocess.run(
-            [sys.executable, "-m", "workbook", "lab", "stop"],
-            cwd=ROOT,
-            capture_output=True,
-            timeout=60,
-        )
+    with contextlib.suppress(WorkbookError):
+        client.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 

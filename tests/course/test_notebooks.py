@@ -123,14 +123,14 @@ def test_nothing_committed_names_a_registry_or_a_machine() -> None:
     if listed.returncode:
         pytest.skip("this copy of the course is no git repository")
     hosts = "|".join(map(re.escape, ("pypi.org", "pythonhosted.org", "npmjs.org", "debian.org")))
-    found = []
+    kinds = {"", ".py", ".md", ".txt", ".toml", ".ipynb", ".json", ".cfg", ".yaml"}
+    named = []
     for name in listed.stdout.splitlines():
         path = paths.ROOT / name
-        if path.suffix in {"", ".py", ".md", ".txt", ".toml", ".ipynb", ".json", ".cfg"}:
-            if path.is_file() and path != Path(__file__):
-                text = path.read_text(encoding="utf-8", errors="ignore")
-                found += [(name, hit) for hit in re.findall(f"{hosts}|/(?:root|Users)/\\w+", text)]
-    assert not found
+        if path.suffix in kinds and path.is_file() and path != Path(__file__):
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            named += [(name, hit) for hit in re.findall(f"{hosts}|/(?:root|Users)/\\w+", text)]
+    assert not named
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """The notebooks under other packages than the pins: what Colab preinstalls, and the newest.
 
-Each set gets a virtual environment of its own and runs the notebooks in it: Colab's all of them, the
-newest all but 05, which takes four minutes (a test tries its packages). There the notebooks must
-run; their outputs are compared under the pins only. Where the newest versions are those that are
-installed, `pytest` itself has run them, and they are not run again. One of the runs is cut off from
-the network, once the weights and the reviews are there. PyTorch and Python are this machine's:
+Each set gets a virtual environment of its own and runs the notebooks in it: Colab's all of them,
+the newest all but 05, which takes four minutes (a test tries its packages). There the notebooks
+must run; their outputs are compared under the pins only. Where the newest versions are those that
+are installed, `pytest` itself has run them, and they are not run again. One of the runs is cut off
+from the network, once the weights and the reviews are there. PyTorch and Python are this machine's:
 Colab's image of August 2026 has torch 2.11 and Python 3.13.
 """
 
