@@ -20,7 +20,7 @@ from workbook.errors import WorkbookError
 from workbook.figures import COLORS, STYLES, new
 from workbook.figures import show as show
 from workbook.prices import costs
-from workbook.prices.registry import Model
+from workbook.prices.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ import ipywidgets
 from helpers import charts
 from workbook import figures
 from workbook.prices import costs, registry
-from workbook.prices.registry import Model
+from workbook.prices.model import Model
 
 _kept: dict[str, dict[str, float | str]] = {}  # what was set, by the explorer's key
 

@@ -27,6 +27,7 @@ from workbook import confirm, display, error_sentences, files, paths
 from workbook.errors import WorkbookError
 from workbook.lab import client as lab_client
 from workbook.prices import costs, registry, tokens
+from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -78,7 +79,7 @@ class Backend:
         """
         try:
             vocabulary = registry.get(self.model).id
-        except registry.UnknownModel:
+        except registry.UnknownModelError:
             vocabulary = registry.hosted()[-1].id
         return sum(tokens.count_example(row, vocabulary) for row in rows)
 
@@ -214,7 +215,7 @@ def _suggested_model(name: str, today: date) -> str | None:
     return cheapest.id.removeprefix("azure/") if cheapest else None
 
 
-def _training_price(model: registry.Model) -> float:
+def _training_price(model: Model) -> float:
     price = _if_known(lambda: model.price("training"))
     return math.inf if price is None else price
 
@@ -222,7 +223,7 @@ def _training_price(model: registry.Model) -> float:
 def _if_known(price: Callable[[], float]) -> float | None:
     try:
         return price()
-    except (registry.UnknownModel, registry.NoPrice):
+    except (registry.UnknownModelError, NoPriceError):
         return None
 
 

@@ -42,9 +42,22 @@ def test_the_free_million():
 
 
 @pytest.mark.parametrize(
-    "examples, epochs",
-    [(1, 25), (4, 25), (5, 20), (10, 10), (33, 3), (34, 3), (50, 3), (8333, 3)]
-    + [(8334, 2), (12500, 2), (12501, 1), (25000, 1), (100_000, 1)],
+    ("examples", "epochs"),
+    [
+        (1, 25),
+        (4, 25),
+        (5, 20),
+        (10, 10),
+        (33, 3),
+        (34, 3),
+        (50, 3),
+        (8333, 3),
+        (8334, 2),
+        (12500, 2),
+        (12501, 1),
+        (25000, 1),
+        (100_000, 1),
+    ],
 )
 def test_the_epoch_rule(examples, epochs):
     assert costs.default_epochs(examples) == epochs
@@ -68,10 +81,10 @@ def test_billed_tokens_are_cut_at_the_limit():
 
 
 def test_an_estimate_from_a_file():
-    found = costs.estimate([50] * 9 + [5000], "gpt-3.5-turbo-0613", as_of=date(2023, 9, 1))
-    assert (found.examples, found.n_epochs, found.cut) == (10, 10, 1)
-    assert found.billed == 10 * (9 * 50 + 4096)
-    assert found.usd == pytest.approx(found.billed * 8 / 1e6)
+    bill = costs.estimate([50] * 9 + [5000], "gpt-3.5-turbo-0613", as_of=date(2023, 9, 1))
+    assert (bill.examples, bill.n_epochs, bill.cut) == (10, 10, 1)
+    assert bill.billed == 10 * (9 * 50 + 4096)
+    assert bill.usd == pytest.approx(bill.billed * 8 / 1e6)
     assert costs.estimate([50] * 10, registry.lab()).usd == 0
 
 
@@ -90,32 +103,32 @@ def test_cached_and_batched_requests():
 
 
 def test_break_even_without_hosting():
-    found = costs.break_even(0.003, 0.001, training_usd=10)
-    assert found.requests == pytest.approx(5000)
-    assert found.requests_per_month == 0
-    assert found.months(1000) == pytest.approx(5)
+    break_even = costs.break_even(0.003, 0.001, training_usd=10)
+    assert break_even.requests == pytest.approx(5000)
+    assert break_even.requests_per_month == 0
+    assert break_even.months(1000) == pytest.approx(5)
 
 
 def test_break_even_with_hosting():
-    found = costs.break_even(0.003, 0.001, training_usd=10, hosting_per_hour=1.70)
-    assert found.hosting_per_month == pytest.approx(1241)
-    assert found.requests_per_month == pytest.approx(1241 / 0.002)
-    assert math.isinf(found.months(found.requests_per_month))
-    months = found.months(1_000_000)
+    break_even = costs.break_even(0.003, 0.001, training_usd=10, hosting_per_hour=1.70)
+    assert break_even.hosting_per_month == pytest.approx(1241)
+    assert break_even.requests_per_month == pytest.approx(1241 / 0.002)
+    assert math.isinf(break_even.months(break_even.requests_per_month))
+    months = break_even.months(1_000_000)
     spent_prompt = costs.monthly_cost(0.003, 1_000_000) * months
     spent_tuned = 10 + costs.monthly_cost(0.001, 1_000_000, 1.70) * months
     assert spent_prompt == pytest.approx(spent_tuned)
-    assert found.hosting_share(1_000_000, 0.001) == pytest.approx(1241 / 2241)
+    assert break_even.hosting_share(1_000_000, 0.001) == pytest.approx(1241 / 2241)
 
 
 def test_a_dearer_tuned_request_never_pays():
-    found = costs.break_even(0.001, 0.003, training_usd=1, hosting_per_hour=1)
-    assert math.isinf(found.requests) and math.isinf(found.requests_per_month)
-    assert math.isinf(found.months(10**9))
+    break_even = costs.break_even(0.001, 0.003, training_usd=1, hosting_per_hour=1)
+    assert math.isinf(break_even.requests) and math.isinf(break_even.requests_per_month)
+    assert math.isinf(break_even.months(10**9))
 
 
 @pytest.mark.parametrize(
-    "amount, text",
+    ("amount", "text"),
     [
         (2.4, "$2.40"),
         (1234.5, "$1,234.50"),
@@ -133,10 +146,10 @@ def test_money_reads_well(amount, text):
 
 
 def test_a_month_of_use_each_way():
-    found = costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, training_usd=0.5)
+    month = costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, training_usd=0.5)
     plain = costs.request_cost("gpt-4o-mini", 2000, 50)
     tuned = costs.request_cost(registry.get("gpt-4o-mini").as_tuned(), 100, 50)
-    assert found.ways == pytest.approx(
+    assert month.ways == pytest.approx(
         {
             "long prompt": 10_000 * plain,
             "long prompt, cached": 10_000 * costs.request_cost("gpt-4o-mini", 2000, 50, 1900),
@@ -145,9 +158,9 @@ def test_a_month_of_use_each_way():
             "tuned model, in batches": 5_000 * tuned,
         }
     )
-    assert found.cheapest == "tuned model, in batches"
+    assert month.cheapest == "tuned model, in batches"
     days = 0.5 / ((plain - tuned) * 10_000) * 365 / 12
-    assert found.paid_back(date(2026, 1, 1)) == date(2026, 1, 1 + math.ceil(days))
+    assert month.paid_back(date(2026, 1, 1)) == date(2026, 1, 1 + math.ceil(days))
 
 
 def test_hosting_counts_only_for_the_tuned_model():
@@ -164,9 +177,13 @@ def test_hosting_counts_only_for_the_tuned_model():
 def test_hosting_is_irrelevant_from_a_volume_that_can_be_told(id_):
     """The source document: at medium to high volumes hosting is practically irrelevant."""
     request = costs.request_cost(registry.get(id_).as_tuned(), 30, 20)
-    found = costs.break_even(1, request, 0, 1.70)
-    volume = 9 * found.hosting_per_month / request  # hosting is then a tenth of the bill
-    assert found.hosting_share(volume, request) == pytest.approx(0.1)
-    assert found.hosting_share(2 * volume, request) < 0.1 < found.hosting_share(volume / 2, request)
+    break_even = costs.break_even(1, request, 0, 1.70)
+    volume = 9 * break_even.hosting_per_month / request  # hosting is then a tenth of the bill
+    assert break_even.hosting_share(volume, request) == pytest.approx(0.1)
+    assert (
+        break_even.hosting_share(2 * volume, request)
+        < 0.1
+        < break_even.hosting_share(volume / 2, request)
+    )
     expected = {"davinci": 1_861_500, "gpt-4o": 27_076_364, "gpt-4o-mini": 338_454_545}
     assert volume == pytest.approx(expected[id_], abs=1)

@@ -23,7 +23,7 @@ HOSTED = ["davinci", "text-davinci-003", "gpt-3.5-turbo", "gpt-4o"]
 
 
 @pytest.mark.parametrize(
-    "model, encoding",
+    ("model", "encoding"),
     [
         ("davinci", "r50k_base"),
         ("davinci:ft-school-2023-01-01", "r50k_base"),
@@ -60,7 +60,7 @@ def test_every_model_of_the_registry_has_an_encoding_or_says_why_not():
 
 
 def test_an_unknown_model_is_refused():
-    with pytest.raises(registry.UnknownModel):
+    with pytest.raises(registry.UnknownModelError):
         tokens.count("hello", "no-such-model")
 
 
@@ -145,7 +145,7 @@ MEASURED = [
 
 
 @pytest.mark.parametrize(
-    "model, by_the_api", [("gpt-3.5-turbo", 129), ("gpt-4o", 124), ("gpt-4o-mini", 124)]
+    ("model", "by_the_api"), [("gpt-3.5-turbo", 129), ("gpt-4o", 124), ("gpt-4o-mini", 124)]
 )
 def test_a_chat_counts_as_openais_own_service_counted_it(model, by_the_api):
     assert tokens.count_chat(MEASURED, model) == by_the_api

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from workbook import display, paths
 from workbook.errors import WorkbookError
 from workbook.prices import costs, estimates, registry, tokens
-from workbook.prices.registry import Model
+from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -160,7 +160,7 @@ class Budget:
             )
         try:
             entry = self._entry(path, request)
-        except (NotCountable, registry.UnknownModel, registry.NoPrice) as error:
+        except (NotCountable, registry.UnknownModelError, NoPriceError) as error:
             if self._strict:
                 raise NotCountable(
                     f"Nothing was sent: {error} A budget can only hold what it can count; "
@@ -217,7 +217,7 @@ class Budget:
         """The model that trains; for one the registry doesn't know, the one that stands for it."""
         try:
             return registry.get(name)
-        except registry.UnknownModel:
+        except registry.UnknownModelError:
             if self._like is None:
                 raise
             return self._like

@@ -10,7 +10,7 @@ import click
 from workbook import doctor
 from workbook.cli import exits, options
 from workbook.prices import costs, estimates, registry
-from workbook.prices.registry import Model, NoPrice
+from workbook.prices.model import Model, NoPriceError
 
 DAY = click.DateTime(["%Y-%m-%d"])
 _KINDS = {
@@ -71,7 +71,7 @@ def _row(model: Model, on: date) -> dict[str, Any]:
                 continue
             try:
                 price = each.price_row(kind, on)
-            except NoPrice:
+            except NoPriceError:
                 continue
             found[f"tuned_{kind}" if tuned else kind] = {
                 "usd": price.usd_per_million,

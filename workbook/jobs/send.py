@@ -15,6 +15,7 @@ from workbook import backends, confirm, doctor
 from workbook.doctor import terminal
 from workbook.errors import RefusedError, WorkbookError
 from workbook.prices import costs, registry
+from workbook.prices.model import NoPriceError
 
 if TYPE_CHECKING:
     from openai.types import FileObject
@@ -140,7 +141,7 @@ def checked(
     """
     try:
         known = model and registry.get(model).id
-    except registry.UnknownModel:  # a host's own model: no limits or prices are known
+    except registry.UnknownModelError:  # a host's own model: no limits or prices are known
         known = None
     report = doctor.check(path, known, job=job)
     errors = [
@@ -194,7 +195,7 @@ def _price(
         model = registry.get(prefix + backend.model).id
         report = _counted(backend, training, model)
         return report.cost(n_epochs).usd if len(report.counts) else None
-    except (registry.UnknownModel, registry.NoPrice):
+    except (registry.UnknownModelError, NoPriceError):
         return None
 
 

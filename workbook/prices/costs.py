@@ -11,21 +11,17 @@ from datetime import date, timedelta
 from workbook.epochs import default_epochs as default_epochs
 from workbook.errors import WorkbookError
 from workbook.prices import registry
-from workbook.prices.registry import Model
+from workbook.prices.model import Model, NoPriceError
 
 HOURS_PER_MONTH = 24 * 365 / 12  # 730
 BATCH_FACTOR = 0.5  # OpenAI's Batch API: half price
 
 
-def _model(model: str | Model) -> Model:
-    return model if isinstance(model, Model) else registry.get(model)
-
-
 def billed_tokens(token_counts: Iterable[int], n_epochs: int, limit: int | None = None) -> int:
     """Training tokens on the bill: epochs × Σ min(limit, tokens of the example).
 
-    `limit` is the model's `max_example_tokens`; the end of a longer example is cut off,
-    not trained and not billed. None: no limit is known.
+    limit: the model's `max_example_tokens`; the end of a longer example is cut off, not trained
+        and not billed. None: no limit is known.
     """
     _positive("n_epochs", n_epochs)
     return n_epochs * sum(count if limit is None else min(count, limit) for count in token_counts)
@@ -40,12 +36,13 @@ def training_cost(
 ) -> float:
     """USD for a job: tokens of the file (one epoch) × epochs × the training price.
 
-    `free_tokens` are taken off the billed tokens first (a promotion). `as_of` as in
-    `Model.price`. Raises NoPrice where training is not sold by the token.
+    as_of: as in `Model.price`.
+    free_tokens: taken off the billed tokens first (a promotion).
+    Raises NoPriceError where training is not sold by the token.
     """
     _positive("n_epochs", n_epochs)
     billed = max(0, tokens * n_epochs - free_tokens)
-    return billed * _model(model).price("training", as_of) / 1e6
+    return billed * registry.resolve(model).price("training", as_of) / 1e6
 
 
 def request_cost(
@@ -58,25 +55,26 @@ def request_cost(
 ) -> float:
     """USD for one request. An `ft:` id, or `Model.as_tuned()`, costs the tuned model's price.
 
-    `cached_tokens` of the prompt cost the cached price, or the full one where the vendor sells
-    no cached input. `batch`: half of everything. Raises WorkbookError when more tokens are
-    cached than sent.
+    cached_tokens: how many of the prompt cost the cached price, or the full one where the vendor
+        sells no cached input.
+    batch: half of everything.
+    Raises WorkbookError when more tokens are cached than sent.
     """
     if not 0 <= cached_tokens <= prompt_tokens:
         raise WorkbookError(
             f"{cached_tokens} cached tokens in a prompt of {prompt_tokens}: only a part of the "
             "prompt can come from the cache."
         )
-    found = _model(model)
-    full = found.price("input", as_of)
+    model = registry.resolve(model)
+    full_price = model.price("input", as_of)
     try:
-        cached = found.price("cached_input", as_of)
-    except registry.NoPrice:
-        cached = full
+        cached_price = model.price("cached_input", as_of)
+    except NoPriceError:
+        cached_price = full_price
     usd = (
-        (prompt_tokens - cached_tokens) * full
-        + cached_tokens * cached
-        + completion_tokens * found.price("output", as_of)
+        (prompt_tokens - cached_tokens) * full_price
+        + cached_tokens * cached_price
+        + completion_tokens * model.price("output", as_of)
     ) / 1e6
     return usd * BATCH_FACTOR if batch else usd
 
@@ -122,24 +120,26 @@ def estimate(
 ) -> Estimate:
     """The bill of a training file, from the tokens of each of its examples.
 
-    `n_epochs=None` takes `default_epochs`. `text_counts`: the same examples without the tokens
-    that mark messages (`tokens.count_text`); without it, low equals expected. `validation_counts`:
-    tokens of each example of the validation file. `free_tokens` as in `training_cost`.
+    n_epochs: None takes `default_epochs`.
+    text_counts: the same examples without the tokens that mark messages (`tokens.count_text`);
+        without it, low equals expected.
+    validation_counts: tokens of each example of the validation file.
+    free_tokens: as in `training_cost`.
     """
     counts = list(token_counts)
-    found = _model(model)
+    model = registry.resolve(model)
     epochs = default_epochs(len(counts)) if n_epochs is None else n_epochs
-    limit = found.max_example_tokens
+    limit = model.max_example_tokens
     billed = billed_tokens(counts, epochs, limit)
     low = billed if text_counts is None else billed_tokens(text_counts, epochs, limit)
     high = billed_tokens([*counts, *validation_counts], epochs)
-    price = found.price("training", as_of)
+    price = model.price("training", as_of)
 
     def dollars(tokens: int) -> float:
         return max(0, tokens - free_tokens) * price / 1e6
 
     return Estimate(
-        model=found,
+        model=model,
         examples=len(counts),
         n_epochs=epochs,
         tokens=sum(counts),
@@ -200,8 +200,9 @@ def break_even(
 ) -> BreakEven:
     """Compare a request with a long prompt to the base with a short one to the tuned model.
 
-    Both request prices from `request_cost`, so that the tuned model's higher price a token is
-    counted. `hosting_per_hour` is `Model.hosting_per_hour`.
+    prompt_request_usd, tuned_request_usd: from `request_cost`, so that the tuned model's higher
+        price a token is counted.
+    hosting_per_hour: `Model.hosting_per_hour`.
     """
     return BreakEven(
         saving_per_request=prompt_request_usd - tuned_request_usd,
@@ -244,11 +245,15 @@ def use(
 ) -> Use:
     """The month's bill of each way to do one job: long prompt, cached, in batches, tuned.
 
-    Tokens: the long prompt goes to the base model, the short one to the tuned model; all of the
-    long prompt but the last `short_prompt` tokens comes from the cache in "long prompt, cached".
-    `requests` a month. `hosting_per_hour=None` takes the model's own.
+    The long prompt goes to the base model, the short one to the tuned model; all of the long
+    prompt but the last `short_prompt` tokens comes from the cache in "long prompt, cached".
+
+    long_prompt, short_prompt, answer: tokens.
+    requests: a month.
+    hosting_per_hour: None takes the model's own.
     """
-    base, tuned = _model(model), _model(model).as_tuned()
+    base = registry.resolve(model)
+    tuned = base.as_tuned()
     hosting = base.hosting_per_hour if hosting_per_hour is None else hosting_per_hour
     cached = max(0, long_prompt - short_prompt)
     plain = request_cost(base, long_prompt, answer, as_of=as_of)

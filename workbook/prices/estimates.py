@@ -9,7 +9,7 @@ from typing import Any
 
 from workbook.prices import costs, registry, tokens
 from workbook.prices.costs import Estimate
-from workbook.prices.registry import Model
+from workbook.prices.model import Model
 
 
 def job(
@@ -22,18 +22,19 @@ def job(
 ) -> Estimate:
     """What training on these rows costs on this model: low, expected and high.
 
-    `training` and `validation` are rows in the chat or the prompt/completion format. `n_epochs=None` takes the default rule. The rest as in `costs.estimate`, whose errors
-    are raised here too; NoPrice where the model is not sold by the token.
+    training, validation: rows in the chat or the prompt/completion format.
+    n_epochs: None takes the default rule.
+    as_of, free_tokens: as in `costs.estimate`, whose errors are raised here too.
+    Raises NoPriceError where the model is not sold by the token.
     """
-    found = model if isinstance(model, Model) else registry.get(model)
+    model = registry.resolve(model)
     rows = list(training)
-    counts = [tokens.count_example(row, found.id) for row in rows]
     return costs.estimate(
-        counts,
-        found,
+        [tokens.count_example(row, model.id) for row in rows],
+        model,
         n_epochs,
         as_of,
-        text_counts=[tokens.count_text(row, found.id) for row in rows],
-        validation_counts=[tokens.count_example(row, found.id) for row in validation],
+        text_counts=[tokens.count_text(row, model.id) for row in rows],
+        validation_counts=[tokens.count_example(row, model.id) for row in validation],
         free_tokens=free_tokens,
     )

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -154,28 +154,28 @@ def encoding_for(model_id: str) -> str:
     """The name of a model's encoding; of a tuned model, that of its base.
 
     Our own table: tiktoken 0.14 takes `ft:gpt-4.1…` for a GPT-4 (cl100k_base).
-    Raises WorkbookError where the vendor publishes no vocabulary, and UnknownModel.
+    Raises WorkbookError where the vendor publishes no vocabulary, and UnknownModelError.
     """
     base, _ = registry.base_of(model_id)
     try:
-        found = registry.get(base).encoding
-    except registry.UnknownModel:
-        found = registry.encoding_by_prefix(base.removeprefix("azure/"))
-        if found is None:
+        encoding = registry.get(base).encoding
+    except registry.UnknownModelError:
+        encoding = registry.encoding_by_prefix(base.removeprefix("azure/"))
+        if encoding is None:
             raise
-    if found is None:
+    if encoding is None:
         raise WorkbookError(
             f"{base} has no public vocabulary. Count its tokens with the vendor's own tool."
         )
-    return found
+    return encoding
 
 
 def counter(encoding: str) -> Callable[[str], int]:
     """A function that counts the tokens of a text, for texts by the million.
 
     Counts what `vocabulary(encoding).encode` does; several times as fast where gigatoken is
-    installed and knows the encoding. That keeps every new word it meets, up to 8 bytes a letter,
-    as long as the function lives. Raises WorkbookError as `vocabulary` does.
+    installed and knows the encoding. gigatoken keeps every new word it meets, up to 8 bytes a
+    letter, as long as the function lives. Raises WorkbookError as `vocabulary` does.
     """
     rules = _RULES.get(encoding)
     try:
@@ -218,7 +218,7 @@ def count(text: str, model_id: str) -> int:
     return len(encode(text, model_id))
 
 
-def count_chat(messages: Sequence[dict[str, Any]], model_id: str) -> int:
+def count_chat(messages: Sequence[Mapping[str, Any]], model_id: str) -> int:
     """The number of training tokens of one chat.
 
     OpenAI's published rule: 3 a message, 1 more for a `name`, 3 a conversation, plus every
@@ -236,14 +236,14 @@ def count_chat(messages: Sequence[dict[str, Any]], model_id: str) -> int:
     return total
 
 
-def count_example(example: dict[str, Any], model_id: str) -> int:
+def count_example(example: Mapping[str, Any], model_id: str) -> int:
     """The training tokens of one line of a data file, in either format."""
     if "messages" in example:
         return count_chat(example["messages"], model_id)
     return count(example.get("prompt", "") + example.get("completion", ""), model_id)
 
 
-def count_text(example: dict[str, Any], model_id: str) -> int:
+def count_text(example: Mapping[str, Any], model_id: str) -> int:
     """As `count_example`, without the tokens that only mark messages and names."""
     messages = example.get("messages")
     if messages is None:
