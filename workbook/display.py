@@ -20,6 +20,8 @@ TONES = {
     "warning": ("#c98a1b", "⚠"),
     "error": ("#d1605e", "✘"),
 }
+_LEFT = "text-align:left;vertical-align:top;white-space:normal;max-width:36em"
+_RIGHT = "text-align:right;vertical-align:top"
 
 
 def in_notebook() -> bool:
@@ -33,16 +35,16 @@ def in_notebook() -> bool:
 
 def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
     """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
-    colour, sign = TONES[tone]
-    folded = (
+    color, sign = TONES[tone]
+    details = (
         f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
         f"{html.escape(more_title)}</summary>{_lines(more)}</details>"
         if more
         else ""
     )
     return (
-        f'<div style="border-left:4px solid {colour};padding:.4em .8em;margin:.3em 0;'
-        f'max-width:50em;line-height:1.45">{sign} {_lines(text)}{folded}</div>'
+        f'<div style="border-left:4px solid {color};padding:.4em .8em;margin:.3em 0;'
+        f'max-width:50em;line-height:1.45">{sign} {_lines(text)}{details}</div>'
     )
 
 
@@ -63,7 +65,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> None:
     """
     rows = list(rows)
     titles = list(rows[0]) if rows else []
-    shown = [[_cell(row[title]) for title in titles] for row in rows]
+    cells = [[_cell(row[title]) for title in titles] for row in rows]
     head = "".join(f'<th scope="col" style="{_LEFT}">{html.escape(t)}</th>' for t in titles)
     body = "".join(
         "<tr>"
@@ -72,16 +74,12 @@ def table(rows: Iterable[Mapping[str, Any]]) -> None:
             for title, text in zip(titles, texts, strict=True)
         )
         + "</tr>"
-        for row, texts in zip(rows, shown, strict=True)
+        for row, texts in zip(rows, cells, strict=True)
     )
     show(
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
-        "\n".join(" | ".join(texts) for texts in [titles, *shown]),
+        "\n".join(" | ".join(texts) for texts in [titles, *cells]),
     )
-
-
-_LEFT = "text-align:left;vertical-align:top;white-space:normal;max-width:36em"
-_RIGHT = "text-align:right;vertical-align:top"
 
 
 def _is_number(value: Any) -> bool:
