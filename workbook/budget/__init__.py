@@ -1,5 +1,7 @@
 """A budget that holds: `Budget(usd, backend).client` refuses the call that could exceed it."""
 
-from workbook.budget.budget import Budget, Entry, NotCountable, OverBudget
+from workbook.budget.budget import Budget
+from workbook.budget.ledger import Entry, OverBudgetError
+from workbook.budget.usage import NotCountableError
 
-__all__ = ["Budget", "Entry", "NotCountable", "OverBudget"]
+__all__ = ["Budget", "Entry", "NotCountableError", "OverBudgetError"]
