@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
-from workbook import backends, jobs
-from workbook.cli import exits, options
+from workbook import backends, error_sentences, jobs
+from workbook.cli import exits
+from workbook.cli.options import InOrder
 from workbook.errors import WorkbookError
 from workbook.jobs import follow as following
 from workbook.jobs import records, send
@@ -74,12 +75,12 @@ def calling(command: Callable[..., int]) -> Callable[..., int]:
     )
     @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
     @wraps(command)
-    def with_caller(*args: Any, name: str | None, as_json: bool, **given: Any) -> int:
+    def with_caller(*args: Any, name: str | None, as_json: bool, **options: Any) -> int:
         import openai
 
         caller = Caller(name, as_json)
         try:
-            return command(caller, *args, **given)
+            return command(caller, *args, **options)
         except openai.OpenAIError as error:
             raise WorkbookError(_sentence(error, caller)) from None
 
@@ -89,8 +90,6 @@ def calling(command: Callable[..., int]) -> Callable[..., int]:
 def _sentence(error: Exception, caller: Caller) -> str:
     """What the server's refusal means at a command line."""
     import openai
-
-    from workbook import error_sentences
 
     if isinstance(error, openai.AuthenticationError):
         name = backends.KEY_NAMES.get(caller.backend.name)
@@ -107,11 +106,13 @@ def _sentence(error: Exception, caller: Caller) -> str:
 class Setting(click.ParamType):
     """A number above 0, or `auto`."""
 
-    def __init__(self, kind: type) -> None:
+    def __init__(self, kind: type[int] | type[float]) -> None:
         self.kind = kind
         self.name = kind.__name__
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float | str:
         if value == "auto":
             return value
         try:
@@ -128,16 +129,18 @@ class Label(click.ParamType):
 
     name = "label"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        key, found, text = value.partition("=")
-        if not found or not key:
+        key, sign, text = value.partition("=")
+        if not sign or not key:
             self.fail(f"KEY=VALUE, not {value!r}", param, ctx)
         return key, text
 
 
-@click.group("jobs", cls=options.InOrder)
+@click.group("jobs", cls=InOrder)
 def jobs_group() -> None:
     """Fine-tuning jobs on any backend."""
 
@@ -150,7 +153,7 @@ def jobs_group() -> None:
 def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
     """Check a training file and upload it."""
     path = Path(file)
-    send.checked(path, model, force=force)
+    send.check(path, model, force=force)
     uploaded = send.upload(caller.backend, path)
     caller.answer(
         uploaded,
@@ -191,14 +194,19 @@ def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
 @SECONDS
 @calling
 def create(
-    caller: Caller, metadata: tuple, yes: bool, follow: bool, every: float | None, **given: Any
+    caller: Caller,
+    metadata: tuple[tuple[str, str], ...],
+    yes: bool,
+    follow: bool,
+    every: float | None,
+    **options: Any,
 ) -> int:
     """Start a job. FILE, and --validation, is a file, which is checked and uploaded first, or the
     id of an uploaded one."""
-    caller.model = given["model"]
-    wished = JobOptions(metadata=dict(metadata) or None, **given)
-    job = send.create(wished, lambda: caller.backend, agreed=yes)
-    caller.answer(job, f"created {job.id}: {job.model} on {wished.file}")
+    caller.model = options["model"]
+    job_options = JobOptions(metadata=dict(metadata) or None, **options)
+    job = send.create(job_options, lambda: caller.backend, agreed=yes)
+    caller.answer(job, f"created {job.id}: {job.model} on {job_options.file}")
     if follow:
         return _until_ended(caller, job.id, every)
     if not caller.as_json:
@@ -216,7 +224,7 @@ def follow(caller: Caller, job: str, every: float | None) -> int:
 
 
 def _until_ended(caller: Caller, job_id: str, every: float | None) -> int:
-    """Tell what happens to a job until it has ended; the value is the exit status."""
+    """Show what happens to a job until it has ended; the value is the exit status."""
     import openai
 
     again = f"Follow it again: workbook jobs follow {job_id}{caller.again}"
@@ -261,8 +269,8 @@ def list_(caller: Caller, limit: int) -> int:
 def show(caller: Caller, job: str) -> int:
     """One job with its last events."""
     client = caller.backend.client
-    found = client.fine_tuning.jobs.retrieve(job)
-    caller.answer(found, "" if caller.as_json else records.describe(client, found))
+    record = client.fine_tuning.jobs.retrieve(job)
+    caller.answer(record, "" if caller.as_json else records.describe(client, record))
     return exits.DONE
 
 

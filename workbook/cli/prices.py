@@ -1,5 +1,6 @@
 """`workbook prices` and `workbook estimate`: what a model costs, and what a job on a file will."""
 
+import contextlib
 import json
 from dataclasses import asdict
 from datetime import date, datetime
@@ -10,15 +11,9 @@ import click
 from workbook import doctor
 from workbook.cli import exits, options
 from workbook.prices import costs, estimates, registry
-from workbook.prices.model import Model, NoPriceError
+from workbook.prices.model import KINDS, Model, NoPriceError, Price
 
 DAY = click.DateTime(["%Y-%m-%d"])
-_KINDS = {
-    "training": "training",
-    "input": "input",
-    "cached_input": "cached input",
-    "output": "output",
-}
 
 
 class ModelName(click.ParamType):
@@ -52,34 +47,24 @@ def prices(model: str | None, day: datetime | None, form: str) -> int:
         _print_model(models[0], rows[0], on)
     else:
         print(
-            f"Models that can be tuned on {on} (most by existing customers only), USD for 1 million tokens"
+            f"Models that can be tuned on {on} (most by existing customers only), "
+            "USD for 1 million tokens"
         )
         for each, row in zip(models, rows, strict=True):
-            price = row["prices"].get("training")
-            cost = costs.usd(price["usd"]) if price else "no price"
-            print(f"  {each.id:<34} {each.vendor:<12} training {cost:>8}  {_until(each)}")
+            cost = _cost(row["prices"].get("training"))
+            print(f"  {each.id:<34} {each.vendor:<12} training {cost}  {_until(each)}")
     return exits.DONE
 
 
 def _row(model: Model, on: date) -> dict[str, Any]:
     """A model with its prices of a day, as plain values."""
-    found: dict[str, Any] = {}
-    for tuned in (False, True):
-        each = model.as_tuned() if tuned else model
-        for kind in _KINDS:
-            if tuned and kind == "training":
-                continue
-            try:
-                price = each.price_row(kind, on)
-            except NoPriceError:
-                continue
-            found[f"tuned_{kind}" if tuned else kind] = {
-                "usd": price.usd_per_million,
-                "source": price.source,
-                "url": price.url,
-                "checked": price.checked,
-                "confidence": price.confidence,
-            }
+    tuned = model.as_tuned()
+    priced = [(kind, model, kind) for kind in KINDS]
+    priced += [(f"tuned_{kind}", tuned, kind) for kind in KINDS if kind != "training"]
+    prices = {}
+    for name, each, kind in priced:
+        with contextlib.suppress(NoPriceError):
+            prices[name] = _price(each.price_row(kind, on))
     return {
         "model": model.id,
         "label": model.label,
@@ -90,9 +75,30 @@ def _row(model: Model, on: date) -> dict[str, Any]:
         "tunable_until": model.tunable_until,
         "shutdown": model.shutdown,
         "hosting_usd_per_hour": model.hosting_per_hour,
-        "prices": found,
+        "prices": prices,
         "notices": model.notices(on),
     }
+
+
+def _price(price: Price) -> dict[str, Any]:
+    """A price with its source; tokens are priced by the million, hours by the hour."""
+    is_hourly = price.unit == "hour"
+    return {
+        "usd": price.usd if is_hourly else price.usd_per_million,
+        "unit": price.unit if is_hourly else "1M tokens",
+        "source": price.source,
+        "url": price.url,
+        "checked": price.checked,
+        "confidence": price.confidence,
+    }
+
+
+def _cost(price: dict[str, Any] | None) -> str:
+    """A price of `_price` in a column; it says so where it is not for 1 million tokens."""
+    if price is None:
+        return "no price"
+    unit = "" if price["unit"] == "1M tokens" else f" an {price['unit']}"
+    return f"{costs.usd(price['usd']):>8}{unit}"
 
 
 def _print_model(model: Model, row: dict[str, Any], on: date) -> None:
@@ -102,7 +108,7 @@ def _print_model(model: Model, row: dict[str, Any], on: date) -> None:
     for name, price in row["prices"].items():
         kind = name.replace("_", " ")
         print(
-            f"  {kind:<20} {costs.usd(price['usd']):>8}   {price['source']}, checked "
+            f"  {kind:<20} {_cost(price)}   {price['source']}, checked "
             f"{price['checked']} (confidence {price['confidence']})"
         )
     if model.hosting_per_hour:

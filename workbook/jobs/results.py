@@ -1,10 +1,11 @@
-"""Jobs that have ended: the newest one with given labels, and its result file.
+"""Jobs that have ended: the newest one with certain labels, and its result file.
 
 Works with any backend through the plain `openai` client. Knows how hosts send a result file;
 creates no job and follows none.
 """
 
 import base64
+import contextlib
 import io
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,8 @@ def result_text(client: "OpenAI", job: "FineTuningJob") -> str:
 def decode(content: bytes) -> str:
     """The CSV text of a result file, whether it came in base64 or plain."""
     if not content.lstrip(b"\xef\xbb\xbf").startswith(b"step"):
-        try:
+        with contextlib.suppress(ValueError):  # neither: pandas will say what is wrong with it
             content = base64.b64decode(content, validate=True)
-        except ValueError:
-            pass  # neither: pandas will say what is wrong with it
     return content.decode("utf-8-sig")
 
 
@@ -55,7 +54,9 @@ def find(client: "OpenAI", **metadata: str) -> "FineTuningJob | None":
 
     for job in client.fine_tuning.jobs.list(limit=100):
         labels = job.metadata or {}
-        if job.status == "succeeded" and all(labels.get(k) == v for k, v in metadata.items()):
+        if job.status != "succeeded" or not job.fine_tuned_model:
+            continue
+        if all(labels.get(key) == value for key, value in metadata.items()):
             try:
                 client.models.retrieve(job.fine_tuned_model)
             except openai.NotFoundError:

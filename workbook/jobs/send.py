@@ -51,8 +51,8 @@ def create(
 ) -> "FineTuningJob":
     """Check the files, have the price agreed to, upload, and create the job.
 
-    connect: gives the backend; not called before the files are known to be good.
-    agreed: the price was agreed to beforehand.
+    connect: gives the backend; not called before the files are known to be good
+    agreed: the price was agreed to beforehand
     Raises RefusedError for a file with errors or a price nobody agreed to, WorkbookError for
     options that don't fit, and what the server refuses as the openai package does.
     """
@@ -61,22 +61,24 @@ def create(
     model = options.model
     if any(_is_id(name) for name in (options.file, options.validation) if name):
         model = model or connect().model  # else the files are looked at first
-    training = _checked_training(options, model)
+    training = _training_report(options, model)
     if options.validation and not _is_id(options.validation):
-        checked(Path(options.validation), force=options.force, validation=True)
+        check(Path(options.validation), force=options.force, validation=True)
     backend = connect()
     n_epochs = options.n_epochs if isinstance(options.n_epochs, int) else None
     agree(backend, training, n_epochs, agreed)
     return backend.client.fine_tuning.jobs.create(**_body(options, backend))
 
 
-def _checked_training(options: JobOptions, model: str | None) -> "Report | str":
-    """The report on the training file, or its id. Raises RefusedError, and WorkbookError where
-    its rows are not what the method trains on."""
+def _training_report(options: JobOptions, model: str | None) -> "Report | str":
+    """The report on the training file, or its id.
+
+    Raises RefusedError, and WorkbookError where its rows are not what the method trains on.
+    """
     if _is_id(options.file):
         return options.file
-    about = {"suffix": options.suffix, "metadata": options.metadata}
-    report = checked(Path(options.file), model, job=about, force=options.force)
+    job = {"suffix": options.suffix, "metadata": options.metadata}
+    report = check(Path(options.file), model, job=job, force=options.force)
     is_preference = report.kind == "preference"
     if not options.force and is_preference != (options.method == "dpo"):
         method, rows = ("dpo", "preferences") if is_preference else ("supervised", "no preferences")
@@ -127,7 +129,7 @@ def upload(backend: backends.Backend, path: Path) -> "FileObject":
     return file
 
 
-def checked(
+def check(
     path: Path,
     model: str | None = None,
     *,
@@ -137,13 +139,14 @@ def checked(
 ) -> "Report":
     """The doctor's report on a file. Raises RefusedError when there are errors, unless forced.
 
-    job: suffix and metadata, checked too. validation: the file may have few examples.
+    job: suffix and metadata, checked too
+    validation: the file may have few examples
     """
     try:
-        known = model and registry.get(model).id
+        model = model and registry.get(model).id
     except registry.UnknownModelError:  # a host's own model: no limits or prices are known
-        known = None
-    report = doctor.check(path, known, job=job)
+        model = None
+    report = doctor.check(path, model, job=job)
     errors = [
         finding
         for finding in report.findings
@@ -170,8 +173,9 @@ def agree(
 ) -> None:
     """Show the price of a hosted job and have it agreed to. Raises RefusedError when it is not.
 
-    training: the report on the training file, or the id of an uploaded one. n_epochs: None for the
-    number that the host chooses. agreed: beforehand.
+    training: the report on the training file, or the id of an uploaded one
+    n_epochs: None for the number that the host chooses
+    agreed: beforehand
     """
     if backend.is_lab:
         return
@@ -193,13 +197,13 @@ def _price(
     prefix = "azure/" if backend.name == "azure" else ""
     try:
         model = registry.get(prefix + backend.model).id
-        report = _counted(backend, training, model)
+        report = _report_for(backend, training, model)
         return report.cost(n_epochs).usd if len(report.counts) else None
     except (registry.UnknownModelError, NoPriceError):
         return None
 
 
-def _counted(backend: backends.Backend, training: "Report | str", model: str) -> "Report":
+def _report_for(backend: backends.Backend, training: "Report | str", model: str) -> "Report":
     """The report on the training file with its tokens counted for this model."""
     if not isinstance(training, str):
         return training if training.model == model else doctor.check(training.source.path, model)
