@@ -1,4 +1,4 @@
-"""A model's own chat template (Jinja): which tokens a conversation becomes, and which are trained.
+"""A base's own chat template (Jinja): which tokens a conversation becomes, and which are trained.
 
 Renders as transformers' `apply_chat_template` does. Knows nothing of weights, training or HTTP.
 """
@@ -28,22 +28,27 @@ class TemplateError(ValueError):
     """The template does not take such a conversation; says why, in its own words."""
 
 
-class Template:
+class ChatTemplate:
     """A chat template with the tokenizer that it is written for."""
 
+    default_system = ""  # the template says what it wants where there is no system message
+
     def __init__(self, folder: Path) -> None:
-        """folder: a registered base, whose base.json holds the template. Raises TemplateError."""
+        """
+        folder: a registered base, whose base.json holds the template.
+        Raises TemplateError.
+        """
         about = json.loads((folder / "base.json").read_text(encoding="utf-8"))
         # It reads special tokens where the template writes them; texts are parted beforehand.
         self._encoder = Encoder.from_file(str(folder / "tokenizer.json"))
         added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
         self.special = {token["id"] for token in added if token["special"]}
         spellings = sorted((token["content"] for token in added if token["special"]), key=len)
-        self._spelled = re.compile("|".join(map(re.escape, spellings[::-1])) or r"(?!)")
-        self._template = _compiled(about["chat_template"] or PLAIN)
-        self._named = {name: about[name] or "" for name in ("bos_token", "eos_token")}
+        self._spellings = re.compile("|".join(map(re.escape, spellings[::-1])) or r"(?!)")
+        self._template = _compile(about["chat_template"] or PLAIN)
+        self._special_texts = {name: about[name] or "" for name in ("bos_token", "eos_token")}
         self.end = self._end(about["stops"])
-        eos = self._encoder.token_to_id(self._named["eos_token"])
+        eos = self._encoder.token_to_id(self._special_texts["eos_token"])
         self.end_of_text = self.end if eos is None else eos
         self.stops = frozenset({self.end, self.end_of_text, *about["stops"]})
         self.opening = self._encoder.encode(
@@ -53,8 +58,8 @@ class Template:
     def _end(self, stops: list[int]) -> int:
         """The token that ends the assistant's turn."""
         question, answer = {"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}
-        before, whole = self._render([question], True), self._render([question, answer], False)
-        after = whole[len(commonprefix([before, whole])) :].partition("b")[2]
+        prompt, whole = self._render([question], True), self._render([question, answer], False)
+        after = whole[len(_shared_start(prompt, whole)) :].partition("b")[2]
         ids = self._encoder.encode(after, add_special_tokens=False).ids
         ends = [token for token in ids if token in self.special] + stops
         if not ends:
@@ -62,9 +67,10 @@ class Template:
         return ends[0]
 
     def prompt(self, turns: list[dict[str, Any]]) -> list[int]:
-        """Ids of a conversation, ending where the assistant's answer begins. Raises TemplateError.
+        """Ids of a conversation, ending where the assistant's answer begins.
 
         turns: {role, text} in order.
+        Raises TemplateError.
         """
         return self._encode(self._render(turns, True))[0]
 
@@ -85,15 +91,16 @@ class Template:
 
     def _span(self, turns: list[dict[str, Any]], i: int, text: str) -> tuple[int, int]:
         """Where in the whole text turn i says something: from its prompt to its last sign."""
-        after = commonprefix([self._render(turns[: i + 1], False), text])
+        after = _shared_start(self._render(turns[: i + 1], False), text)
         if i == 0:  # many templates can't begin with the assistant: then there is no prompt
             return text.find(turns[0]["text"].strip()), len(after.rstrip())
-        before = commonprefix([self._render(turns[:i], True), text])
+        before = _shared_start(self._render(turns[:i], True), text)
         return len(before), len(after.rstrip())
 
     def _render(self, turns: list[dict[str, Any]], add_generation_prompt: bool) -> str:
         messages = [
-            {"role": _role(turn["role"]), "content": self._parted(turn["text"])} for turn in turns
+            {"role": _role(turn["role"]), "content": self._part_specials(turn["text"])}
+            for turn in turns
         ]
         try:
             return self._template.render(
@@ -101,27 +108,32 @@ class Template:
                 tools=None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
-                **self._named,
+                **self._special_texts,
             )
         except (jinja2.TemplateError, TypeError) as error:
             raise TemplateError(f"the model's chat template refuses it: {error}") from None
 
-    def _parted(self, text: str) -> str:
+    def _part_specials(self, text: str) -> str:
         """Somebody's text that spells "</s>" is text: the seam keeps it from being read as one."""
         plain = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        return self._spelled.sub(
-            lambda found: found[0][:1] + _SEAM + found[0][1:], plain.replace(_SEAM, "")
-        )
+        plain = plain.replace(_SEAM, "")
+        return self._spellings.sub(lambda match: match[0][:1] + _SEAM + match[0][1:], plain)
 
     def _encode(self, text: str) -> tuple[list[int], list[int]]:
         """Ids of a rendered text, and where in it each begins."""
-        ids, places, at = [], [], 0
+        ids: list[int] = []
+        places: list[int] = []
+        begin = 0
         for part in text.split(_SEAM):
-            encoded = self._encoder.encode(part, add_special_tokens=False)
-            ids += encoded.ids
-            places += [at + first for first, _ in encoded.offsets]
-            at += len(part) + len(_SEAM)
+            encoding = self._encoder.encode(part, add_special_tokens=False)
+            ids += encoding.ids
+            places += [begin + first for first, _ in encoding.offsets]
+            begin += len(part) + len(_SEAM)
         return ids, places
+
+
+def _shared_start(a: str, b: str) -> str:
+    return commonprefix([a, b])  # noqa: RUF071 - of texts, sign by sign, is what is meant
 
 
 def _role(role: str) -> str:
@@ -129,7 +141,7 @@ def _role(role: str) -> str:
     return "user" if role == "tool" else role
 
 
-def _compiled(source: str) -> jinja2.Template:
+def _compile(source: str) -> jinja2.Template:
     """Set up as in transformers. A template comes with a download, so it runs in the sandbox."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
@@ -161,9 +173,9 @@ def _as_json(
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what the assistant says; here that is found without it."""
+    """`{% generation %}` marks what the assistant says; here that is known without it."""
 
-    tags = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
 
     def parse(self, parser: Any) -> Any:
         next(parser.stream)

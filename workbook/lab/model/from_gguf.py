@@ -1,20 +1,23 @@
 """A GGUF file of the Llama family as a Hugging Face folder: config, weights, tokenizer, template.
 
-Knows llama.cpp's format, in every quantisation that the `gguf` package can undo; knows nothing of
-where models are kept, or of running them.
+Knows llama.cpp's format, in every quantisation that the `gguf` package can undo; the tokenizer is
+rebuilt by `gguf_tokenizer`. Knows nothing of where models are kept, or of running them.
 """
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from gguf import GGMLQuantizationType as Quantization
+from gguf import GGUFReader
+from gguf.quants import dequantize
+from safetensors.torch import save_file
+from torch import Tensor
 
 from workbook.errors import WorkbookError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from torch import Tensor
-
-CONTEXT = 8192  # tokens that a base may read; more would take memory that nobody uses
+from workbook.lab.model import gguf_tokenizer
+from workbook.lab.model.config import CONTEXT
 
 # GGUF tensor name -> Hugging Face name, for one block
 _BLOCK = {
@@ -30,12 +33,6 @@ _BLOCK = {
 }
 _OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 _ROPE = "rope_freqs.weight"  # what each rotary frequency is divided by (Llama 3.1 and later)
-_CONTROL, _BYTE = 3, 6  # gguf.TokenType
-# How text is cut before pairs are merged, by the name that llama.cpp gives it
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[str, Any]:
@@ -43,13 +40,12 @@ def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[s
 
     The weights become float32 or float16 where the file has those, else bfloat16. The value holds
     `chat_template`, `bos_token`, `eos_token` and `stops`, as `bases` keeps them.
+
+    folder: where to write them.
     own_tokenizer: False when the model's tokenizer.json is at hand and the file's is not needed.
     Raises WorkbookError when the file is no GGUF file, or has what the lab's model lacks; KeyError
     when it lacks what every such file has.
     """
-    from gguf import GGUFReader
-    from safetensors.torch import save_file
-
     try:
         reader = GGUFReader(gguf_file)
     except (ValueError, IndexError) as error:
@@ -63,22 +59,24 @@ def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[s
     tensors, divisors = _tensors(reader, meta, gguf_file.name)
     config = _config(meta, tensors, divisors)
     if own_tokenizer:
-        (folder / "tokenizer.json").write_text(_tokenizer(meta).to_str(), encoding="utf-8")
+        text = gguf_tokenizer.build(meta).to_str()
+        (folder / "tokenizer.json").write_text(text, encoding="utf-8")
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return _chat(meta)
 
 
-def _tensors(reader: Any, meta: dict, file: str) -> tuple[dict[str, "Tensor"], list[float] | None]:
+def _tensors(reader: Any, meta: dict, file: str) -> tuple[dict[str, Tensor], list[float] | None]:
     """The weights under Hugging Face's names, and the divisors of the rotary frequencies if any."""
-    import torch
-    from gguf import GGMLQuantizationType as Kind
-    from gguf.quants import dequantize
-
     kinds = {tensor.tensor_type for tensor in reader.tensors}
-    plain = {Kind.F32: torch.float32, Kind.F16: torch.float16}  # norms are F32 in every file
-    dtype = plain.get(max(kinds), torch.bfloat16) if kinds <= plain.keys() else torch.bfloat16
-    tensors, divisors = {}, None
+    plain = {Quantization.F32: torch.float32, Quantization.F16: torch.float16}
+    dtype = torch.bfloat16
+    if (
+        kinds <= plain.keys()
+    ):  # norms are F32 in every file: the larger number says what the rest is
+        dtype = plain[max(kinds)]
+    tensors: dict[str, Tensor] = {}
+    divisors = None
     for tensor in reader.tensors:
         try:
             array = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
@@ -90,7 +88,7 @@ def _tensors(reader: Any, meta: dict, file: str) -> tuple[dict[str, "Tensor"], l
         if tensor.name == _ROPE:
             divisors = array.tolist()
             continue
-        kind = tensor.name.split(".")[-2]
+        kind = tensor.name.removesuffix(".weight").rpartition(".")[2]
         if kind in ("attn_q", "attn_k"):
             array = _unpermute(array, _heads(meta)[kind == "attn_k"])
         tensors[_hugging_face_name(tensor.name, file)] = array.to(dtype).contiguous()
@@ -103,8 +101,8 @@ def _heads(meta: dict) -> tuple[int, int]:
     return heads, meta.get("llama.attention.head_count_kv", heads)
 
 
-def _unpermute(weight: "Tensor", heads: int) -> "Tensor":
-    """GGUF stores the two halves of each rotary head interleaved; Hugging Face one after another."""
+def _unpermute(weight: Tensor, heads: int) -> Tensor:
+    """GGUF has the two halves of each rotary head interleaved, Hugging Face one after another."""
     rows, columns = weight.shape
     return weight.view(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
@@ -124,7 +122,7 @@ def _hugging_face_name(name: str, file: str) -> str:
     )
 
 
-def _config(meta: dict, tensors: dict[str, "Tensor"], divisors: list[float] | None) -> dict:
+def _config(meta: dict, tensors: dict[str, Tensor], divisors: list[float] | None) -> dict:
     width, (heads, kv_heads) = meta["llama.embedding_length"], _heads(meta)
     head_width = (
         meta.get("llama.attention.key_length")
@@ -159,99 +157,6 @@ def _config(meta: dict, tensors: dict[str, "Tensor"], divisors: list[float] | No
         "eos_token_id": meta.get("tokenizer.ggml.eos_token_id"),
         "torch_dtype": str(next(iter(tensors.values())).dtype).removeprefix("torch."),
     }
-
-
-# The tokenizer
-
-
-def _tokenizer(meta: dict) -> "Tokenizer":
-    """The file's vocabulary as a tokenizer. Raises WorkbookError where its kind is not known."""
-    from tokenizers import AddedToken
-    from tokenizers.processors import TemplateProcessing
-
-    kind = meta.get("tokenizer.ggml.model")
-    pieces, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
-    tokenizer = _sentencepiece(meta) if kind == "llama" else _byte_level(meta, kind)
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(piece, special=True, normalized=False)
-            for piece, kind_ in zip(pieces, types, strict=True)
-            if kind_ == _CONTROL
-        ]
-    )
-    first = meta.get("tokenizer.ggml.bos_token_id")
-    if first is not None and meta.get("tokenizer.ggml.add_bos_token", kind == "llama"):
-        tokenizer.post_processor = TemplateProcessing(
-            single=f"{pieces[first]} $A", special_tokens=[(pieces[first], first)]
-        )
-    return tokenizer
-
-
-def _byte_level(meta: dict, kind: str | None) -> "Tokenizer":
-    """Byte-level BPE, as GPT-2 introduced it; what differs is how text is cut beforehand."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-
-    cut = meta.get("tokenizer.ggml.pre", "gpt-2") if kind == "gpt2" else kind
-    cuts = {
-        "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
-        "smollm": lambda: [  # digits stand alone
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ],
-        "llama-bpe": lambda: [
-            pre_tokenizers.Split(Regex(_LLAMA3), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ],
-    }
-    if cut not in cuts:
-        raise WorkbookError(
-            f"The file's tokenizer is of the kind {cut!r}, which the lab can't rebuild. Give the "
-            "model's own tokenizer.json with --tokenizer FILE."
-        )
-    vocabulary = {piece: index for index, piece in enumerate(meta["tokenizer.ggml.tokens"])}
-    merges = [tuple(pair.split(" ", 1)) for pair in meta["tokenizer.ggml.merges"]]
-    model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=cut == "llama-bpe")
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(cuts[cut]())
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _sentencepiece(meta: dict) -> "Tokenizer":
-    """SentencePiece's BPE, whose merges follow from the pieces' scores: the likeliest go first."""
-    from tokenizers import Tokenizer, decoders, models, normalizers
-
-    pieces, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
-    vocabulary = {piece: index for index, piece in enumerate(pieces)}
-    found = []
-    for piece, kind, score in zip(pieces, types, meta["tokenizer.ggml.scores"], strict=True):
-        if kind in (_CONTROL, _BYTE):
-            continue
-        halves = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
-        found += [
-            (-score, vocabulary[a], vocabulary[b], a, b)
-            for a, b in halves
-            if a in vocabulary and b in vocabulary
-        ]
-    merges = [(a, b) for *_, a, b in sorted(found)]
-    unknown = meta.get("tokenizer.ggml.unknown_token_id")
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab=vocabulary,
-            merges=merges,
-            fuse_unk=True,
-            byte_fallback=True,
-            unk_token=None if unknown is None else pieces[unknown],
-        )
-    )
-    before = [normalizers.Replace(" ", "▁")]
-    after = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    if meta.get("tokenizer.ggml.add_space_prefix", True):
-        before.insert(0, normalizers.Prepend("▁"))
-        after.append(decoders.Strip(" ", 1, 0))
-    tokenizer.normalizer = normalizers.Sequence(before)
-    tokenizer.decoder = decoders.Sequence(after)
-    return tokenizer
 
 
 def _chat(meta: dict) -> dict[str, Any]:

