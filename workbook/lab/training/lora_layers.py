@@ -4,170 +4,199 @@ torch could derive the backward pass. Written out, a training takes a fifth less
 quarters of the memory (measured): nothing is kept that is cheap to make again, and what torch would
 do in many small operations is done in few. A test compares every gradient with torch's own.
 
-In the names here `d_y` is the gradient of the loss with respect to y, of the same shape. Shapes:
-N rows, C model width, R rank of the adapter; see `model` for the others.
+In the names here `d_y` is the gradient of the loss with respect to y, of the same shape. Knows one
+packed row and its layout; nothing of examples, losses or optimizers.
+
+Shapes: N rows, C model width, F MLP width, R rank of the adapter, H query heads, K key/value heads,
+D head width.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
 
-from workbook.lab.model.llama import LINEARS, Llama, rotate
+from workbook.lab.model.linear import LINEARS
+from workbook.lab.model.llama import Angles, Llama, rotate
 from workbook.lab.model.lora import SCALE, Adapter
 from workbook.lab.training.packed_attention import Layout
 
 
-class Matrix:
-    """A frozen matrix W (out, in) and its adapter, used as W + SCALE B A."""
+class LoRALinear:
+    """A frozen linear layer with a low-rank adapter (LoRA, Hu et al. 2021):
+
+        y = W x + (α / R) B A x
+
+    where W (out, in) stays as it is, and A (R, in) and B (out, R) are trained. x and y are rows, so
+    in code each product is with the transposed matrix. `forward` gives A x back, too, for
+    `backward`, which computes from d_y, with s = α / R:
+
+        d_x = W^T d_y + s A^T B^T d_y        (in,)   what the layer below learns from
+        d_A = s (B^T d_y) x^T                (R, in)
+        d_B = d_y (s A x)^T                  (out, R)
+
+    W gets no gradient, which saves a third of the work.
+    """
 
     def __init__(self, weight: Tensor, a: Tensor, b: Tensor) -> None:
-        """a (R, in) and b (out, R) in float32; their gradients are added to a.grad and b.grad."""
+        """
+        weight: W (out, in), in the model's number format.
+        a: A (R, in) in float32; its gradient is added to a.grad.
+        b: B (out, R) in float32; its gradient is added to b.grad.
+        """
         self._weight, self._a, self._b = weight, a, b
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, in) -> (N, out), and SCALE A x (N, R), which `backward` needs."""
-        low = F.linear(x, (self._a * SCALE).to(x.dtype))
-        return F.linear(x, self._weight).addmm_(low, self._b.to(x.dtype).T), low
+        """x (N, in) -> y (N, out), and s A x (N, R)."""
+        ax = F.linear(x, (self._a * SCALE).to(x.dtype))  # (N, R)
+        return F.linear(x, self._weight).addmm_(ax, self._b.to(x.dtype).T), ax
 
-    def backward(self, x: Tensor, low: Tensor, d_y: Tensor) -> Tensor:
-        d_low = d_y @ self._b.to(x.dtype)
-        _add(self._b, (low.T @ d_y).T)
-        _add(self._a, d_low.T @ x, SCALE)
-        return (d_y @ self._weight).addmm_(d_low, (self._a * SCALE).to(x.dtype))
+    def backward(self, x: Tensor, ax: Tensor, d_y: Tensor) -> Tensor:
+        """d_y (N, out) -> d_x (N, in), with what `forward` was given and gave."""
+        d_ax = d_y @ self._b.to(x.dtype)  # (N, R)
+        _add_gradient(self._b, (ax.T @ d_y).T)
+        _add_gradient(self._a, d_ax.T @ x, SCALE)
+        return (d_y @ self._weight).addmm_(d_ax, (self._a * SCALE).to(x.dtype))
 
 
-def _add(parameter: Tensor, gradient: Tensor, factor: float = 1.0) -> None:
+def _add_gradient(parameter: Tensor, gradient: Tensor, factor: float = 1.0) -> None:
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     parameter.grad.add_(gradient, alpha=factor)
 
 
 @dataclass
-class _Kept:
-    """What a layer's backward pass needs of its forward pass."""
+class _Activations:
+    """What a block's backward pass needs of its forward pass."""
 
-    x: Tensor  # (N, C) what came in
-    normed: Tensor  # (N, C)
-    qkv: Tensor  # (N, H + 2K, D) queries and keys turned
-    mixed: Tensor  # (N, H D) by attention
-    middle: Tensor  # (N, C) what goes into the second half
-    normed2: Tensor  # (N, C)
+    x: Tensor  # (N, C) the block's input
+    x_norm: Tensor  # (N, C)
+    qkv: Tensor  # (N, H + 2K, D), queries and keys with their positions
+    attention: Tensor  # (N, H D)
+    h: Tensor  # (N, C) x + attention's output: the MLP's input
+    h_norm: Tensor  # (N, C)
     gate_up: Tensor  # (N, 2F)
-    lows: list[Tensor]  # (N, R) of each matrix
+    ax: list[Tensor]  # (N, R) of each of the four LoRALinears
 
 
-class Layer:
+class LoRABlock:
     """One block of the model, as `Llama.block` computes it, with its adapter."""
 
-    def __init__(self, model: Llama, number: int, adapter: Adapter) -> None:
-        block = self._block = model.blocks[number]
-        self._config = model.config
+    def __init__(self, model: Llama, layer: int, adapter: Adapter) -> None:
+        block = model.blocks[layer]
+        self._config, self._norm1, self._norm2 = model.config, block.norm1, block.norm2
         self._qkv, self._out, self._gate_up, self._down = (
-            Matrix(getattr(block, name).weight, *(adapter[f"{number}.{name}.{ab}"] for ab in "ab"))
+            LoRALinear(
+                getattr(block, name).weight,
+                adapter[f"{layer}.{name}.a"],
+                adapter[f"{layer}.{name}.b"],
+            )
             for name in LINEARS
         )
 
-    def forward(
-        self, x: Tensor, angles: tuple[Tensor, Tensor], layout: Layout
-    ) -> tuple[Tensor, _Kept]:
+    def forward(self, x: Tensor, angles: Angles, layout: Layout) -> tuple[Tensor, _Activations]:
         """(N, C) -> (N, C), and what `backward` needs."""
-        c, block = self._config, self._block
-        turned, n = c.heads + c.kv_heads, len(x)
-        normed = self._norm(x, block.norm1)
-        qkv, low1 = self._qkv.forward(normed)
-        qkv = qkv.view(n, -1, c.head_width)
-        qkv[:, :turned] = rotate(qkv[:, :turned], *angles)
-        mixed = layout.mix(*self._split(qkv)).view(n, -1)
-        middle, low2 = self._out.forward(mixed)
-        middle += x
-        normed2 = self._norm(middle, block.norm2)
-        gate_up, low3 = self._gate_up.forward(normed2)
-        gate, up = gate_up.chunk(2, dim=-1)
-        y, low4 = self._down.forward(F.silu(gate).mul_(up))
-        y += middle
-        return y, _Kept(x, normed, qkv, mixed, middle, normed2, gate_up, [low1, low2, low3, low4])
+        n, n_qk = len(x), self._config.heads + self._config.kv_heads
+        x_norm = self._norm(x, self._norm1)
+        qkv, ax1 = self._qkv.forward(x_norm)
+        qkv = qkv.view(n, -1, self._config.head_width)  # (N, H + 2K, D)
+        qkv[:, :n_qk] = rotate(qkv[:, :n_qk], *angles)
+        attention = layout.attention(*self._split(qkv)).view(n, -1)  # (N, H D)
+        h, ax2 = self._out.forward(attention)
+        h += x
+        h_norm = self._norm(h, self._norm2)
+        gate_up, ax3 = self._gate_up.forward(h_norm)
+        gate, up = gate_up.chunk(2, dim=-1)  # (N, F) each
+        y, ax4 = self._down.forward(F.silu(gate).mul_(up))
+        y += h
+        axs = [ax1, ax2, ax3, ax4]
+        return y, _Activations(x, x_norm, qkv, attention, h, h_norm, gate_up, axs)
 
-    def backward(
-        self, kept: _Kept, angles: tuple[Tensor, Tensor], layout: Layout, d_y: Tensor
-    ) -> Tensor:
-        c, block = self._config, self._block
-        turned, n = c.heads + c.kv_heads, len(d_y)
-        low1, low2, low3, low4 = kept.lows
+    def backward(self, saved: _Activations, angles: Angles, layout: Layout, d_y: Tensor) -> Tensor:
+        """d_y (N, C) -> d_x (N, C); the adapter's gradients are added to it."""
+        n, n_qk = len(d_y), self._config.heads + self._config.kv_heads
+        ax1, ax2, ax3, ax4 = saved.ax
 
-        gate, up = kept.gate_up.chunk(2, dim=-1)
-        swish = F.silu(gate)
-        d_inner = self._down.backward(swish * up, low4, d_y)
-        d_gate_up = torch.empty_like(kept.gate_up)
+        # y = h + down(silu(gate) * up)
+        gate, up = saved.gate_up.chunk(2, dim=-1)  # (N, F) each
+        silu = F.silu(gate)  # cheaper to make again than to keep
+        d_inner = self._down.backward(silu * up, ax4, d_y)  # (N, F)
+        d_gate_up = torch.empty_like(saved.gate_up)
         d_gate, d_up = d_gate_up.chunk(2, dim=-1)
-        torch.mul(d_inner, swish, out=d_up)
+        torch.mul(d_inner, silu, out=d_up)
         d_gate.copy_(torch.ops.aten.silu_backward(d_inner.mul_(up), gate))
-        d_normed2 = self._gate_up.backward(kept.normed2, low3, d_gate_up)
-        d_middle = self._norm_back(kept.middle, block.norm2, d_normed2).add_(d_y)
+        d_h_norm = self._gate_up.backward(saved.h_norm, ax3, d_gate_up)
+        d_h = self._norm_backward(saved.h, self._norm2, d_h_norm).add_(d_y)
 
-        d_mixed = self._out.backward(kept.mixed, low2, d_middle).view(n, -1, c.head_width)
-        d_qkv = layout.mix_back(*self._split(kept.qkv), d_mixed)
+        # h = x + out(attention(qkv(norm(x))))
+        d_attention = self._out.backward(saved.attention, ax2, d_h)  # (N, H D)
+        d_attention = d_attention.view(n, -1, self._config.head_width)
+        d_qkv = layout.attention_backward(*self._split(saved.qkv), d_attention)  # (N, H + 2K, D)
         cos, sin = angles
-        d_qkv[:, :turned] = rotate(d_qkv[:, :turned], cos, -sin)  # turned back
-        d_normed = self._qkv.backward(kept.normed, low1, d_qkv.view(n, -1))
-        return self._norm_back(kept.x, block.norm1, d_normed).add_(d_middle)
+        d_qkv[:, :n_qk] = rotate(d_qkv[:, :n_qk], cos, -sin)  # turned back by the same angles
+        d_x_norm = self._qkv.backward(saved.x_norm, ax1, d_qkv.view(n, -1))
+        return self._norm_backward(saved.x, self._norm1, d_x_norm).add_(d_h)
 
     def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return qkv.split([self._config.heads, self._config.kv_heads, self._config.kv_heads], dim=1)
+        """(N, H + 2K, D) -> q (N, H, D), k and v (N, K, D)."""
+        heads, kv_heads = self._config.heads, self._config.kv_heads
+        q, k, v = qkv.split([heads, kv_heads, kv_heads], dim=1)
+        return q, k, v
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self._config.epsilon)
 
-    def _norm_back(self, x: Tensor, weight: Tensor, d_normed: Tensor) -> Tensor:
-        """With s = 1/rms(x): d_x = s (g - x s^2 mean(g x)), where g = d_normed weight."""
-        wide, g = x.float(), d_normed.float() * weight
-        s = (wide.square().mean(-1, keepdim=True) + self._config.epsilon).rsqrt()
-        mean = (g * wide).mean(-1, keepdim=True)
+    def _norm_backward(self, x: Tensor, weight: Tensor, d_norm: Tensor) -> Tensor:
+        """With s = 1/rms(x): d_x = s (g - x s^2 mean(g x)), where g = d_norm weight."""
+        wide, g = x.float(), d_norm.float() * weight  # float32: sums over C lose too much else
+        s = (wide.square().mean(-1, keepdim=True) + self._config.epsilon).rsqrt()  # (N, 1)
+        mean = (g * wide).mean(-1, keepdim=True)  # (N, 1)
         return g.sub_(wide.mul_(mean * s * s)).mul_(s).to(x.dtype)
 
 
-class _Through(torch.autograd.Function):
-    """Some layers, one after the other, as one operation of torch's graph."""
+class _Blocks(torch.autograd.Function):
+    """Some blocks, one after the other, as one operation of torch's graph."""
 
     @staticmethod
     def forward(
-        ctx,
+        ctx: Any,
         x: Tensor,
-        layers: list[Layer],
-        angles: tuple[Tensor, Tensor],
+        blocks: list[LoRABlock],
+        angles: Angles,
         layout: Layout,
-        keep: bool,
+        recompute: bool,
     ) -> Tensor:
-        ctx.layers, ctx.angles, ctx.layout, ctx.keep = layers, angles, layout, keep
-        ctx.kept = []
-        for layer in layers:
-            y, kept = layer.forward(x, angles, layout)
-            ctx.kept.append(kept if keep else x)
+        ctx.blocks, ctx.angles, ctx.layout, ctx.recompute = blocks, angles, layout, recompute
+        ctx.saved = []  # of each block: its input, or all its activations
+        for block in blocks:
+            y, activations = block.forward(x, angles, layout)
+            ctx.saved.append(x if recompute else activations)
             x = y
         return x
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, d_x: Tensor) -> tuple[Tensor, None, None, None, None]:
-        for layer in reversed(ctx.layers):
-            kept = ctx.kept.pop()
-            if not ctx.keep:
-                kept = layer.forward(kept, ctx.angles, ctx.layout)[1]
-            d_x = layer.backward(kept, ctx.angles, ctx.layout, d_x)
+    def backward(ctx: Any, d_x: Tensor) -> tuple[Tensor, None, None, None, None]:
+        for block in reversed(ctx.blocks):
+            saved = ctx.saved.pop()
+            if ctx.recompute:
+                saved = block.forward(saved, ctx.angles, ctx.layout)[1]
+            d_x = block.backward(saved, ctx.angles, ctx.layout, d_x)
         return d_x, None, None, None, None
 
 
-def through(
-    layers: list[Layer], x: Tensor, angles: tuple[Tensor, Tensor], layout: Layout, keep: bool
+def apply_blocks(
+    blocks: list[LoRABlock], x: Tensor, angles: Angles, layout: Layout, recompute: bool
 ) -> Tensor:
-    """The output of the last layer (N, C); its gradient reaches the adapters of all.
+    """The output of the last block (N, C); its gradient reaches the adapters of all.
 
-    keep: whether to keep what the backward pass needs, or to compute it again from each layer's
-    input, which takes a third longer and a tenth of the memory.
+    recompute: whether to compute what the backward pass needs again, from each block's input, in
+        place of keeping it (activation checkpointing): a third more time, a tenth of the memory.
     """
     if torch.is_grad_enabled():
-        return _Through.apply(x.requires_grad_(), layers, angles, layout, keep)
-    for layer in layers:
-        x = layer.forward(x, angles, layout)[0]
+        return _Blocks.apply(x.requires_grad_(), blocks, angles, layout, recompute)
+    for block in blocks:
+        x = block.forward(x, angles, layout)[0]
     return x
