@@ -103,7 +103,7 @@ class Tokenizer:
         return self._template.example(self._turns(messages, tools))
 
     def pair_example(self, prompt: str, completion: str) -> tuple[list[int], list[bool]]:
-        """The older prompt/completion format: plain text; the completion and its end are trained."""
+        """The older prompt/completion format: text; the completion and its end are trained."""
         head = self.text_prompt(prompt)
         body = [*self.encode(completion), self.end_of_text]
         return head + body, [False] * len(head) + [True] * len(body)

@@ -75,16 +75,16 @@ class Batch:
         tokens, slot = np.array(sequence.tokens), len(self._active)
         if slot and (slot >= SLOTS or not self._fits(len(tokens))):
             return False
-        known, prefix = 0, None
+        n_cached, prefix = 0, None
         if not sequence.request.prompt_logprobs:  # those must be read in full
-            known, prefix = self._prefixes.longest(self, tokens)
+            n_cached, prefix = self._prefixes.longest(self, tokens)
             reading = arriving + [np.array(s.tokens) for s in self._active if s.reads_prompt]
-            if any(shared_length(tokens, other) >= known + WORTH_SHARING for other in reading):
+            if any(shared_length(tokens, other) >= n_cached + WORTH_SHARING for other in reading):
                 return False
         self._reserve(slot + 1, len(tokens) + 1)
         if prefix:
-            self._cache.write(slot, prefix.k[:, :, :known], prefix.v[:, :, :known])
-        sequence.n_computed = sequence.n_cached = known
+            self._cache.write(slot, prefix.k[:, :, :n_cached], prefix.v[:, :, :n_cached])
+        sequence.n_computed = sequence.n_cached = n_cached
         self._active.append(sequence)
         arriving.append(tokens)
         return True

@@ -1,7 +1,7 @@
 """Training files: JSON Lines with one example a line, read and checked without loading the file.
 
 What an example must look like stands in `workbook.rows`; which format a method trains on is known
-here. Jobs, models and HTTP are not; how long an example is, it is told.
+here. Jobs, models and HTTP are not; how long an example is, the caller counts.
 """
 
 import json
@@ -41,10 +41,10 @@ class Report:
 
     def describe(self, filename: str) -> str:
         """The findings as one sentence a person can act on, naming file, line and reason."""
-        listed = "; ".join(f"line {f.line}: {f.reason}" for f in self.findings)
+        reasons = "; ".join(f"line {f.line}: {f.reason}" for f in self.findings)
         rest = self.bad_lines - len(self.findings)
         more = f"; and {rest} more line{'s' * (rest > 1)} with errors" if rest > 0 else ""
-        return f"{filename}, {listed}{more}."
+        return f"{filename}, {reasons}{more}."
 
 
 def check(
@@ -56,20 +56,26 @@ def check(
 ) -> Report:
     """Read a whole file and report on it; never raises for what the file holds.
 
-    count: tokens of a chat or pair. limit: the most tokens that one may have.
-    shown: how many findings to keep. method: what the file is to train.
+    count: gives the tokens of a chat or pair.
+    limit: the most tokens that one may have.
+    shown: how many findings to keep.
+    method: what the file is to train.
     """
-    report, form = Report(), ""
+    report, file_format = Report(), ""
     for number, line in lines(path):
         try:
             row = parse(line)
-            this = format_of(row)
-            if this not in FORMATS[method]:
-                taken = " or ".join(FORMATS[method])
-                raise RowError(f"a {this} example: method {method!r} trains on {taken} examples")
-            if form and this != form:
-                raise RowError(f"a {this} example in a file of {form} examples: use one format")
-            form = this
+            row_format = format_of(row)
+            if row_format not in FORMATS[method]:
+                formats = " or ".join(FORMATS[method])
+                raise RowError(
+                    f"a {row_format} example: method {method!r} trains on {formats} examples"
+                )
+            if file_format and row_format != file_format:
+                raise RowError(
+                    f"a {row_format} example in a file of {file_format} examples: use one format"
+                )
+            file_format = row_format
             counts = [count(part) for part in conversations(row)] if count else [0]
             if limit and max(counts) > limit:
                 raise RowError(
@@ -121,9 +127,10 @@ def conversations(row: dict[str, Any]) -> list[dict[str, Any]]:
     """
     if format_of(row) != "preference":
         return [row]
-    asked = [m | {"weight": 0} if m["role"] == "assistant" else m for m in row["input"]["messages"]]
+    prompt, tools = row["input"]["messages"], row["input"].get("tools")
+    prompt = [m | {"weight": 0} if m["role"] == "assistant" else m for m in prompt]
     answers = [row[name][0] | {"weight": 1} for name in OUTPUTS]
-    return [{"tools": row["input"].get("tools"), "messages": [*asked, each]} for each in answers]
+    return [{"tools": tools, "messages": [*prompt, answer]} for answer in answers]
 
 
 def _value(line: bytes) -> Any:
