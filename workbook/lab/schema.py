@@ -14,38 +14,18 @@ from pathlib import Path
 from typing import Any
 
 # jsonschema builds a grammar for one string format (IRI) on import: 0.7 s that the lab never uses.
-_had = "rfc3987_syntax" in sys.modules
+_was_there = "rfc3987_syntax" in sys.modules
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 import jsonschema  # noqa: E402
 from jsonschema import Draft202012Validator  # noqa: E402
 
-if not _had:
+from workbook.lab.errors import ApiError  # noqa: E402
+
+if not _was_there:
     del sys.modules["rfc3987_syntax"]
 
 _FOLDER = Path(__file__).resolve().parent
 _PYTHON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-
-
-class ApiError(Exception):
-    """A refusal in OpenAI's shape: HTTP status and the four keys of the body."""
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        code: str | None = None,
-        param: str | None = None,
-        kind: str = "invalid_request_error",
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.code, self.param = status, message, code, param
-        self.kind, self.headers = kind, headers
-
-    def body(self) -> dict[str, Any]:
-        """The JSON that is sent."""
-        keys = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
-        return {"error": keys}
 
 
 def check(name: str, request: Any) -> None:
@@ -106,8 +86,11 @@ def schema(name: str) -> dict[str, Any]:
 
 @functools.cache
 def _validator(name: str) -> Draft202012Validator:
-    chosen = {"oneOf": _chosen_branch, "anyOf": _chosen_branch}
-    return jsonschema.validators.extend(Draft202012Validator, chosen)(schema(name))
+    rules = {"oneOf": _errors_of_branch, "anyOf": _errors_of_branch}
+    validator: Draft202012Validator = jsonschema.validators.extend(Draft202012Validator, rules)(
+        schema(name)
+    )
+    return validator
 
 
 @functools.cache
@@ -129,23 +112,23 @@ def _resolve(branch: dict[str, Any]) -> dict[str, Any]:
     return branch
 
 
-def _chosen_branch(
+def _errors_of_branch(
     validator: Any, branches: list[dict], instance: Any, schema: dict
 ) -> Iterator[jsonschema.ValidationError]:
     """oneOf and anyOf by the branch that is meant: its errors say more than "matches none"."""
-    fitting = [b for b in branches if _may_be(_resolve(b), instance)]
-    if not fitting:
-        wanted = [t for b in branches for t in _types(_resolve(b))]
+    candidates = [b for b in branches if _may_be(_resolve(b), instance)]
+    if not candidates:
+        types = [t for b in branches for t in _types(_resolve(b))]
         yield jsonschema.ValidationError(
-            "", validator="type", validator_value=wanted, instance=instance
+            "", validator="type", validator_value=types, instance=instance
         )
         return
-    if len(fitting) > 1 and isinstance(instance, dict):
+    if len(candidates) > 1 and isinstance(instance, dict):
         for key in ("role", "type"):
-            by_value = {v: b for b in fitting for v in _enum(_resolve(b), key)}
-            free = [b for b in fitting if not _enum(_resolve(b), key)]
+            by_value = {v: b for b in candidates for v in _enum(_resolve(b), key)}
+            free = [b for b in candidates if not _enum(_resolve(b), key)]
             if by_value and free and not isinstance(instance.get(key), str):
-                fitting = free  # objects of any names, beside those told apart by one of them
+                candidates = free  # objects of any names, beside those told apart by one of them
                 break
             if by_value:
                 if key not in instance:
@@ -163,9 +146,9 @@ def _chosen_branch(
                 else:
                     yield from validator.descend(instance, by_value[instance[key]])
                 return
-    found = [list(validator.descend(instance, branch)) for branch in fitting]
-    if all(found):
-        yield from found[0]
+    errors = [list(validator.descend(instance, branch)) for branch in candidates]
+    if all(errors):
+        yield from errors[0]
 
 
 def _enum(branch: dict, key: str) -> list[str]:
@@ -185,7 +168,7 @@ def _may_be(branch: dict, instance: Any) -> bool:
 
 
 def _api_error(error: jsonschema.ValidationError) -> ApiError:
-    """OpenAI's sentence, code and parameter name for what jsonschema found."""
+    """OpenAI's sentence, code and parameter name for an error of jsonschema's."""
     param = _param(error.absolute_path)
     value, bound = error.instance, error.validator_value
     number = "integer" if "integer" in _types(error.schema) else "decimal"
@@ -197,16 +180,16 @@ def _api_error(error: jsonschema.ValidationError) -> ApiError:
                 400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param
             )
         case "type":
-            wanted = [bound] if isinstance(bound, str) else bound
-            names = " or ".join(dict.fromkeys(_article(kind) for kind in wanted))
+            types = [bound] if isinstance(bound, str) else bound
+            names = " or ".join(dict.fromkeys(_article(kind) for kind in types))
             message = (
                 f"Invalid type for '{param}': expected {names}, but got {_kind(value)} instead."
             )
             return ApiError(400, message, "invalid_type", param)
         case "enum" | "const":
             allowed = ", ".join(f"'{v}'" for v in (bound if isinstance(bound, list) else [bound]))
-            shown = f"'{value[:80]}'" if isinstance(value, str) else _kind(value)
-            message = f"Invalid value: {shown}. Supported values are: {allowed}."
+            text = f"'{value[:80]}'" if isinstance(value, str) else _kind(value)
+            message = f"Invalid value: {text}. Supported values are: {allowed}."
             return ApiError(400, message, "invalid_value", param)
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             low = "inimum" in error.validator

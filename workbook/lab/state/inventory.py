@@ -1,24 +1,26 @@
-"""What a state folder holds, told or deleted while no server needs to run. Reads, but for `delete`.
+"""What a state folder holds, told without a server: tuned models, counts, sizes.
 
 Knows the store's tables and folders; changes nothing in them.
 """
 
 import os
-import shutil
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbook.errors import WorkbookError
-from workbook.lab.state.store import FOLDERS, base_of
-
-_DATABASE = "lab.sqlite3"
+from workbook.lab.ids import base_of
+from workbook.lab.state.tables import DATABASE
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A tuned model or checkpoint. bytes: its weights on disk, shared with other names it has."""
+class TunedModel:
+    """A tuned model or checkpoint.
+
+    bytes: of its weights on disk, which it shares with other names that it has.
+    """
 
     id: str
     job_id: str
@@ -27,19 +29,20 @@ class Tuned:
 
     @property
     def base(self) -> str:
+        """The name of the base that it was tuned from."""
         return base_of(self.id)
 
 
 def is_state(folder: Path) -> bool:
     """Whether a lab has kept its records here."""
-    return (folder / _DATABASE).exists()
+    return (folder / DATABASE).exists()
 
 
-def tuned(folder: Path) -> list[Tuned]:
+def tuned_models(folder: Path) -> list[TunedModel]:
     """The tuned models, oldest first."""
     sql = "SELECT id, job_id, created_at, folder FROM models ORDER BY number"
     return [
-        Tuned(id, job, created, size(folder / place))
+        TunedModel(id, job, created, size(folder / place))
         for id, job, created, place in _rows(folder, sql)
     ]
 
@@ -56,36 +59,29 @@ def summary(folder: Path) -> str:
     return ", ".join(f"{n:,} {kinds[table][n != 1]}" for table, n in counts.items())
 
 
-def delete(folder: Path) -> None:
-    """Delete records and bytes; the key stays. Only for whoever holds the folder."""
-    for path in folder.glob(f"{_DATABASE}*"):  # first: bytes without a record are swept anyway
-        path.unlink()
-    for name in FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
-
-
 def size(folder: Path) -> int:
-    """Bytes of all files in a folder; 0 when it is not there. Others may tidy up in it meanwhile."""
-    found = 0
+    """Bytes of all files in a folder, in which others may tidy up; 0 when it is not there."""
+    total = 0
     for inside, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):
-                found += os.stat(os.path.join(inside, name)).st_size
-    return found
+                total += os.stat(os.path.join(inside, name)).st_size
+    return total
 
 
 def _count(folder: Path, table: str) -> int:
     try:
-        return _rows(folder, f"SELECT count(*) FROM {table}")[0][0] if is_state(folder) else 0
+        count: int = _rows(folder, f"SELECT count(*) FROM {table}")[0][0] if is_state(folder) else 0
     except WorkbookError:
         return 0  # a damaged database can be deleted, too
+    return count
 
 
-def _rows(folder: Path, sql: str) -> list[tuple]:
+def _rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
     if not is_state(folder):
         return []
     try:
-        address = (folder / _DATABASE).resolve().as_uri() + "?mode=ro"
+        address = (folder / DATABASE).resolve().as_uri() + "?mode=ro"
         with closing(sqlite3.connect(address, uri=True)) as database:
             return database.execute(sql).fetchall()
     except sqlite3.Error as error:

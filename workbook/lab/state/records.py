@@ -1,54 +1,39 @@
-"""The kinds of things that the lab remembers, and the tables that hold them, version by version.
+"""The kinds of things that the lab remembers.
 
 Knows nothing of how they are stored or what happens to them; times are Unix seconds.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-UNFINISHED = ("validating_files", "queued", "running", "paused")
-BATCH_UNFINISHED = ("validating", "in_progress", "finalizing", "cancelling")
+JobStatus = Literal[
+    "validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"
+]
+BatchStatus = Literal[
+    "validating",
+    "in_progress",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
+]
+Method = Literal["supervised", "dpo"]  # of training
+EventLevel = Literal["info", "warn", "error"]
 
-# One entry a version of the schema; a newer lab brings an older state up by running the rest.
-MIGRATIONS = (
-    """
-    CREATE TABLE files (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, filename TEXT NOT NULL,
-        purpose TEXT NOT NULL, bytes INTEGER NOT NULL, created_at INTEGER NOT NULL,
-        expires_at INTEGER);
-    CREATE TABLE jobs (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
-        model TEXT NOT NULL, training_file TEXT NOT NULL, validation_file TEXT,
-        suffix TEXT NOT NULL, seed INTEGER NOT NULL, hyperparameters TEXT NOT NULL, metadata TEXT,
-        created_at INTEGER NOT NULL, finished_at INTEGER, estimated_finish INTEGER,
-        trained_tokens INTEGER, fine_tuned_model TEXT, result_file TEXT, error TEXT);
-    CREATE INDEX jobs_by_status ON jobs (status, number);
-    CREATE TABLE events (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL,
-        type TEXT NOT NULL, data TEXT NOT NULL, step INTEGER, UNIQUE (job_id, step));
-    CREATE TABLE checkpoints (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, step INTEGER NOT NULL, model TEXT NOT NULL,
-        metrics TEXT NOT NULL, UNIQUE (job_id, step));
-    CREATE TABLE models (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
-        created_at INTEGER NOT NULL, folder TEXT NOT NULL);
-    """,
-    """
-    ALTER TABLE jobs ADD COLUMN method TEXT NOT NULL DEFAULT 'supervised';
-    """,
-    """
-    CREATE TABLE batches (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
-        endpoint TEXT NOT NULL, input_file TEXT NOT NULL, completion_window TEXT NOT NULL,
-        created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, model TEXT, metadata TEXT,
-        lifetime INTEGER, output_file TEXT, error_file TEXT, errors TEXT, counts TEXT, usage TEXT,
-        times TEXT);
-    CREATE INDEX batches_by_status ON batches (status, number);
-    """,
+UNFINISHED: tuple[JobStatus, ...] = ("validating_files", "queued", "running", "paused")
+BATCH_UNFINISHED: tuple[BatchStatus, ...] = (
+    "validating",
+    "in_progress",
+    "finalizing",
+    "cancelling",
 )
+
+
+class UnknownIdError(KeyError):
+    """There is no record with this id, which is the first argument."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +50,14 @@ class File:
 
 @dataclass(frozen=True)
 class Job:
-    """A fine-tuning job. hyperparameters: numbers or "auto"; error: code, message, param."""
+    """A fine-tuning job.
+
+    hyperparameters: numbers, or "auto".
+    error: code, message and param of what ended it.
+    """
 
     id: str
-    status: str
+    status: JobStatus
     model: str
     training_file: str
     validation_file: str | None
@@ -83,7 +72,7 @@ class Job:
     fine_tuned_model: str | None = None
     result_file: str | None = None
     error: dict[str, Any] | None = None
-    method: str = "supervised"
+    method: Method = "supervised"
 
 
 @dataclass(frozen=True)
@@ -93,9 +82,9 @@ class Event:
     id: str
     job_id: str
     created_at: int
-    level: str
+    level: EventLevel
     message: str
-    type: str
+    type: Literal["message", "metrics"]
     data: dict[str, Any]
     step: int | None = None
 
@@ -109,12 +98,15 @@ class Checkpoint:
     created_at: int
     step: int
     model: str
-    metrics: dict[str, Any]
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A tuned model or checkpoint; folder: where its adapter lies, absolute."""
+    """A tuned model or checkpoint.
+
+    folder: where its adapter lies, absolute.
+    """
 
     id: str
     job_id: str
@@ -124,13 +116,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Batch:
-    """Many requests to one endpoint. lifetime: seconds that its results are kept, None: for ever.
+    """Many requests to one endpoint.
 
-    errors: what is wrong with the input. times: when it came to `in_progress_at`, … (see the spec).
+    lifetime: seconds that its results are kept; None: for ever.
+    errors: what is wrong with the input.
+    times: when it came to `in_progress_at`, … (see OpenAI's document).
     """
 
     id: str
-    status: str
+    status: BatchStatus
     endpoint: str
     input_file: str
     completion_window: str
@@ -148,14 +142,3 @@ class Batch:
 
 
 Record = TypeVar("Record", File, Job, Event, Checkpoint, Model, Batch)
-TABLES: dict[type, str] = {
-    File: "files",
-    Job: "jobs",
-    Event: "events",
-    Checkpoint: "checkpoints",
-    Model: "models",
-    Batch: "batches",
-}
-# Columns that hold JSON.
-JSON = {"hyperparameters", "metadata", "error", "data", "metrics"}
-JSON |= {"errors", "counts", "usage", "times"}

@@ -4,12 +4,14 @@
 `lock` is held by the one server that may use the folder. Knows nothing of what else is inside.
 """
 
+import contextlib
 import http.client
 import json
 import os
 import secrets
 import signal
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,17 @@ from workbook import files, paths
 from workbook.errors import WorkbookError
 from workbook.lab import __version__
 
+KEY_FILE = "key"
+
 
 def default_folder() -> Path:
-    """Where the lab keeps its state unless it is told otherwise."""
+    """Where the lab keeps its state, unless it is started with another folder."""
     return paths.home() / "lab"
 
 
-def hold(folder: Path) -> FileLock:
-    """Make the folder private and take it for this process; WorkbookError when it is taken."""
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Make the folder private, and keep it for this process. Raises WorkbookError: it is taken."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     lock = FileLock(folder / "lock")
@@ -39,20 +44,28 @@ def hold(folder: Path) -> FileLock:
             f"A lab already uses the state folder {folder}{where}. Use that one, end it with "
             "`workbook lab stop`, or give another folder with --state."
         ) from None
-    withdraw(folder)  # whoever is named there has died: now it names this server, or nobody
-    return lock
+    try:
+        withdraw(folder)  # whoever is named there has died: now it names this server, or nobody
+        yield
+    finally:
+        lock.release()
 
 
-def key(folder: Path, given: str | None) -> str:
-    """The key that clients must send: the given, else the stored, else a new one; stored."""
-    path = folder / "key"
+def api_key(folder: Path, new: str | None) -> str:
+    """The key that clients must send: `new`, else the stored one, else one made here; stored."""
+    path = folder / KEY_FILE
     stored = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    chosen = (given or stored or f"lab-{secrets.token_urlsafe(24)}").strip()
-    if not chosen.isascii() or not chosen.isprintable() or " " in chosen:
+    key = (new or stored or f"lab-{secrets.token_urlsafe(24)}").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
         raise WorkbookError("The key must be printable ASCII without spaces: give another one.")
-    if chosen != stored:
-        files.replace_text(path, chosen + "\n", private=True)
-    return chosen
+    if key != stored:
+        files.replace_text(path, key + "\n", private=True)
+    return key
+
+
+def stored_key(folder: Path) -> str:
+    """The key of the lab that has used the folder. Raises FileNotFoundError."""
+    return (folder / KEY_FILE).read_text(encoding="utf-8").strip()
 
 
 def announce(folder: Path, port: int) -> None:
@@ -85,7 +98,7 @@ def stop(folder: Path) -> bool:
         return False
     server = find(folder)
     if server is not None:
-        call(server["port"], "/v1/lab/stop", (folder / "key").read_text(encoding="utf-8").strip())
+        call(server["port"], "/v1/lab/stop", stored_key(folder))
         if _is_free(folder, 15):
             return True
     try:

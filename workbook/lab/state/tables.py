@@ -1,0 +1,59 @@
+"""The tables that hold the lab's records, version by version of the schema.
+
+Knows SQL and the records' columns; knows nothing of connections or of what happens to records.
+"""
+
+from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job, Model
+
+DATABASE = "lab.sqlite3"  # in the state folder
+
+TABLES: dict[type, str] = {
+    File: "files",
+    Job: "jobs",
+    Event: "events",
+    Checkpoint: "checkpoints",
+    Model: "models",
+    Batch: "batches",
+}
+JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
+JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
+
+# One entry a version of the schema; a newer lab brings an older state up by running the rest.
+MIGRATIONS = (
+    """
+    CREATE TABLE files (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, filename TEXT NOT NULL,
+        purpose TEXT NOT NULL, bytes INTEGER NOT NULL, created_at INTEGER NOT NULL,
+        expires_at INTEGER);
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
+        model TEXT NOT NULL, training_file TEXT NOT NULL, validation_file TEXT,
+        suffix TEXT NOT NULL, seed INTEGER NOT NULL, hyperparameters TEXT NOT NULL, metadata TEXT,
+        created_at INTEGER NOT NULL, finished_at INTEGER, estimated_finish INTEGER,
+        trained_tokens INTEGER, fine_tuned_model TEXT, result_file TEXT, error TEXT);
+    CREATE INDEX jobs_by_status ON jobs (status, number);
+    CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL, level TEXT NOT NULL, message TEXT NOT NULL,
+        type TEXT NOT NULL, data TEXT NOT NULL, step INTEGER, UNIQUE (job_id, step));
+    CREATE TABLE checkpoints (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL, step INTEGER NOT NULL, model TEXT NOT NULL,
+        metrics TEXT NOT NULL, UNIQUE (job_id, step));
+    CREATE TABLE models (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, job_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL, folder TEXT NOT NULL);
+    """,
+    """
+    ALTER TABLE jobs ADD COLUMN method TEXT NOT NULL DEFAULT 'supervised';
+    """,
+    """
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
+        endpoint TEXT NOT NULL, input_file TEXT NOT NULL, completion_window TEXT NOT NULL,
+        created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, model TEXT, metadata TEXT,
+        lifetime INTEGER, output_file TEXT, error_file TEXT, errors TEXT, counts TEXT, usage TEXT,
+        times TEXT);
+    CREATE INDEX batches_by_status ON batches (status, number);
+    """,
+)
