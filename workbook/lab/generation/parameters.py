@@ -1,29 +1,24 @@
-"""What chat and the older completions share: settings of the engine, limits, counts, faults.
+"""What the requests of chat and of the older completions share: the engine's settings, limits.
 
-Knows requests and answers as OpenAI's bodies; knows nothing of messages, templates or sockets.
+Knows OpenAI's parameters; knows nothing of messages, templates, answers or sockets.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, TypedDict
 
-from workbook.lab.schema import ApiError
-
-if TYPE_CHECKING:
-    from workbook.lab.api.streams import Chunks
-    from workbook.lab.serving.engine import Completion, Request
+from workbook.lab.errors import ApiError
 
 
-class Plan(Protocol):
-    """A checked request: what the engine is to do, and how its answers are to be shaped."""
+class Settings(TypedDict):
+    """The fields of an engine's `Request` that both kinds of requests set alike."""
 
-    requests: "list[Request]"
-    stream: bool
-
-    def answer(self, completions: "list[Completion]") -> dict[str, Any]:
-        """The object that is sent when all is done."""
-
-    def chunks(self) -> "Chunks":
-        """What is sent meanwhile, when the answer is streamed."""
+    temperature: float
+    top_p: float
+    stop: tuple[str, ...]
+    seed: int | None
+    frequency_penalty: float
+    presence_penalty: float
+    logit_bias: dict[int, int]
 
 
 def value(body: dict[str, Any], name: str, default: Any) -> Any:
@@ -43,10 +38,11 @@ def refuse(body: dict[str, Any], names: Iterable[str]) -> None:
             raise unsupported(name, f"'{name}' is not supported by the lab: leave it out.")
 
 
-def settings(body: dict[str, Any], number: int, vocabulary: int) -> dict[str, Any]:
-    """The engine's settings for the answer with this number, of the n that are wanted.
+def settings(body: dict[str, Any], number: int, vocabulary: int) -> Settings:
+    """The engine's settings for the answer with this number, of the n that are asked for.
 
-    vocabulary: how many tokens the model knows. Raises ApiError (400).
+    vocabulary: how many tokens the model knows.
+    Raises ApiError (400).
     """
     stop, seed = body.get("stop") or (), body.get("seed")
     return {
@@ -60,24 +56,24 @@ def settings(body: dict[str, Any], number: int, vocabulary: int) -> dict[str, An
     }
 
 
-def _logit_bias(given: dict[str, int], vocabulary: int) -> dict[int, int]:
-    for token, bias in given.items():
+def _logit_bias(biases: dict[str, int], vocabulary: int) -> dict[int, int]:
+    for token, bias in biases.items():
         number = token.isascii() and token.isdigit() and len(token) < 20  # int() has a limit
         if not (number and int(token) < vocabulary):
             message = (
                 f"Invalid key in 'logit_bias': {token[:40]!r} is not a token of this model. Its "
-                f"tokens are the numbers from 0 to {vocabulary - 1}; `POST /v1/lab/loss_mask` shows "
-                "those of a text."
+                f"tokens are the numbers from 0 to {vocabulary - 1}; `POST /v1/lab/loss_mask` "
+                "shows those of a text."
             )
             raise ApiError(400, message, "invalid_value", "logit_bias")
         if not -100 <= bias <= 100:
             message = f"Invalid 'logit_bias': {bias} for token {token}; it goes from -100 to 100."
             raise ApiError(400, message, "invalid_value", "logit_bias")
-    return {int(token): bias for token, bias in given.items()}
+    return {int(token): bias for token, bias in biases.items()}
 
 
 def max_tokens(
-    wanted: int | None,
+    limit: int | None,
     name: str,
     prompt: str,
     size: int,
@@ -85,27 +81,34 @@ def max_tokens(
     context: int,
     least: int = 1,
 ) -> int:
-    """How many tokens may be written. Raises ApiError (400).
+    """How many tokens may be written.
 
-    wanted: the parameter `name`. prompt: the parameter that the `size` tokens come from.
+    limit: the request's parameter `name`.
+    prompt: the parameter that the `size` tokens of the prompt come from.
+    default: where there is no limit, and the context has room.
+    context: tokens of prompt and answer together that the model can read.
+    least: the smallest limit that makes sense.
+    Raises ApiError (400).
     """
-    if wanted is not None and wanted < least:
+    if limit is not None and limit < least:
         message = (
             f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, "
-            f"but got {wanted} instead."
+            f"but got {limit} instead."
         )
         raise ApiError(400, message, "integer_below_min_value", name)
-    limit = f"This model's maximum context length is {context} tokens. However, "
+    context_limit = f"This model's maximum context length is {context} tokens. However, "
     if size >= context:
-        message = f"{limit}your {prompt} resulted in {size} tokens. Please reduce its length."
-        raise ApiError(400, message, "context_length_exceeded", prompt)
-    if wanted is not None and size + wanted > context:
         message = (
-            f"{limit}you requested {size + wanted} tokens ({size} in the {prompt}, {wanted} in "
-            f"the completion). Please reduce the length of the {prompt} or completion."
+            f"{context_limit}your {prompt} resulted in {size} tokens. Please reduce its length."
         )
         raise ApiError(400, message, "context_length_exceeded", prompt)
-    return min(default, context - size) if wanted is None else wanted
+    if limit is not None and size + limit > context:
+        message = (
+            f"{context_limit}you requested {size + limit} tokens ({size} in the {prompt}, {limit} "
+            f"in the completion). Please reduce the length of the {prompt} or completion."
+        )
+        raise ApiError(400, message, "context_length_exceeded", prompt)
+    return min(default, context - size) if limit is None else limit
 
 
 def wants_usage(body: dict[str, Any]) -> bool:
@@ -119,39 +122,3 @@ def wants_usage(body: dict[str, Any]) -> bool:
             "stream_options",
         )
     return bool(options.get("include_usage"))
-
-
-def usage(prompt_tokens: int, completions: "list[Completion]") -> dict[str, Any]:
-    """A `usage` object."""
-    written = sum(len(completion.tokens) for completion in completions)
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": written,
-        "total_tokens": prompt_tokens + written,
-        "prompt_tokens_details": {
-            "cached_tokens": min(completion.cached_tokens for completion in completions),
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def logarithm(logprob: float) -> float:
-    """A log-probability that JSON can hold: OpenAI, too, writes -9999 for "impossible"."""
-    return max(logprob, -9999.0)
-
-
-def engine_error(error: BaseException) -> ApiError:
-    """What the client is told when the engine could not answer."""
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, ValueError):
-        return ApiError(400, str(error), "invalid_schema")
-    return ApiError(
-        500, f"The model could not answer: {error}", "engine_error", kind="server_error"
-    )

@@ -6,15 +6,31 @@ Knows schemas and how a tool call is written; knows nothing of messages, prompts
 import json
 import os
 import re
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import llguidance
 
+from workbook.lab.errors import ApiError
 from workbook.lab.generation.parameters import unsupported
 from workbook.lab.model.tokenizer import CALL_OPEN
-from workbook.lab.schema import ApiError
 
 MAX_TOOLS = 128  # documented by OpenAI, not in its spec
+
+Calls = Literal["never", "maybe", "always"]
+
+
+class Constraint(NamedTuple):
+    """What an answer must look like.
+
+    calls: whether it is a tool call.
+    opening: how it begins: read with the prompt instead of written, which is faster.
+    grammar: what the rest must follow, for llguidance; None: nothing.
+    """
+
+    calls: Calls
+    opening: str
+    grammar: str | None
+
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # JSON as training files write it (json.dumps), so that a tuned model meets what it has learned.
@@ -69,23 +85,28 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
     return tools, choice
 
 
-def of(body: dict[str, Any], tools: list[dict], choice: str | dict) -> tuple[str, str, str | None]:
-    """Whether the answer is a tool call, how it begins, and the grammar the rest must follow."""
-    form = body.get("response_format") or {"type": "text"}
-    answer = _format_grammar(form, body)
+def constraint(body: dict[str, Any], tools: list[dict], choice: str | dict) -> Constraint:
+    """What the tools and the response format ask of the answer. Raises ApiError (400).
+
+    tools, choice: as `tools_of` gives them.
+    """
+    response_format = body.get("response_format") or {"type": "text"}
+    answer = _format_grammar(response_format, body)
     if not tools or choice == "none":
-        return "never", "", answer and _checked(answer, "response_format")
+        return Constraint("never", "", answer and _checked(answer, "response_format"))
     forced = choice["function"]["name"] if isinstance(choice, dict) else None
     functions = [t["function"] for t in tools if forced in (None, t["function"]["name"])]
     if choice == "auto":
         # An empty answer, or any text that does not look like the opening of a call.
         other = answer.removeprefix("start: ") if answer else r"/([^<](.|\n)*)?/"
         rule = f"start: call | {other}\ncall: {_call_grammar(functions, '')}"
-        return "maybe", "", _checked(rule, "tools")
+        return Constraint("maybe", "", _checked(rule, "tools"))
     # A space belongs to the token after it, so the opening ends before one.
-    shared = os.path.commonprefix([_call_head(function) for function in functions])
+    heads = [_call_head(function) for function in functions]
+    shared = os.path.commonprefix(heads)  # noqa: RUF071 - of texts, character by character
     opening = shared[: shared.rindex(" ")]
-    return "always", opening, _checked(f"start: {_call_grammar(functions, opening)}", "tools")
+    grammar = _checked(f"start: {_call_grammar(functions, opening)}", "tools")
+    return Constraint("always", opening, grammar)
 
 
 def _call_head(function: dict[str, Any]) -> str:
@@ -101,10 +122,10 @@ def _call_grammar(functions: list[dict], opening: str) -> str:
     )
 
 
-def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
-    if form["type"] == "text":
+def _format_grammar(response_format: dict[str, Any], body: dict[str, Any]) -> str | None:
+    if response_format["type"] == "text":
         return None
-    if form["type"] == "json_object":
+    if response_format["type"] == "json_object":
         if "json" not in json.dumps(body["messages"]).lower():
             raise ApiError(
                 400,
@@ -114,8 +135,8 @@ def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
                 "messages",
             )
         return f"start: {_json({'type': 'object'})}"
-    described = form["json_schema"]
-    if not _FUNCTION_NAME.fullmatch(described["name"]):
+    json_schema = response_format["json_schema"]
+    if not _FUNCTION_NAME.fullmatch(json_schema["name"]):
         raise ApiError(
             400,
             "Invalid 'response_format.json_schema.name': letters, digits, "
@@ -123,9 +144,9 @@ def _format_grammar(form: dict[str, Any], body: dict[str, Any]) -> str | None:
             "invalid_value",
             "response_format.json_schema.name",
         )
-    if described.get("strict"):
-        _check_strict(described.get("schema") or {}, "response_format.json_schema.schema")
-    return f"start: {_json(described.get('schema') or {'type': 'object'})}"
+    if json_schema.get("strict"):
+        _check_strict(json_schema.get("schema") or {}, "response_format.json_schema.schema")
+    return f"start: {_json(json_schema.get('schema') or {'type': 'object'})}"
 
 
 def _json(schema: dict[str, Any]) -> str:
