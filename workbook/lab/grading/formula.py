@@ -6,10 +6,11 @@ Knows numbers, names, + - * / ^ and a few functions; knows nothing of what the n
 import ast
 import math
 import operator
+from collections.abc import Callable
 
 MAX_LENGTH = 1000  # characters
 
-_OPERATORS = {
+_OPERATORS: dict[type[ast.operator | ast.unaryop], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -18,7 +19,7 @@ _OPERATORS = {
     ast.UAdd: operator.pos,
     ast.USub: operator.neg,
 }
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., float]] = {
     "min": min,
     "max": max,
     "abs": abs,
@@ -86,19 +87,19 @@ def _check(node: ast.expr, names: set[str]) -> None:
 
 def _value(node: ast.expr, values: dict[str, float]) -> float:
     match node:
-        case ast.Constant():
-            return float(node.value)
-        case ast.Name():
-            return values[node.id]
-        case ast.BinOp():
-            operate = _OPERATORS[type(node.op)]
-            return operate(_value(node.left, values), _value(node.right, values))
-        case ast.UnaryOp():
-            return _OPERATORS[type(node.op)](_value(node.operand, values))
-    found = [_value(argument, values) for argument in node.args]
-    # min and max of one number are that number, as of several.
-    return found[0] if len(found) == 1 and node.func.id in ("min", "max") else _call(node, found)
-
-
-def _call(node: ast.Call, found: list[float]) -> float:
-    return float(_FUNCTIONS[node.func.id](*found))
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.Name(id=name):
+            return values[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _OPERATORS[type(op)](_value(left, values), _value(right, values))
+        case ast.UnaryOp(op=op, operand=operand):
+            return _OPERATORS[type(op)](_value(operand, values))
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            numbers = [_value(argument, values) for argument in arguments]
+            # min and max of one number are that number, as of several.
+            if len(numbers) == 1 and name in ("min", "max"):
+                return numbers[0]
+            return float(_FUNCTIONS[name](*numbers))
+        case _:
+            raise FormulaError("it was not checked")

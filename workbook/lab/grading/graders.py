@@ -8,15 +8,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbook.lab.errors import ApiError
 from workbook.lab.grading import formula, text_metrics
-from workbook.lab.schema import ApiError
 
 _PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"\s*(item|sample)((?:\.[\w-]+|\[\d+\])+)\s*")
 _SAMPLE = re.compile(r"\.(output_text|output_json(?:\.[\w-]+|\[\d+\])*)")
 
 # Why the lab lacks a kind of grader.
-_MISSING = {
+_UNSUPPORTED = {
     "python": "The lab does not run code that was sent to it",
     "score_model": "Its small model can't judge answers",
     "label_model": "Its small model can't judge answers",
@@ -25,32 +25,38 @@ _MISSING = {
 
 @dataclass
 class Grade:
-    """What a grader gave, and OpenAI's names for what went wrong on the way."""
+    """What a grader gives.
+
+    parts: the rewards of a multi grader's parts, by their names.
+    errors: OpenAI's names for what went wrong on the way.
+    """
 
     reward: float
     parts: dict[str, float] = field(default_factory=dict)
     errors: set[str] = field(default_factory=set)
 
 
-class _Missing(Exception):
+class _MissingValueError(Exception):
     """A template names what is not there; says which of OpenAI's errors that is."""
 
 
 def check(grader: dict[str, Any], where: str = "grader") -> None:
     """Raise ApiError (400) unless the lab can run a grader that the spec allows."""
     kind = grader["type"]
-    if kind in _MISSING:
+    if kind in _UNSUPPORTED:
         message = (
-            f"{_MISSING[kind]}: graders of type '{kind}' are not supported. The lab has "
+            f"{_UNSUPPORTED[kind]}: graders of type '{kind}' are not supported. The lab has "
             "string_check, text_similarity and multi."
         )
         raise ApiError(400, message, "unsupported_grader", f"{where}.type")
     if kind == "multi":
-        return _check_multi(grader, where)
+        _check_multi(grader, where)
+        return
     for name in ("input", "reference"):
         _check_template(grader[name], f"{where}.{name}")
-    if reason := text_metrics.MISSING.get(grader.get("evaluation_metric")):
-        metric, offered = grader["evaluation_metric"], ", ".join(text_metrics.METRICS)
+    metric = grader.get("evaluation_metric", "")
+    if metric in text_metrics.MISSING:
+        reason, offered = text_metrics.MISSING[metric], ", ".join(text_metrics.METRICS)
         message = f"The lab can't compute '{metric}': {reason}. It has {offered}."
         raise ApiError(400, message, "unsupported_metric", f"{where}.evaluation_metric")
 
@@ -83,7 +89,7 @@ def run(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Grade:
         return _run_multi(grader, item, sample)
     try:
         text, reference = (_fill(grader[name], item, sample) for name in ("input", "reference"))
-    except _Missing as error:
+    except _MissingValueError as error:
         return Grade(0.0, errors={str(error)})
     if grader["type"] == "string_check":
         return Grade(float(_matches(grader["operation"], text, reference)))
@@ -124,28 +130,31 @@ def _matches(operation: str, text: str, reference: str) -> bool:
 
 
 def _fill(template: str, item: dict[str, Any], sample: str) -> str:
-    """The template with its variables' values. Raises _Missing."""
+    """The template with its variables' values. Raises _MissingValueError."""
 
-    def value(place: re.Match) -> str:
-        root, path = _VARIABLE.fullmatch(place[1]).groups()
+    def text_of(place: re.Match[str]) -> str:
+        variable = _VARIABLE.fullmatch(place[1])
+        if variable is None:
+            raise _MissingValueError("invalid_variable_error")
+        root, path = variable.groups()
         steps = [key or int(index) for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path)]
-        found: Any = item
+        value: Any = item
         if root == "sample":
             if steps[0] == "output_text":
                 return sample
-            found, steps = _parsed(sample), steps[1:]
+            value, steps = _parsed(sample), steps[1:]
         try:
             for step in steps:
-                found = found[step]
+                value = value[step]
         except (LookupError, TypeError):
-            raise _Missing("invalid_variable_error") from None
-        return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+            raise _MissingValueError("invalid_variable_error") from None
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
-    return _PLACE.sub(value, template)
+    return _PLACE.sub(text_of, template)
 
 
 def _parsed(sample: str) -> Any:
     try:
         return json.loads(sample)
     except (ValueError, RecursionError):
-        raise _Missing("sample_parse_error") from None
+        raise _MissingValueError("sample_parse_error") from None

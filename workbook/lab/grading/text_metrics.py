@@ -1,6 +1,6 @@
 """How alike two texts are, from 0 to 1, by the metrics that OpenAI's text graders name.
 
-OpenAI documents their names, not their settings; those chosen here are said with each. Knows
+OpenAI documents their names, not their settings; those used here are named with each. Knows
 nothing of graders, templates or HTTP.
 """
 
@@ -36,45 +36,49 @@ def _bleu(text: str, reference: str) -> float:
     One is added to counts above single words, so that one missing length does not make it 0
     (Lin and Och 2004).
     """
-    said, meant = _words(text), _words(reference)
-    if not said or not meant:
-        return float(said == meant)
+    words, reference_words = _words(text), _words(reference)
+    if not words or not reference_words:
+        return float(words == reference_words)
     logarithms = []
-    for size in range(1, min(4, len(said)) + 1):
-        mine, known = _grams(said, size), _grams(meant, size)
+    for size in range(1, min(4, len(words)) + 1):
+        grams, reference_grams = _grams(words, size), _grams(reference_words, size)
         extra = size > 1
-        found = (mine & known).total() + extra
-        if not found:
+        matches = (grams & reference_grams).total() + extra
+        if not matches:
             return 0.0
-        logarithms.append(math.log(found / (mine.total() + extra)))
-    brevity = min(0.0, 1 - len(meant) / len(said))
+        logarithms.append(math.log(matches / (grams.total() + extra)))
+    brevity = min(0.0, 1 - len(reference_words) / len(words))
     return math.exp(brevity + sum(logarithms) / len(logarithms))
 
 
 def _gleu(text: str, reference: str) -> float:
     """Wu et al. 2016: the smaller of precision and recall over all runs of 1 to 4 words."""
-    mine, known = Counter(), Counter()
+    grams: Counter[tuple[str, ...]] = Counter()
+    reference_grams: Counter[tuple[str, ...]] = Counter()
     for size in range(1, 5):
-        mine += _grams(_words(text), size)
-        known += _grams(_words(reference), size)
-    return _share((mine & known).total(), max(mine.total(), known.total()))
+        grams += _grams(_words(text), size)
+        reference_grams += _grams(_words(reference), size)
+    matches = (grams & reference_grams).total()
+    return _share(matches, max(grams.total(), reference_grams.total()))
 
 
 def _rouge(size: int) -> Callable[[str, str], float]:
     """Lin 2004: F1 over runs of `size` words, without regard to case or punctuation."""
 
     def rouge(text: str, reference: str) -> float:
-        mine = _grams(_bare_words(text), size)
-        known = _grams(_bare_words(reference), size)
-        return _share(2 * (mine & known).total(), mine.total() + known.total())
+        grams = _grams(_bare_words(text), size)
+        reference_grams = _grams(_bare_words(reference), size)
+        matches = (grams & reference_grams).total()
+        return _share(2 * matches, grams.total() + reference_grams.total())
 
     return rouge
 
 
 def _rouge_l(text: str, reference: str) -> float:
     """Lin 2004: F1 over the longest common subsequence of words."""
-    said, meant = _bare_words(text), _bare_words(reference)
-    return _share(2 * _common(said, meant), len(said) + len(meant))
+    words, reference_words = _bare_words(text), _bare_words(reference)
+    common = _common(words, reference_words)
+    return _share(2 * common, len(words) + len(reference_words))
 
 
 METRICS: dict[str, Callable[[str, str], float]] = {
@@ -95,12 +99,12 @@ def _bare_words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def _grams(words: list[str], size: int) -> Counter:
+def _grams(words: list[str], size: int) -> Counter[tuple[str, ...]]:
     return Counter(tuple(words[i : i + size]) for i in range(len(words) - size + 1))
 
 
-def _share(found: int, of: int) -> float:
-    return found / of if of else 0.0
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
 
 
 def _common(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
