@@ -94,9 +94,9 @@ def _compare(scratch: Path, given: argparse.Namespace) -> None:
 
 def _timed(run: str, folder: Path) -> tuple[float, int]:
     """Seconds of training in a child process, and the tokens that it trained on."""
-    from workbook.lab.jobs import runner
+    from workbook.lab.jobs import process
 
-    around = runner.surroundings() if run.startswith("lab") else os.environ
+    around = process.environment() if run.startswith("lab") else os.environ
     environment = around | {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
     with open(folder / "log", "wb") as log:
         code = subprocess.run(

@@ -1,0 +1,1 @@
+"""Fine-tuning jobs and batches, carried from their creation to an end."""

@@ -13,40 +13,49 @@ from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
-from workbook.lab.generation import parameters
-from workbook.lab.jobs import batch_files
-from workbook.lab.jobs.batch_files import Sheet
-from workbook.lab.jobs.worker_thread import Loop
-from workbook.lab.schema import ApiError
-from workbook.lab.serving.scheduler import Desk
-from workbook.lab.state.store import Batch, Store, base_of, now
+from workbook.lab.errors import ApiError
+from workbook.lab.generation.answers import engine_error
+from workbook.lab.generation.parameters import unsupported
+from workbook.lab.generation.plan import Plan
+from workbook.lab.ids import base_of, now
+from workbook.lab.jobs import batch_input
+from workbook.lab.jobs.batch_output import ANSWERS, ERRORS, BatchOutput
+from workbook.lab.jobs.worker_thread import WorkerThread
+from workbook.lab.serving.scheduler import Scheduler
+from workbook.lab.serving.types import Completion
+from workbook.lab.state.records import Batch, BatchStatus
+from workbook.lab.state.store import Store
 
-POLL = 0.1  # seconds between looks at whether a batch is still wanted
+POLL = 0.1  # seconds between looks at whether a batch is still to be worked on
 REPORT = 1.0  # seconds between counts written to the store
 
 
 @dataclass
-class _Waiting:
+class _Pending:
     """A request whose answers are being written."""
 
     custom_id: str
-    plan: parameters.Plan
-    answers: list[futures.Future]
+    plan: Plan
+    answers: list[futures.Future[Completion]]
 
 
 class BatchRunner:
     """Works through the batches in the store, oldest first, one at a time."""
 
     def __init__(
-        self, store: Store, desk: Desk, base: str, plan: Callable[[str, Any], parameters.Plan]
+        self, store: Store, scheduler: Scheduler, base: str, plan: Callable[[str, Any], Plan]
     ) -> None:
-        """base: only its batches are worked on. plan(endpoint, body) may raise ApiError."""
-        self._store, self._desk, self._base, self._plan = store, desk, base, plan
+        """Starts nothing yet.
+
+        base: only its batches are worked on.
+        plan: of an endpoint and a body; may raise ApiError.
+        """
+        self._store, self._scheduler, self._base, self._plan = store, scheduler, base, plan
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._active: str | None = None  # the worker's batch: the clerk leaves it alone
-        self._clerk = Loop("batch clerk", self._stopping, self._tend)
-        self._worker = Loop("batch worker", self._stopping, self._work)
+        self._clerk = WorkerThread("batch clerk", self._stopping, self._tend)
+        self._worker = WorkerThread("batch worker", self._stopping, self._work)
 
     def start(self) -> None:
         """Begin, or go on with what an earlier server left."""
@@ -82,8 +91,8 @@ class BatchRunner:
         return bool(ready)
 
     def _validate(self, batch: Batch) -> None:
-        path = self._store.batch_folder(batch.id) / batch_files.INPUT
-        total, model, faults = batch_files.check(path, batch.endpoint)
+        path = self._store.batch_input(batch.id)
+        total, model, faults = batch_input.check(path, batch.endpoint)
         if not faults:
             try:  # is there such a model? Any body will do to ask.
                 self._plan(batch.endpoint, {"model": model})
@@ -92,116 +101,120 @@ class BatchRunner:
                     fault = {"code": error.code, "message": error.message, "param": "body.model"}
                     faults.append(fault | {"line": 1})
         counts = {"total": total, "completed": 0, "failed": 0}
-        changes = {"status": "in_progress", "model": model, "counts": counts}
         if faults:
-            none = dict.fromkeys(counts, 0)
-            changes = {"status": "failed", "errors": faults, "counts": none}
-        self._store.update_batch(batch.id, ["validating"], **changes)
-        if faults:
+            self._store.update_batch(
+                batch.id,
+                ["validating"],
+                status="failed",
+                errors=faults,
+                counts=dict.fromkeys(counts, 0),
+            )
             self._store.tidy_batch(batch.id)
+        else:
+            self._store.update_batch(
+                batch.id, ["validating"], status="in_progress", model=model, counts=counts
+            )
         self.wake()
 
     def _settle(self, batch: Batch) -> None:
         """Make files of the answers. All of it may be repeated after a crash."""
-        sheet = Sheet(self._store.batch_folder(batch.id))
-        try:
-            done = "cancelled"
+        with BatchOutput(self._store.batch_folder(batch.id)) as output:
+            end: BatchStatus = "cancelled"
             if batch.status == "finalizing":
-                self._give_up_rest(batch, sheet)
-                done = "expired" if sheet.given_up else "completed"
-            changes = _progress(batch, sheet)
-        finally:
-            sheet.close()
+                self._give_up_rest(batch, output)
+                end = "expired" if output.given_up else "completed"
+            changes = _progress(batch, output)
         with self._store.transaction():
             self._store.update_batch(
                 batch.id,
                 [batch.status],
-                status=done,
-                output_file=self._store.add_result(batch, batch_files.OUTPUT),
-                error_file=self._store.add_result(batch, batch_files.ERRORS),
+                status=end,
+                output_file=self._store.add_result(batch, ANSWERS),
+                error_file=self._store.add_result(batch, ERRORS),
                 **changes,
             )
         self._store.tidy_batch(batch.id)
 
-    def _give_up_rest(self, batch: Batch, sheet: Sheet) -> None:
+    def _give_up_rest(self, batch: Batch, output: BatchOutput) -> None:
         """Say of each request that was not reached in time that it wasn't."""
         for custom_id, _ in self._requests(batch):
-            if custom_id not in sheet.answered:
+            if custom_id not in output.custom_ids:
                 message = "This request could not be run before the completion window was over."
-                sheet.give_up(custom_id, "batch_expired", message)
+                output.give_up(custom_id, "batch_expired", message)
 
     # The worker
 
     def _work(self) -> bool:
-        if self._desk.engine.exception():  # waits until the model is loaded
+        if self._scheduler.engine.exception():  # waits until the model is loaded
             return False
         with self._lock:
-            found = self._store.batches("in_progress")
-            mine = [batch for batch in found if base_of(batch.model) == self._base]
-            self._active = mine[0].id if mine else None
-        if not mine:
+            batch = next(filter(self._is_ours, self._store.batches("in_progress")), None)
+            self._active = None if batch is None else batch.id
+        if batch is None:
             return False
         try:
-            self._answer_all(mine[0])
+            self._answer_all(batch)
         finally:
             self._active = None
             self._clerk.wake.set()
         return True
 
+    def _is_ours(self, batch: Batch) -> bool:
+        return batch.model is not None and base_of(batch.model) == self._base
+
     def _answer_all(self, batch: Batch) -> None:
-        """Have every request answered that is not yet; stops when the batch is not wanted."""
-        sheet = Sheet(self._store.batch_folder(batch.id))
-        waiting: list[_Waiting] = []
+        """Have every request answered that is not yet; stops when the batch is to be left alone."""
+        pending: list[_Pending] = []
         reported = time.monotonic()
 
-        def wanted() -> bool:
+        def may_go_on() -> bool:
             nonlocal reported
             if time.monotonic() - reported > REPORT:
-                self._store.update_batch(batch.id, ["in_progress"], **_progress(batch, sheet))
+                self._store.update_batch(batch.id, ["in_progress"], **_progress(batch, output))
                 reported = time.monotonic()
-            return self._is_wanted(batch)
+            return self._is_in_progress(batch)
 
-        try:
-            for custom_id, body in self._requests(batch):
-                if custom_id in sheet.answered:
-                    continue
-                while wanted() and not self._desk.room(sum(len(w.answers) for w in waiting)):
-                    _collect(waiting, sheet)
-                if not wanted():
-                    return
-                self._begin(batch, custom_id, body, waiting, sheet)
-            while waiting:
-                _collect(waiting, sheet)
-                if not wanted():
-                    return
-            done = {"status": "finalizing"} | _progress(batch, sheet)
-            self._store.update_batch(batch.id, ["in_progress"], **done)
-        finally:
-            for row in waiting:
-                for answer in row.answers:
-                    answer.cancel()
-            sheet.close()
+        with BatchOutput(self._store.batch_folder(batch.id)) as output:
+            try:
+                for custom_id, body in self._requests(batch):
+                    if custom_id in output.custom_ids:
+                        continue
+                    while may_go_on() and not self._scheduler.room(_under_way(pending)):
+                        _collect(pending, output)
+                    if not may_go_on():
+                        return
+                    self._begin(batch, custom_id, body, pending, output)
+                while pending:
+                    _collect(pending, output)
+                    if not may_go_on():
+                        return
+                changes = {"status": "finalizing"} | _progress(batch, output)
+                self._store.update_batch(batch.id, ["in_progress"], **changes)
+            finally:
+                for row in pending:
+                    for answer in row.answers:
+                        answer.cancel()
 
     def _begin(
         self,
         batch: Batch,
         custom_id: str,
         body: dict[str, Any],
-        waiting: list[_Waiting],
-        sheet: Sheet,
+        pending: list[_Pending],
+        output: BatchOutput,
     ) -> None:
         try:
             plan = self._plan(batch.endpoint, body)
             if plan.stream:
                 message = "A batch's answers are not streamed: leave 'stream' out."
-                raise parameters.unsupported("stream", message)
+                raise unsupported("stream", message)
         except ApiError as error:
-            sheet.add(custom_id, error.status, error.body())
+            output.add(custom_id, error.status, error.body())
         else:
-            answers = self._desk.submit_batched(plan.requests)
-            waiting.append(_Waiting(custom_id, plan, answers))
+            answers = self._scheduler.submit_batched(plan.requests)
+            pending.append(_Pending(custom_id, plan, answers))
 
-    def _is_wanted(self, batch: Batch) -> bool:
+    def _is_in_progress(self, batch: Batch) -> bool:
         """Whether to go on. A batch whose time is over is closed with what it has."""
         if batch.expires_at <= now():
             self._store.update_batch(batch.id, ["in_progress"], status="finalizing")
@@ -209,27 +222,30 @@ class BatchRunner:
         return status == "in_progress" and not self._stopping.is_set()
 
     def _requests(self, batch: Batch) -> Iterator[tuple[str, dict[str, Any]]]:
-        path = self._store.batch_folder(batch.id) / batch_files.INPUT
-        return batch_files.requests(path, batch.endpoint)
+        return batch_input.requests(self._store.batch_input(batch.id), batch.endpoint)
 
 
-def _collect(waiting: list[_Waiting], sheet: Sheet) -> None:
+def _under_way(pending: list[_Pending]) -> int:
+    return sum(len(row.answers) for row in pending)
+
+
+def _collect(pending: list[_Pending], output: BatchOutput) -> None:
     """Write down what has been answered, after waiting a moment for it."""
-    open_ones = [answer for row in waiting for answer in row.answers if not answer.done()]
-    futures.wait(open_ones, POLL, futures.FIRST_COMPLETED)
-    for row in [row for row in waiting if all(answer.done() for answer in row.answers)]:
-        waiting.remove(row)
+    unanswered = [answer for row in pending for answer in row.answers if not answer.done()]
+    futures.wait(unanswered, POLL, futures.FIRST_COMPLETED)
+    for row in [row for row in pending if all(answer.done() for answer in row.answers)]:
+        pending.remove(row)
         try:
             status, body = 200, row.plan.answer([answer.result() for answer in row.answers])
         except futures.CancelledError:  # the engine stops: the next server asks again
             continue
         except Exception as error:
-            fault = parameters.engine_error(error)
+            fault = engine_error(error)
             status, body = fault.status, fault.body()
-        sheet.add(row.custom_id, status, body)
+        output.add(row.custom_id, status, body)
 
 
-def _progress(batch: Batch, sheet: Sheet) -> dict[str, Any]:
-    """What the store is told of the answers so far."""
-    counts = {"completed": sheet.completed, "failed": sheet.failed}
-    return {"counts": batch.counts | counts, "usage": sheet.usage()}
+def _progress(batch: Batch, output: BatchOutput) -> dict[str, Any]:
+    """What the store keeps of the answers so far."""
+    counts = {"completed": output.completed, "failed": output.failed}
+    return {"counts": (batch.counts or {}) | counts, "usage": output.usage()}

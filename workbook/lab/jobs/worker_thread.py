@@ -7,10 +7,15 @@ from collections.abc import Callable
 _log = logging.getLogger("lab")
 
 
-class Loop:
+class WorkerThread:
     """A thread that does `work` as long as there is some, then sleeps until woken."""
 
     def __init__(self, name: str, stopping: threading.Event, work: Callable[[], bool]) -> None:
+        """Does not start it.
+
+        stopping: shared with others; once it is set, the thread ends.
+        work: a piece of it; False when there was none.
+        """
         self.wake = threading.Event()
         self._stopping, self._work = stopping, work
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
