@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -135,10 +134,10 @@ def offline(state: Path) -> tuple[Any, Any]:
 
     from workbook.lab.api import app
     from workbook.lab.model import weights
+    from workbook.lab.service import Lab
 
-    lab = app.Lab(state, weights.ensure(), MODEL, KEY)
-    application = app.create(lab, 0)
-    tempfile.tempdir = None  # the app's choice, which is for a process of its own
+    lab = Lab(state, weights.ensure(), MODEL)
+    application = app.create(lab, KEY, 0)
     headers = {"Authorization": f"Bearer {KEY}"}
     return lab, TestClient(application, "http://localhost", headers=headers)
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from workbook.errors import WorkbookError
-from workbook.lab.jobs import runner
+from workbook.lab.jobs.process import FEW_SHAPES
 from workbook.lab.model import bases
 from workbook.lab.state import server_file
 
@@ -28,34 +28,36 @@ def serve(
 ) -> None:
     """Run the lab on a state folder until it is stopped.
 
-    port: default: PORT, or a free one if that is taken. base: the base model's name.
+    port: default: PORT, or a free one if that is taken.
+    base: the base model's name; default: see `bases.find`.
     api_key: what clients must send; default: the one in the state folder, made once.
     Raises WorkbookError that says what is in the way.
     """
     # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
     # fast where another program wants the processor too. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ |= runner.FEW_SHAPES | dict(os.environ)  # what the user has set stays
+    os.environ |= FEW_SHAPES | dict(os.environ)  # what the user has set stays
     with server_file.hold(folder), contextlib.closing(_listen(port)) as listener:
-        _run(folder, server_file.key(folder, api_key), listener, base)
+        _run(folder, server_file.api_key(folder, api_key), listener, base)
 
 
 def _run(folder: Path, key: str, listener: socket.socket, base: str | None) -> None:
     import uvicorn
 
     from workbook.lab.api import app
+    from workbook.lab.service import Lab
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     name, base_folder = bases.find(base)
     try:
-        lab = app.Lab(folder, base_folder, name, key)
+        lab = Lab(folder, base_folder, name)
     except sqlite3.DatabaseError as error:
         raise WorkbookError(
             f"The state in {folder} can't be read: {error}. Give another folder with --state, or "
             "begin anew: workbook lab reset"
         ) from None
     config = uvicorn.Config(
-        app.create(lab, os.getpid()),
+        app.create(lab, key, os.getpid()),
         log_config=None,
         log_level="warning",
         access_log=False,

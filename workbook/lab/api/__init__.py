@@ -1,0 +1,1 @@
+"""HTTP: paths, bodies, keys, streams and errors, in the shapes of OpenAI's API."""

@@ -1,44 +1,43 @@
 """OpenAI's /batches: batches are created, listed and cancelled.
 
-How they are carried out, `batches` knows.
+How they are carried out, `jobs.batch_runner` knows.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workbook.lab import schema
-from workbook.lab.api import http, responses
+from workbook.lab.api import responses
+from workbook.lab.api.bodies import read_json
 from workbook.lab.api.paging import page
-from workbook.lab.schema import ApiError
-from workbook.lab.state.records import BATCH_UNFINISHED
-from workbook.lab.state.store import Batch, File, Unknown, new_id, now
-
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
+from workbook.lab.errors import ApiError
+from workbook.lab.ids import new_id, now
+from workbook.lab.service import ENDPOINTS, Lab
+from workbook.lab.state.records import BATCH_UNFINISHED, Batch, File, UnknownIdError
 
 MAX_WAITING = 100  # batches not finished; more are answered with 429
 WINDOW = 24 * 3600  # seconds: the one completion window that OpenAI has
 
 
-class Batches:
+class BatchEndpoints:
     """/batches"""
 
-    def __init__(self, lab: "Lab", endpoints: list[str]) -> None:
-        self._lab, self._store, self._endpoints = lab, lab.store, endpoints
+    def __init__(self, lab: Lab) -> None:
+        self._lab, self._store = lab, lab.store
 
     async def create(self, request: Request) -> Response:
-        body = await http.read_json(request)
+        body = await read_json(request)
         batch = await run_in_threadpool(self._create, body)
         return JSONResponse(responses.batch(batch))
 
     def _create(self, body: dict[str, Any]) -> Batch:
         schema.check("CreateBatchRequest", body)
         schema.check_metadata(body.get("metadata"))
-        if body["endpoint"] not in self._endpoints:
-            offered = " and ".join(f"'{path}'" for path in self._endpoints)
+        if body["endpoint"] not in ENDPOINTS:
+            offered = " and ".join(f"'{path}'" for path in ENDPOINTS)
             raise ApiError(
                 400,
                 f"The lab runs batches over {offered}, not '{body['endpoint']}'.",
@@ -68,7 +67,7 @@ class Batches:
         )
         try:
             self._store.add_batch(batch)
-        except Unknown:  # someone was faster
+        except UnknownIdError:  # someone was faster
             raise _no_file(batch.input_file) from None
         self._lab.batch_runner.wake()
         return batch
@@ -77,7 +76,7 @@ class Batches:
         self._store.expire_files()
         try:
             file = self._store.get(File, file_id)
-        except Unknown:
+        except UnknownIdError:
             raise _no_file(file_id) from None
         if file.purpose != "batch":
             raise ApiError(
@@ -89,8 +88,8 @@ class Batches:
             )
 
     def list(self, request: Request) -> Response:
-        found, more = page(self._store, Batch, request, {}, 20)
-        return JSONResponse(responses.listing([responses.batch(b) for b in found], more))
+        batches, more = page(self._store, Batch, request, {})
+        return JSONResponse(responses.listing([responses.batch(b) for b in batches], more))
 
     def retrieve(self, request: Request) -> Response:
         return JSONResponse(responses.batch(self._get(request)))
@@ -114,7 +113,7 @@ class Batches:
         id = request.path_params["id"]
         try:
             return self._store.get(Batch, id)
-        except Unknown:
+        except UnknownIdError:
             message = f"No batch found with id '{id[:80]}'."
             raise ApiError(404, message, "batch_not_found", "batch_id") from None
 

@@ -8,33 +8,32 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from workbook.lab import schema
-from workbook.lab.api import http, responses
+from workbook.lab.api import responses, uploads
 from workbook.lab.api.paging import page
-from workbook.lab.schema import ApiError
-from workbook.lab.state.store import File, Unknown
-
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
+from workbook.lab.errors import ApiError
+from workbook.lab.service import Lab
+from workbook.lab.state.records import File, UnknownIdError
 
 MAX_BATCH = 200 * 2**20  # bytes of a batch's input, as OpenAI
 LIFETIMES = {"batch": 30 * 24 * 3600}  # seconds, unless expires_after says otherwise, as OpenAI
 
 
-class Files:
+class FileEndpoints:
     """/files"""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Lab) -> None:
         self._store = lab.store
 
     async def create(self, request: Request) -> Response:
-        form = await http.read_form(request)
+        form = await uploads.read_form(request, self._store.uploads())
         try:
             file = await run_in_threadpool(self._create, form)
         finally:
@@ -43,16 +42,16 @@ class Files:
                     await upload.close()
         return JSONResponse(responses.file(file))
 
-    def _create(self, form: dict[str, Any]) -> File:
-        upload, fields = form.get("file"), http.nested(form)
+    def _create(self, form: uploads.Form) -> File:
+        upload, fields = form.get("file"), uploads.nested(form)
         # The spec calls the file's bytes a string; the rest is checked as it came.
         schema.check("CreateFileRequest", fields | ({} if upload is None else {"file": ""}))
-        if isinstance(upload, str):
+        if not isinstance(upload, UploadFile):
             raise ApiError(
                 400, "'file' must be a file, sent with a filename.", "invalid_type", "file"
             )
         filename = _filename(upload.filename)
-        _check_upload(filename, fields["purpose"], upload.size)
+        _check_upload(filename, fields["purpose"], upload.size or 0)
         path = self._store.uploads() / secrets.token_hex(16)
         lifetime = fields.get("expires_after", {}).get("seconds", LIFETIMES.get(fields["purpose"]))
         try:
@@ -87,7 +86,7 @@ class Files:
 
     def delete(self, request: Request) -> Response:
         file = self._get(request)
-        with contextlib.suppress(Unknown):  # someone was faster
+        with contextlib.suppress(UnknownIdError):  # someone was faster
             self._store.delete_file(file.id)
         return JSONResponse({"id": file.id, "object": "file", "deleted": True})
 
@@ -96,7 +95,7 @@ class Files:
         id = request.path_params["id"]
         try:
             return self._store.get(File, id)
-        except Unknown:
+        except UnknownIdError:
             raise ApiError(404, f"No such File object: {id[:80]}", None, "id") from None
 
 
@@ -117,13 +116,13 @@ def _check_upload(filename: str, purpose: str, size: int) -> None:
         )
     if size == 0:
         raise ApiError(400, f"The file '{filename}' is empty.", "empty_file", "file")
-    most = MAX_BATCH if purpose == "batch" else http.MAX_FILE
+    most = MAX_BATCH if purpose == "batch" else uploads.MAX_FILE
     if size > most:
         message = f"The file is larger than {most // 2**20} MB."
         raise ApiError(413, message, "file_too_large", "file")
 
 
-def _copy(source: Any, path: Path) -> None:
+def _copy(source: BinaryIO, path: Path) -> None:
     source.seek(0)
     with open(path, "xb") as target:
         shutil.copyfileobj(source, target, 2**20)

@@ -1,38 +1,47 @@
 """OpenAI's /fine_tuning/jobs: jobs are created, listed, cancelled, paused and resumed.
 
-What a method and its hyperparameters may be, `methods` knows; how jobs run, `runner`.
+What a method and its hyperparameters may be, `jobs.methods` knows; how jobs run, `jobs.runner`.
 """
 
 import re
 import secrets
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workbook.lab import schema
-from workbook.lab.api import http, responses
+from workbook.lab.api import responses
+from workbook.lab.api.bodies import read_json
 from workbook.lab.api.paging import page
-from workbook.lab.jobs import methods, runner
-from workbook.lab.schema import ApiError
-from workbook.lab.state.store import UNFINISHED, Checkpoint, Event, File, Job, Unknown, new_id, now
-
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
+from workbook.lab.errors import ApiError
+from workbook.lab.ids import clean_suffix, new_id, now
+from workbook.lab.jobs import methods
+from workbook.lab.service import Lab
+from workbook.lab.state.records import (
+    UNFINISHED,
+    Checkpoint,
+    Event,
+    File,
+    Job,
+    JobStatus,
+    UnknownIdError,
+)
 
 MAX_WAITING = 100  # jobs not finished; more are answered with 429
 
 
-class Jobs:
+class JobEndpoints:
     """/fine_tuning/jobs"""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Lab) -> None:
         self._lab, self._store = lab, lab.store
 
     async def create(self, request: Request) -> Response:
-        body = await http.read_json(request)
+        body = await read_json(request)
         job = await run_in_threadpool(self._create, body)
         return JSONResponse(responses.job(job))
 
@@ -63,7 +72,7 @@ class Jobs:
             model=body["model"],
             training_file=body["training_file"],
             validation_file=body.get("validation_file"),
-            suffix=runner.clean_suffix(body.get("suffix")),
+            suffix=clean_suffix(body.get("suffix")),
             seed=secrets.randbelow(2**31) if seed is None else seed,
             method=method,
             hyperparameters=hyperparameters,
@@ -84,7 +93,7 @@ class Jobs:
             self._store.add(job)
             self._store.add_event(job.id, f"Created fine-tuning job: {job.id}")
             self._store.add_event(job.id, f"Validating {names}")
-        self._lab.runner.wake()
+        self._lab.job_runner.wake()
         return job
 
     def _check_model(self, model: str) -> None:
@@ -113,7 +122,7 @@ class Jobs:
                     param,
                 )
             self._store.keep_for_job(job.id, file_id, f"{kind}.jsonl")
-        except Unknown:
+        except UnknownIdError:
             raise ApiError(
                 400,
                 f"The file {file_id[:80]} does not exist, or was deleted: upload it first.",
@@ -130,7 +139,7 @@ class Jobs:
                 where[f"metadata.{match[1]}"] = value
             elif name == "metadata" and value == "null":
                 where["metadata"] = None
-        jobs, more = page(self._store, Job, request, where, 20)
+        jobs, more = page(self._store, Job, request, where)
         return JSONResponse(
             {"object": "list", "data": [responses.job(j) for j in jobs], "has_more": more}
         )
@@ -139,8 +148,8 @@ class Jobs:
         return JSONResponse(responses.job(self._get(request)))
 
     def cancel(self, request: Request) -> Response:
-        before = self._get(request)
-        response = self._turn(
+        job = self._get(request)
+        response = self._move(
             request,
             UNFINISHED,
             "cancelled",
@@ -148,20 +157,25 @@ class Jobs:
             finished_at=now(),
             estimated_finish=None,
         )
-        if before.status != "running":  # else the runner tidies when the process has ended
-            self._store.tidy_job(before.id)
+        if job.status != "running":  # else the runner tidies when the process has ended
+            self._store.tidy_job(job.id)
         return response
 
     def pause(self, request: Request) -> Response:
-        return self._turn(
+        return self._move(
             request, ["queued", "running"], "paused", "The job was paused", estimated_finish=None
         )
 
     def resume(self, request: Request) -> Response:
-        return self._turn(request, ["paused"], "queued", "The job was resumed")
+        return self._move(request, ["paused"], "queued", "The job was resumed")
 
-    def _turn(
-        self, request: Request, only_if: Any, status: str, message: str, **changes: Any
+    def _move(
+        self,
+        request: Request,
+        only_if: Iterable[JobStatus],
+        status: JobStatus,
+        message: str,
+        **changes: Any,
     ) -> Response:
         """Move a job into another state, if it is in one that allows it; 400 otherwise."""
         job = self._get(request)
@@ -177,26 +191,26 @@ class Jobs:
                 f"{' or '.join(only_if)}.",
                 "invalid_job_status",
             )
-        self._lab.runner.wake()
+        self._lab.job_runner.wake()
         return JSONResponse(responses.job(job))
 
     def events(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
-        events, more = page(self._store, Event, request, where, 20)
+        events, more = page(self._store, Event, request, where)
         return JSONResponse(
             {"object": "list", "data": [responses.event(e) for e in events], "has_more": more}
         )
 
     def checkpoints(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
-        found, more = page(self._store, Checkpoint, request, where, 10)
-        return JSONResponse(responses.listing([responses.checkpoint(c) for c in found], more))
+        checkpoints, more = page(self._store, Checkpoint, request, where, default=10)
+        return JSONResponse(responses.listing([responses.checkpoint(c) for c in checkpoints], more))
 
     def _get(self, request: Request) -> Job:
         id = request.path_params["id"]
         try:
             return self._store.get(Job, id)
-        except Unknown:
+        except UnknownIdError:
             raise ApiError(
                 404, f"Could not find fine tune: {id[:80]}", "fine_tune_not_found", "fine_tune_id"
             ) from None

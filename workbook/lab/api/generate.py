@@ -1,43 +1,65 @@
 """OpenAI's endpoints that answer with text: what is asked is planned, and the engine does it."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from workbook.lab.api import http
+from workbook.lab.api.bodies import read_json
 from workbook.lab.api.streams import EventStream
-from workbook.lab.generation import parameters
-from workbook.lab.schema import ApiError
+from workbook.lab.errors import ApiError
+from workbook.lab.generation.answers import engine_error
+from workbook.lab.service import Lab
+from workbook.lab.serving.types import Completion
 
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
 
-
-class Answers:
+class GenerationEndpoint:
     """/chat/completions or /completions"""
 
-    def __init__(self, lab: "Lab", endpoint: str) -> None:
+    def __init__(self, lab: Lab, endpoint: str) -> None:
         self._lab, self._endpoint = lab, endpoint
 
     async def create(self, request: Request) -> Response:
-        body = await http.read_json(request)
+        body = await read_json(request)
         plan = await run_in_threadpool(self._lab.plan, self._endpoint, body)
         try:
-            await asyncio.shield(asyncio.wrap_future(self._lab.desk.engine))
+            await asyncio.shield(asyncio.wrap_future(self._lab.scheduler.engine))
         except Exception as error:
             raise ApiError(
                 500, f"The model could not be loaded: {error}", "engine_error", kind="server_error"
             ) from error
         if plan.stream:
-            return EventStream(plan, self._lab.desk.submit)
-        futures = self._lab.desk.submit(plan.requests)
+            return EventStream(plan, self._lab.scheduler.submit)
+        futures = self._lab.scheduler.submit(plan.requests)
         try:
-            completions = await http.unless_gone(request, futures)
+            completions = await _unless_disconnected(request, futures)
         except ClientDisconnect:
             raise
         except Exception as error:
-            raise parameters.engine_error(error) from error
+            raise engine_error(error) from error
         return JSONResponse(plan.answer(completions))
+
+
+async def _unless_disconnected(
+    request: Request, futures: list[Future[Completion]]
+) -> list[Completion]:
+    """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
+    results = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])
+    disconnected = asyncio.ensure_future(_disconnected(request))
+    either: set[asyncio.Future[Any]] = {results, disconnected}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not results.done():
+            raise ClientDisconnect
+        return results.result()
+    finally:
+        disconnected.cancel()
+        results.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

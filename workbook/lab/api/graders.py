@@ -8,16 +8,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workbook.lab import schema
-from workbook.lab.api import http, responses
+from workbook.lab.api import responses
+from workbook.lab.api.bodies import read_json
 from workbook.lab.grading import graders
 from workbook.lab.grading.graders import Grade
 
 
-class Graders:
+class GraderEndpoints:
     """/fine_tuning/alpha/graders"""
 
     async def run(self, request: Request) -> Response:
-        body = await http.read_json(request)
+        body = await read_json(request)
         schema.check("RunGraderRequest", body)
         began = time.monotonic()
         grade = await run_in_threadpool(_grade, body)
@@ -25,7 +26,7 @@ class Graders:
         return JSONResponse(answer)
 
     async def validate(self, request: Request) -> Response:
-        body = await http.read_json(request)
+        body = await read_json(request)
         schema.check("ValidateGraderRequest", body)
         graders.check(body["grader"])
         return JSONResponse({"grader": body["grader"]})

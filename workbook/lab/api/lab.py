@@ -1,24 +1,21 @@
-"""The lab's own paths, beside OpenAI's: a look at the loss mask, and the end of the server."""
+"""The lab's own endpoints, beside OpenAI's: a look at the loss mask, and the end of the server."""
 
 import json
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from workbook.lab.api import http
+from workbook.lab.api.bodies import read_json
+from workbook.lab.errors import ApiError
 from workbook.lab.model.tokenizer import TemplateError
-from workbook.lab.schema import ApiError
+from workbook.lab.service import Lab
 from workbook.lab.training import training_file
 
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
 
-
-class Own:
+class LabEndpoints:
     """/lab"""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     async def loss_mask(self, request: Request) -> Response:
@@ -26,7 +23,7 @@ class Own:
 
         Of a preference, the example is the input with the preferred answer.
         """
-        body = await http.read_json(request)
+        body = await read_json(request)
         try:
             row = training_file.parse(json.dumps(body).encode())
         except training_file.RowError as error:

@@ -1,23 +1,22 @@
 """OpenAI's /models: the base model, and what was tuned from it."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workbook.lab.api import responses
-from workbook.lab.schema import ApiError
-from workbook.lab.state.store import Model, Unknown, base_of
+from workbook.lab.errors import ApiError
+from workbook.lab.ids import base_of
+from workbook.lab.service import Lab
+from workbook.lab.state.records import Model, UnknownIdError
 
-if TYPE_CHECKING:
-    from workbook.lab.api.app import Lab
 
-
-class Models:
+class ModelEndpoints:
     """/models"""
 
-    def __init__(self, lab: "Lab") -> None:
+    def __init__(self, lab: Lab) -> None:
         self._lab, self._store = lab, lab.store
 
     def list(self, request: Request) -> Response:
@@ -41,7 +40,7 @@ class Models:
                 "insufficient_permissions",
                 "model",
             )
-        with contextlib.suppress(Unknown):  # someone was faster
+        with contextlib.suppress(UnknownIdError):  # someone was faster
             self._store.delete_model(id)
         return JSONResponse({"id": id, "object": "model", "deleted": True})
 

@@ -3,69 +3,62 @@
 Knows the shapes of answers and nothing else.
 """
 
-from typing import Any
+from typing import Any, Literal
 
+from openai import BaseModel
 from openai.types import Batch as BatchObject
-from openai.types import FileObject
+from openai.types import BatchError, BatchRequestCounts, BatchUsage, FileObject
 from openai.types import Model as ModelObject
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.batch import Errors as BatchErrors
+from openai.types.fine_tuning import (
+    DpoHyperparameters,
+    DpoMethod,
+    FineTuningJob,
+    FineTuningJobEvent,
+    SupervisedHyperparameters,
+    SupervisedMethod,
+)
 from openai.types.fine_tuning.alpha import GraderRunResponse
+from openai.types.fine_tuning.alpha.grader_run_response import Metadata as GraderMetadata
+from openai.types.fine_tuning.alpha.grader_run_response import MetadataErrors as GraderErrors
+from openai.types.fine_tuning.fine_tuning_job import Error as JobError
+from openai.types.fine_tuning.fine_tuning_job import Hyperparameters, Method
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
-from pydantic import BaseModel
+from openai.types.fine_tuning.jobs.fine_tuning_job_checkpoint import Metrics
 
 from workbook.lab.grading.graders import Grade
-from workbook.lab.state.store import Batch, Checkpoint, Event, File, Job
+from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job
 
 ORGANIZATION = "org-lab"
 
-_GRADER_ERRORS = (
-    "formula_parse_error",
-    "invalid_variable_error",
-    "model_grader_parse_error",
-    "model_grader_refusal_error",
-    "model_grader_server_error",
-    "other_error",
-    "python_grader_runtime_error",
-    "python_grader_server_error",
-    "sample_parse_error",
-    "truncated_observation_error",
-    "unresponsive_reward_error",
-)
-_GRADER_DETAILS = (
-    "model_grader_server_error_details",
-    "python_grader_runtime_error_details",
-    "python_grader_server_error_type",
-)
-
 
 def file(record: File) -> dict[str, Any]:
-    """A `file` object."""
-    values = {"expires_at": record.expires_at} if record.expires_at is not None else {}
-    return _dict(
-        FileObject.construct(
-            id=record.id,
-            object="file",
-            bytes=record.bytes,
-            created_at=record.created_at,
-            filename=record.filename,
-            purpose=record.purpose,
-            status="processed",
-            **values,
-        )
+    """A `file` object. Built unchecked: the SDK's type lacks the purpose "evals"."""
+    answer = FileObject.construct(
+        id=record.id,
+        object="file",
+        bytes=record.bytes,
+        created_at=record.created_at,
+        filename=record.filename,
+        purpose=record.purpose,
+        status="processed",
     )
+    if record.expires_at is not None:
+        answer.expires_at = record.expires_at
+    return _as_json(answer)
 
 
 def job(record: Job) -> dict[str, Any]:
     """A `fine_tuning.job` object. Built unchecked: the SDK's type lacks the status "paused"."""
-    return _dict(
+    return _as_json(
         FineTuningJob.construct(
             id=record.id,
             object="fine_tuning.job",
             created_at=record.created_at,
-            error=record.error,
+            error=None if record.error is None else JobError(**record.error),
             fine_tuned_model=record.fine_tuned_model,
             finished_at=record.finished_at,
-            hyperparameters=record.hyperparameters,
+            hyperparameters=Hyperparameters(**record.hyperparameters),
             model=record.model,
             organization_id=ORGANIZATION,
             result_files=[record.result_file] if record.result_file else [],
@@ -77,17 +70,22 @@ def job(record: Job) -> dict[str, Any]:
             estimated_finish=record.estimated_finish,
             integrations=[],
             metadata=record.metadata,
-            method={
-                "type": record.method,
-                record.method: {"hyperparameters": record.hyperparameters},
-            },
+            method=_method(record),
         )
     )
 
 
+def _method(record: Job) -> Method:
+    if record.method == "dpo":
+        dpo = DpoMethod(hyperparameters=DpoHyperparameters(**record.hyperparameters))
+        return Method(type="dpo", dpo=dpo)
+    hyperparameters = SupervisedHyperparameters(**record.hyperparameters)
+    return Method(type="supervised", supervised=SupervisedMethod(hyperparameters=hyperparameters))
+
+
 def event(record: Event) -> dict[str, Any]:
     """A `fine_tuning.job.event` object."""
-    return _dict(
+    return _as_json(
         FineTuningJobEvent(
             id=record.id,
             object="fine_tuning.job.event",
@@ -101,15 +99,15 @@ def event(record: Event) -> dict[str, Any]:
 
 
 def checkpoint(record: Checkpoint) -> dict[str, Any]:
-    """A `fine_tuning.job.checkpoint` object."""
-    return _dict(
+    """A `fine_tuning.job.checkpoint` object; its metrics may be more than the SDK's type names."""
+    return _as_json(
         FineTuningJobCheckpoint(
             id=record.id,
             object="fine_tuning.job.checkpoint",
             created_at=record.created_at,
             fine_tuned_model_checkpoint=record.model,
             fine_tuning_job_id=record.job_id,
-            metrics=record.metrics,
+            metrics=Metrics.model_validate(record.metrics),
             step_number=record.step,
         )
     )
@@ -117,62 +115,93 @@ def checkpoint(record: Checkpoint) -> dict[str, Any]:
 
 def batch(record: Batch) -> dict[str, Any]:
     """A `batch` object; what is not known yet is left out, for the spec allows no null."""
-    values = {
-        "model": record.model,
-        "output_file_id": record.output_file,
-        "error_file_id": record.error_file,
-        "errors": record.errors and {"object": "list", "data": record.errors},
-        "metadata": record.metadata,
-        "usage": record.usage,
-    } | (record.times or {})
-    return _dict(
-        BatchObject(
-            id=record.id,
-            object="batch",
-            endpoint=record.endpoint,
-            input_file_id=record.input_file,
-            completion_window=record.completion_window,
-            status=record.status,
-            created_at=record.created_at,
-            expires_at=record.expires_at,
-            request_counts=record.counts or {"total": 0, "completed": 0, "failed": 0},
-            **{name: value for name, value in values.items() if value is not None},
-        )
+    answer = BatchObject(
+        id=record.id,
+        object="batch",
+        endpoint=record.endpoint,
+        input_file_id=record.input_file,
+        completion_window=record.completion_window,
+        status=record.status,
+        created_at=record.created_at,
+        expires_at=record.expires_at,
+        request_counts=BatchRequestCounts.model_validate(
+            record.counts or {"total": 0, "completed": 0, "failed": 0}
+        ),
     )
+    if record.model is not None:
+        answer.model = record.model
+    if record.output_file is not None:
+        answer.output_file_id = record.output_file
+    if record.error_file is not None:
+        answer.error_file_id = record.error_file
+    if record.errors is not None:
+        data = [BatchError(**error) for error in record.errors]
+        answer.errors = BatchErrors(object="list", data=data)
+    if record.metadata is not None:
+        answer.metadata = record.metadata
+    if record.usage is not None:
+        answer.usage = BatchUsage(**record.usage)
+    for name, time in (record.times or {}).items():
+        setattr(answer, name, time)
+    return _as_json(answer)
 
 
-def grade(grader: dict[str, Any], given: Grade, seconds: float) -> dict[str, Any]:
-    """The answer to a grader's run."""
-    errors = dict.fromkeys(_GRADER_ERRORS, False) | dict.fromkeys(_GRADER_DETAILS)
-    return _dict(
+def grade(grader: dict[str, Any], result: Grade, seconds: float) -> dict[str, Any]:
+    """The answer to a grader's run.
+
+    seconds: that the run took.
+    """
+    errors = result.errors
+    return _as_json(
         GraderRunResponse(
-            reward=given.reward,
-            metadata={
-                "name": grader["name"],
-                "type": grader["type"],
-                "errors": errors | dict.fromkeys(given.errors, True),
-                "execution_time": seconds,
-                "scores": given.parts,
-                "token_usage": None,
-                "sampled_model_name": None,
-            },
-            sub_rewards=given.parts,
+            reward=result.reward,
+            metadata=GraderMetadata(
+                name=grader["name"],
+                type=grader["type"],
+                errors=GraderErrors(
+                    formula_parse_error="formula_parse_error" in errors,
+                    invalid_variable_error="invalid_variable_error" in errors,
+                    model_grader_parse_error="model_grader_parse_error" in errors,
+                    model_grader_refusal_error="model_grader_refusal_error" in errors,
+                    model_grader_server_error="model_grader_server_error" in errors,
+                    model_grader_server_error_details=None,
+                    other_error="other_error" in errors,
+                    python_grader_runtime_error="python_grader_runtime_error" in errors,
+                    python_grader_runtime_error_details=None,
+                    python_grader_server_error="python_grader_server_error" in errors,
+                    python_grader_server_error_type=None,
+                    sample_parse_error="sample_parse_error" in errors,
+                    truncated_observation_error="truncated_observation_error" in errors,
+                    unresponsive_reward_error="unresponsive_reward_error" in errors,
+                ),
+                execution_time=seconds,
+                scores=dict(result.parts),
+                token_usage=None,
+                sampled_model_name=None,
+            ),
+            sub_rewards=dict(result.parts),
             model_grader_token_usage_per_model={},
         )
     )
 
 
-def model(id: str, created: int, owner: str) -> dict[str, Any]:
-    """A `model` object."""
-    values = {"created": created, "owned_by": owner, "shutdown_date": None}
-    return _dict(ModelObject.construct(id=id, object="model", **values))
+def model(id: str, created: int, owner: Literal["lab", "system"]) -> dict[str, Any]:
+    """A `model` object. Built unchecked: not every version of the SDK has `shutdown_date`."""
+    return _as_json(
+        ModelObject.construct(
+            id=id, object="model", created=created, owned_by=owner, shutdown_date=None
+        )
+    )
 
 
 def listing(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:
-    """A `list` object with the ids of its ends, empty where it is empty."""
+    """A `list` object with the ids of its ends, empty where it is empty.
+
+    more: whether more follow.
+    """
     first, last = (data[0]["id"], data[-1]["id"]) if data else ("", "")
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more}
 
 
-def _dict(value: BaseModel) -> dict[str, Any]:
-    return value.to_dict(mode="json", warnings=False)
+def _as_json(answer: BaseModel) -> dict[str, Any]:
+    return answer.to_dict(mode="json", warnings=False)

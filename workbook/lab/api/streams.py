@@ -1,42 +1,26 @@
 """Answers as server-sent events, sent as they are written.
 
-Knows the engine's texts and futures, and how events look; what a chunk holds, its endpoint says.
+Knows the engine's texts and futures, and how events look; what a chunk holds, its plan says.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import Any
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from workbook.lab.generation.parameters import Plan, engine_error
+from workbook.lab.generation.answers import engine_error
+from workbook.lab.generation.plan import Chunks, Plan
+from workbook.lab.serving.types import Completion, Request, TokenLogprob
 
-if TYPE_CHECKING:
-    from workbook.lab.serving.engine import Completion, Request, TokenLogprob
-
-Submit = Callable[[list["Request"]], list["Future[Completion]"]]
-
-
-class Chunks(Protocol):
-    """An endpoint's objects for the stages of a stream; index: which of the answers."""
-
-    def begin(self, index: int) -> Iterable[dict[str, Any]]:
-        """Before anything is written."""
-
-    def text(
-        self, index: int, piece: str, logprobs: "list[TokenLogprob]"
-    ) -> Iterable[dict[str, Any]]:
-        """After each piece of text."""
-
-    def end(self, index: int, completion: "Completion") -> Iterable[dict[str, Any]]:
-        """When an answer is complete."""
-
-    def close(self, completions: "list[Completion]") -> Iterable[dict[str, Any]]:
-        """When all are."""
+Submit = Callable[[list[Request]], list[Future[Completion]]]
+Text = tuple[str, list[TokenLogprob]]
+News = asyncio.Queue[tuple[int, Text | Future[Completion]]]  # of the answer with this index
 
 
 class EventStream(StreamingResponse):
@@ -44,9 +28,9 @@ class EventStream(StreamingResponse):
 
     def __init__(self, plan: Plan, submit: Submit) -> None:
         """Must be made within the server's event loop. Raises what `submit` raises."""
-        self._news, self._futures = _start(plan, submit)
+        news, self._futures = _start(plan, submit)
         super().__init__(
-            _events(plan.chunks(), self._news, len(self._futures)),
+            _events(plan.chunks(), news, len(self._futures)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache"},
         )
@@ -59,20 +43,20 @@ class EventStream(StreamingResponse):
                 future.cancel()
 
 
-async def _events(chunks: Chunks, news: asyncio.Queue, count: int) -> AsyncIterator[str]:
+async def _events(chunks: Chunks, news: News, count: int) -> AsyncIterator[str]:
     completions: dict[int, Completion] = {}
     try:
         for index in range(count):
             for chunk in chunks.begin(index):
                 yield _event(chunk)
         while len(completions) < count:
-            index, what = await news.get()
-            if isinstance(what, Future):
-                completions[index] = what.result()
-                found = chunks.end(index, completions[index])
+            index, arrival = await news.get()
+            if isinstance(arrival, Future):
+                completions[index] = arrival.result()
+                stage = chunks.end(index, completions[index])
             else:
-                found = chunks.text(index, *what)
-            for chunk in found:
+                stage = chunks.text(index, *arrival)
+            for chunk in stage:
                 yield _event(chunk)
         for chunk in chunks.close(list(completions.values())):
             yield _event(chunk)
@@ -85,17 +69,20 @@ def _event(chunk: dict[str, Any]) -> str:
     return f"data: {json.dumps(chunk)}\n\n"
 
 
-def _start(plan: Plan, submit: Submit) -> tuple[asyncio.Queue, list[Future]]:
+def _start(plan: Plan, submit: Submit) -> tuple[News, list[Future[Completion]]]:
     """Submit all requests; their texts, then their futures, arrive in one queue."""
-    loop, news = asyncio.get_running_loop(), asyncio.Queue()
+    loop, news = asyncio.get_running_loop(), News()
 
-    def tell(index: int, what: Any) -> None:
+    def put(index: int, arrival: Text | Future[Completion]) -> None:
         with contextlib.suppress(RuntimeError):  # the server is stopping: its loop is closed
-            loop.call_soon_threadsafe(news.put_nowait, (index, what))
+            loop.call_soon_threadsafe(news.put_nowait, (index, arrival))
+
+    def put_text(index: int, piece: str, logprobs: list[TokenLogprob]) -> None:
+        put(index, (piece, logprobs))
 
     for index, request in enumerate(plan.requests):
-        request.on_text = lambda *piece, index=index: tell(index, piece)
+        request.on_text = partial(put_text, index)
     futures = submit(plan.requests)
     for index, future in enumerate(futures):
-        future.add_done_callback(lambda done, index=index: tell(index, done))
+        future.add_done_callback(partial(put, index))
     return news, futures

@@ -1,0 +1,95 @@
+"""Access control: who is answered, and one line in the log for each request.
+
+Knows host names and the key; knows nothing of paths, but that /health is open to all.
+"""
+
+import hmac
+import logging
+import re
+import time
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workbook.lab.api import error_responses
+from workbook.lab.errors import ApiError
+from workbook.lab.ids import new_id
+
+HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+
+_log = logging.getLogger("lab")
+
+
+class AccessControl:
+    """An application in front of another one: it lets through who comes from here with the key."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app, self._key = app, key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id, began, status = new_id("req_"), time.monotonic(), 0
+
+        def milliseconds() -> float:
+            return (time.monotonic() - began) * 1000
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                    (b"openai-processing-ms", str(round(milliseconds())).encode()),
+                ]
+            await send(message)
+
+        try:
+            refusal = self._refusal(Request(scope))
+            app = self._app if refusal is None else error_responses.response(refusal)
+            await app(scope, receive, send_with_headers)
+        finally:
+            # The raw path is percent-encoded: it can't break the line. No query, no body, no key.
+            path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
+            line = (scope["method"], path, status or "-", milliseconds(), request_id)
+            _log.info("%s %s %s %.0f ms %s", *line)
+
+    def _refusal(self, request: Request) -> ApiError | None:
+        """Why a request is not let through; None if it is."""
+        host = re.sub(r":\d+$", "", request.headers.get("host", ""))
+        if host.lower() not in HOSTS:
+            # A web page that points its own name at this machine must not reach the lab.
+            return ApiError(
+                403, f"The lab answers to {', '.join(sorted(HOSTS))} only.", "host_not_allowed"
+            )
+        if request.url.path == "/health":
+            return None
+        key = _key_of(request)
+        if not key:
+            return ApiError(
+                401,
+                "You didn't provide an API key. Send the lab's key in an "
+                "Authorization header: 'Bearer KEY'.",
+                None,
+            )
+        if not hmac.compare_digest(key.encode("latin-1", "replace"), self._key):
+            return ApiError(
+                401,
+                f"Incorrect API key provided: {_masked(key)}. The lab's "
+                "key is in the file 'key' of its state folder.",
+                "invalid_api_key",
+            )
+        return None
+
+
+def _key_of(request: Request) -> str:
+    """The key as OpenAI's clients send it, or as Azure's do."""
+    header = request.headers.get("authorization", "")
+    if header[:7].lower() == "bearer ":
+        return header[7:].strip()
+    return request.headers.get("api-key", "").strip()
+
+
+def _masked(key: str) -> str:
+    return key[:4] + "*" * 8 + key[-4:] if len(key) > 16 else "*" * 8

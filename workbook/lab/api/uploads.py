@@ -1,0 +1,73 @@
+"""Forms with a file: what is uploaded goes to disk as it arrives, into a folder of ours.
+
+Knows multipart bodies; knows nothing of what files are for.
+"""
+
+import re
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
+
+from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from workbook.lab.api.bodies import limited
+from workbook.lab.errors import ApiError
+
+MAX_FILE = 512 * 2**20  # bytes, as OpenAI
+_FRAME = 2**20  # bytes of a form beside its file
+
+Form = dict[str, str | UploadFile]
+
+
+async def read_form(request: Request, folder: Path) -> Form:
+    """The fields of a multipart body. An uploaded file must be closed, and is gone then.
+
+    folder: on the disk where uploads stay; the system's temporary one may be small, or memory.
+    Raises ApiError (400, 413, 415).
+    """
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ApiError(415, "Send the file as 'multipart/form-data'.", "unsupported_media_type")
+    try:
+        form = await _UploadParser(request, folder).parse()
+    except (MultiPartException, MultipartParseError, KeyError, UnicodeError) as error:
+        raise ApiError(400, f"The form could not be read: {error}", "invalid_form") from None
+    return dict(form.items())
+
+
+class _UploadParser(MultiPartParser):
+    """Starlette's parser, but that the bytes of files go into a folder of ours."""
+
+    def __init__(self, request: Request, folder: Path) -> None:
+        stream = limited(request, MAX_FILE + _FRAME)
+        super().__init__(request.headers, stream, max_files=1, max_fields=10)
+        self._folder = folder
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        upload = self._current_part.file
+        if upload is None:
+            return
+        upload.file.close()  # Starlette's, still empty: it would go where `tempfile` says
+        spool = SpooledTemporaryFile(  # noqa: SIM115 - closed by whoever reads the form
+            max_size=self.spool_max_size, dir=str(self._folder)
+        )
+        self._files_to_close_on_error.append(spool)
+        upload.file = cast(BinaryIO, spool)  # has all of its methods, but is none by its type
+
+
+def nested(form: Form) -> dict[str, Any]:
+    """`expires_after[seconds]=3600` as an object, its number as a number."""
+    whole: dict[str, Any] = {}
+    for name, value in form.items():
+        match = re.fullmatch(r"(\w+)\[(\w+)\]", name)
+        if match and isinstance(value, str):
+            inner = whole.setdefault(match[1], {})
+            if isinstance(inner, dict):
+                inner[match[2]] = int(value) if re.fullmatch(r"-?\d{1,12}", value) else value
+                continue
+        whole[name] = value
+    return whole

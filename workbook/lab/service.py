@@ -1,0 +1,109 @@
+"""The lab as a whole: what its endpoints, jobs and batches share, put together.
+
+Knows the parts and how they begin and end; knows nothing of HTTP, ports or keys.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbook.lab.errors import ApiError
+from workbook.lab.generation import chat, completions
+from workbook.lab.generation.plan import Plan
+from workbook.lab.ids import base_of, now
+from workbook.lab.jobs.batch_runner import BatchRunner
+from workbook.lab.jobs.runner import JobRunner
+from workbook.lab.model.tokenizer import Tokenizer
+from workbook.lab.serving.scheduler import Scheduler
+from workbook.lab.state.records import Model, UnknownIdError
+from workbook.lab.state.store import Store
+
+# What answers with text, by OpenAI's names, which a batch's rows carry, too.
+ENDPOINTS: Mapping[str, Callable[[Any, Tokenizer, int, Path | None], Plan]] = {
+    "/v1/chat/completions": chat.prepare,
+    "/v1/completions": completions.prepare,
+}
+
+_log = logging.getLogger("lab")
+
+
+class Lab:
+    """The store, the runners, the base model's tokenizer and, once it is loaded, its engine."""
+
+    def __init__(self, folder: Path, base: Path, model: str) -> None:
+        """Open the state; nothing runs before `start`.
+
+        folder: the state folder.
+        base: the folder of the base model, whose public name is `model`.
+        Raises WorkbookError or sqlite3.DatabaseError for a state that can't be used.
+        """
+        self.model, self.base = model, base
+        self.store = Store(folder)
+        self.tokenizer = Tokenizer(base)
+        config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+        self.context: int = config["max_position_embeddings"]  # tokens
+        self.job_runner = JobRunner(self.store, base, self.tokenizer, self.context)
+        self.scheduler = Scheduler()
+        self.batch_runner = BatchRunner(self.store, self.scheduler, model, self.plan)
+        self.stop: Callable[[], None] = lambda: None  # set by whoever runs the server
+        self.started = now()
+
+    def start(self) -> None:
+        """Begin to run jobs and to load the model; neither delays the first answers."""
+        self.job_runner.start()
+        self.batch_runner.start()
+        threading.Thread(target=self._load, name="loading", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop jobs (they go on at the next start) and the engine."""
+        self.job_runner.close()
+        self.batch_runner.close()
+        engine = self.scheduler.engine
+        if engine.done() and not engine.exception():
+            engine.result().close()
+        self.store.close()
+
+    def health(self) -> dict[str, Any]:
+        """Status (starting, ready or failed), model, and how and how fast it computes."""
+        health: dict[str, Any] = {"model": self.model, "dtype": None, "gflops": None}
+        engine = self.scheduler.engine
+        if not engine.done():
+            return health | {"status": "starting"}
+        if error := engine.exception():
+            return health | {"status": "failed", "message": str(error)}
+        return health | {"status": "ready"} | engine.result().info()
+
+    def adapter(self, model: str) -> Path | None:
+        """The folder of a tuned model, None for the base. Raises ApiError (404)."""
+        if model == self.model:
+            return None
+        base = base_of(model)
+        try:
+            folder = self.store.get(Model, model).folder
+            if base == self.model:
+                return folder
+            message = (
+                f"The model `{model[:200]}` was tuned from {base}, and this lab serves "
+                f"{self.model}. Start it with `workbook lab serve --base {base}`."
+            )
+        except UnknownIdError:
+            message = f"The model `{model[:200]}` does not exist or you do not have access to it."
+        raise ApiError(404, message, "model_not_found", "model")
+
+    def plan(self, endpoint: str, body: Any) -> Plan:
+        """What is to be done for a body sent to one of ENDPOINTS. Raises ApiError (400, 404)."""
+        model = body.get("model") if isinstance(body, dict) else None
+        adapter = self.adapter(model) if isinstance(model, str) else None
+        return ENDPOINTS[endpoint](body, self.tokenizer, self.context, adapter)
+
+    def _load(self) -> None:
+        try:
+            from workbook.lab.serving.engine import Engine  # brings torch: not before the port
+
+            self.scheduler.engine.set_result(Engine(self.base))
+        except BaseException as error:
+            _log.exception("loading the model")
+            self.scheduler.engine.set_exception(error)
