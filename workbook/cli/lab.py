@@ -4,7 +4,6 @@ What the lab does in between stands in `workbook.lab`.
 """
 
 import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,25 +13,27 @@ import click
 from workbook import confirm
 from workbook.cli import exits, options
 from workbook.errors import RefusedError, WorkbookError
+from workbook.lab import client
+from workbook.lab import reset as resetting
 from workbook.lab.model import bases, weights
-from workbook.lab.state import inventory, server_file
+from workbook.lab.state import inventory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
-    return value.expanduser().resolve() if value else server_file.default_folder()
+    return value.expanduser().resolve() if value else client.state_folder()
 
 
 def with_state(command: Any) -> Any:
-    """Add `--state`, which is None-proof: a command is always given a folder."""
+    """Add `--state`; the command gets a folder in any case, as `folder`."""
     return click.option(
         "--state",
         "folder",
         type=click.Path(path_type=Path),
         metavar="FOLDER",
         callback=_folder,
-        help=f"Where records and files are kept; default: {server_file.default_folder()}",
+        help=f"Where records and files are kept; default: {client.state_folder()}",
     )(command)
 
 
@@ -79,7 +80,7 @@ def serve(
 @with_state
 def status(folder: Path) -> int:
     """Say whether the lab runs, where, and with which model."""
-    server = server_file.find(folder)
+    server = client.running(folder)
     if server is None:
         print(f"No lab runs on {folder}. Start one: workbook lab serve")
         return exits.NO
@@ -88,7 +89,7 @@ def status(folder: Path) -> int:
     if server["dtype"]:
         speed = f" on {server['device']}, {server['dtype']} at {server['gflops']:.0f} GFLOP/s"
     print(f"Model: {server['model']}, {server['status']}{speed}")
-    print(f"State: {folder}; the key is in its file 'key'")
+    print(f"State: {folder}; the key is in its file '{client.KEY_FILE}'")
     return exits.DONE
 
 
@@ -96,7 +97,7 @@ def status(folder: Path) -> int:
 @with_state
 def stop(folder: Path) -> int:
     """End the lab; a running job goes on at the next start."""
-    print("The lab has stopped." if server_file.stop(folder) else "No lab was running.")
+    print("The lab has stopped." if client.stop(folder) else "No lab was running.")
     return exits.DONE
 
 
@@ -107,14 +108,14 @@ def models(ctx: click.Context, folder: Path) -> int:
     """List base and tuned models; add or remove a base."""
     if ctx.invoked_subcommand:
         return exits.DONE
-    server = server_file.find(folder)
+    server = client.running(folder)
     served = server["model"] if server else None
     print("Base models")
     for name in bases.names():
         place = bases.location(name)
         size = _size(inventory.size(place)) if place.exists() else "not fetched yet"
         print(f"  {name:<40} {size:>10}{'  served now' if name == served else ''}")
-    tuned = inventory.tuned(folder)
+    tuned = inventory.tuned_models(folder)
     print("Tuned models" if tuned else "No tuned models yet.")
     for model in tuned:
         day = datetime.fromtimestamp(model.created_at).strftime("%Y-%m-%d %H:%M")
@@ -149,10 +150,10 @@ def add(name: str, path: Path, tokenizer: Path | None) -> int:
 @click.option("--yes", is_flag=True, help="Also when models were tuned from it.")
 def remove(folder: Path, name: str, yes: bool) -> int:
     """Delete a registered base model (the original stays)."""
-    server = server_file.find(folder)
+    server = client.running(folder)
     if server and server["model"] == name:
         raise WorkbookError(f"The lab serves {name} now: workbook lab stop")
-    needing = [model.id for model in inventory.tuned(folder) if model.base == name]
+    needing = [model.id for model in inventory.tuned_models(folder) if model.base == name]
     if needing and not yes:
         raise RefusedError(
             f"{len(needing)} tuned model{'s' * (len(needing) > 1)} can't be used without {name}, "
@@ -174,22 +175,16 @@ def remove(folder: Path, name: str, yes: bool) -> int:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def reset(folder: Path, with_weights: bool, yes: bool) -> int:
     """Delete all files, jobs, batches and tuned models."""
-    if not inventory.is_state(folder) and not with_weights:
+    if not resetting.is_needed(folder, with_weights):
         print(f"There is nothing to delete in {folder}.")
         return exits.DONE
-    with server_file.hold(folder):
-        lost = inventory.summary(folder)
-        if with_weights:
-            lost += ", and the base models: " + ", ".join(bases.names())
-        if not yes and not confirm.agrees(f"Delete {lost}, in {folder}?", "--yes deletes."):
+    with resetting.holding(folder, with_weights) as deletion:
+        contents = deletion.contents()
+        if not yes and not confirm.agrees(f"Delete {contents}, in {folder}?", "--yes deletes."):
             print("Nothing was deleted.")
             return exits.REFUSED
-        inventory.delete(folder)
-        if with_weights:
-            for name in bases.names()[1:]:
-                bases.remove(name)
-            shutil.rmtree(bases.location(weights.MODEL), ignore_errors=True)
-    print(f"Deleted: {lost}.")
+        deletion.carry_out()
+    print(f"Deleted: {contents}.")
     return exits.DONE
 
 

@@ -1,7 +1,7 @@
-"""The lab from outside: whether one runs, starting it, its address and its key.
+"""The lab from outside: where it keeps its state, whether one runs, starting and stopping it.
 
-The only module beside the lab itself that knows where the lab keeps its state. Knows nothing of
-what the lab answers.
+Whoever is not the lab asks here: the names of the state folder and of its files stand nowhere else.
+Knows nothing of what the lab answers.
 """
 
 import contextlib
@@ -22,6 +22,13 @@ from workbook.lab.state import server_file
 
 # The first start fetches and converts 98 MB of weights; later ones take seconds.
 START_SECONDS = 600
+KEY_FILE = server_file.KEY_FILE  # in the state folder
+
+
+if sys.platform == "win32":
+    _DETACHED = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _DETACHED = 0
 
 
 @dataclass(frozen=True)
@@ -33,19 +40,30 @@ class Connection:
     model: str | None
 
 
-def running() -> dict[str, Any] | None:
-    """What the running lab says of itself (port, status, model, …); None when none answers."""
-    return server_file.find(server_file.default_folder())
+def state_folder() -> Path:
+    """Where the lab keeps its state, unless it is started with another folder."""
+    return server_file.default_folder()
 
 
-def stop() -> bool:
-    """End the running lab; False when there is none. Raises WorkbookError when it does not end."""
-    return server_file.stop(server_file.default_folder())
+def running(folder: Path | None = None) -> dict[str, Any] | None:
+    """What a running lab says of itself (port, status, model, …); None when none answers.
+
+    folder: its state folder; default: the usual one.
+    """
+    return server_file.find(folder or state_folder())
+
+
+def stop(folder: Path | None = None) -> bool:
+    """End the lab on a state folder (default: the usual one); False when there is none.
+
+    Raises WorkbookError when it does not end.
+    """
+    return server_file.stop(folder or state_folder())
 
 
 def connect() -> Connection:
     """Find the lab, or start it and wait until it has loaded its model. Raises WorkbookError."""
-    folder = server_file.default_folder()
+    folder = state_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
         server = running() or _start(folder)
@@ -58,18 +76,13 @@ def connect() -> Connection:
     hosts = os.environ.get("NO_PROXY", "")
     if "127.0.0.1" not in hosts:
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{hosts},127.0.0.1".lstrip(",")
-    key = (folder / "key").read_text(encoding="utf-8").strip()
+    key = server_file.stored_key(folder)
     return Connection(f"http://127.0.0.1:{server['port']}/v1", key, server.get("model"))
 
 
 def _start(folder: Path) -> dict[str, Any]:
     """Start the lab as a process of its own, which outlives this kernel, and wait for it."""
     log = folder / "lab.log"
-    own_session: dict = (
-        {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
     with log.open("ab") as output:
         before = output.tell()
         process = subprocess.Popen(
@@ -78,7 +91,8 @@ def _start(folder: Path) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            **own_session,
+            creationflags=_DETACHED,
+            start_new_session=True,  # on POSIX; Windows has the flags
         )
     started = time.monotonic()
     with _progress_line() as progress:
@@ -87,11 +101,11 @@ def _start(folder: Path) -> dict[str, Any]:
             server = running()
             if server and server["status"] != "starting":
                 return server
-            said = _last_line(log, before)
+            message = _last_line(log, before)
             if process.poll() is not None:
-                raise WorkbookError(f"The lab did not start. It said: {said or 'nothing'}")
+                raise WorkbookError(f"The lab did not start. It said: {message or 'nothing'}")
             if time.monotonic() - started > 2:
-                progress("Starting the lab: " + ("it loads its model…" if server else said))
+                progress("Starting the lab: " + ("it loads its model…" if server else message))
     raise WorkbookError(
         f"The lab did not answer within {START_SECONDS // 60} minutes. "
         f"Its log is {log}; `workbook lab stop` ends it."
