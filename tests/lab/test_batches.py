@@ -10,8 +10,9 @@ import openai
 import pytest
 from labserver import MODEL, Server, conform, offline, start
 
-from workbook.lab.jobs.batch_files import Sheet
-from workbook.lab.state.store import Batch, File, Store
+from workbook.lab.jobs.batch_output import BatchOutput
+from workbook.lab.state.records import Batch, File
+from workbook.lab.state.store import Store
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 
@@ -220,18 +221,17 @@ def test_a_crash_while_results_are_filed_files_them_once(tmp_path: Path, monkeyp
     counts = {"total": 1, "completed": 0, "failed": 0}
     batch = Batch("batch_1", "finalizing", CHAT, file.id, "24h", 1, 2, MODEL, counts=counts)
     lab.store.add_batch(batch)
-    sheet = Sheet(lab.store.batch_folder(batch.id))
     usage = {"prompt_tokens": 3, "completion_tokens": 4}
     usage["prompt_tokens_details"] = {"cached_tokens": 1}
-    sheet.add("row-0", 200, {"usage": usage})
-    sheet.close()
+    with BatchOutput(lab.store.batch_folder(batch.id)) as output:
+        output.add("row-0", 200, {"usage": usage})
 
     def crash(*_, **__) -> None:
         raise KeyboardInterrupt
 
-    for place in ("_update", "tidy_batch"):  # before the result is a record, and after
+    for method in ("update", "tidy_batch"):  # before the result is a record, and after
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Store, place, crash)
+            patch.setattr(Store, method, crash)
             lab.batch_runner._settle(lab.store.batches("finalizing")[0])
         lab.store.close()
         lab, _ = offline(tmp_path)  # as after a restart

@@ -10,7 +10,9 @@ import pytest
 from labserver import MODEL, Server, rows, start
 
 from workbook.errors import WorkbookError
-from workbook.lab.state.store import Event, File, Job, Model, Store, Unknown, new_id, now
+from workbook.lab.ids import new_id, now
+from workbook.lab.state.records import Event, File, Job, Model, UnknownIdError
+from workbook.lab.state.store import Store
 
 
 def steps(server: Server, job_id: str) -> list[int]:
@@ -82,7 +84,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
             store.add_event(record.id, "said")
         raise RuntimeError
     assert store.page(Event, {"job_id": record.id}) == ([], False)
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownIdError):
         store.get(Job, record.id)
 
 
@@ -120,7 +122,7 @@ def test_files_expire(tmp_path: Path) -> None:
     (store.uploads() / "x").write_bytes(b"x")
     file = store.add_file(store.uploads() / "x", "a.jsonl", "fine-tune", lifetime=0)
     store.expire_files()
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownIdError):
         store.get(File, file.id)
     assert not store.path(file.id).exists()
 

@@ -9,7 +9,7 @@ from labserver import conform, offline
 from workbook.lab import schema
 from workbook.lab.grading import formula, graders, text_metrics
 from workbook.lab.grading.graders import Grade
-from workbook.lab.schema import ApiError
+from workbook.lab.errors import ApiError
 
 ITEM = {"answer": "4 stars", "deep": {"list": [1, {"x": "ñ"}]}}
 

@@ -10,7 +10,9 @@ from labserver import MODEL, conform, offline
 from workbook.errors import WorkbookError
 from workbook.lab.api import batches, files, fine_tuning
 from workbook.lab.serving import scheduler
-from workbook.lab.state.store import Batch, File, Job, Store, new_id, now
+from workbook.lab.ids import new_id, now
+from workbook.lab.state.records import Batch, File, Job
+from workbook.lab.state.store import Store
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -47,25 +49,25 @@ class _Engine:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_full_engine_queue(tmp_path: Path, path: str, stream: bool) -> None:
     lab, client = offline(tmp_path)
-    lab.desk.engine.set_result(_Engine())
-    waiting = lab.desk.submit([None] * (scheduler.MAX_QUEUED - 1))
+    lab.scheduler.engine.set_result(_Engine())
+    waiting = lab.scheduler.submit([None] * (scheduler.MAX_QUEUED - 1))
     body = CHAT if "chat" in path else {"model": MODEL, "prompt": "Hi"}
     too_many(client.post(path, json=body | {"n": 2, "stream": stream}))
     waiting[0].cancel()  # somebody has gone: there is room for two
-    assert len(lab.desk.submit([None] * 2)) == 2
+    assert len(lab.scheduler.submit([None] * 2)) == 2
     too_many(client.post(path, json=body))
 
 
 def test_a_batch_has_its_turn_in_the_gaps(tmp_path: Path, monkeypatch) -> None:
     lab, _ = offline(tmp_path)
-    lab.desk.engine.set_result(_Engine())
-    assert lab.desk.room(scheduler.BATCHED - 1) and not lab.desk.room(scheduler.BATCHED)
-    waiting = lab.desk.submit([None])
-    assert lab.desk.room(0) and not lab.desk.room(1)  # slow, but never at a standstill
+    lab.scheduler.engine.set_result(_Engine())
+    assert lab.scheduler.room(scheduler.BATCHED - 1) and not lab.scheduler.room(scheduler.BATCHED)
+    waiting = lab.scheduler.submit([None])
+    assert lab.scheduler.room(0) and not lab.scheduler.room(1)  # slow, but never at a standstill
     waiting[0].set_result(None)
-    assert not lab.desk.room(1)  # who has asked may ask again
+    assert not lab.scheduler.room(1)  # who has asked may ask again
     monkeypatch.setattr(scheduler, "QUIET", 0)
-    assert lab.desk.room(1)
+    assert lab.scheduler.room(1)
 
 
 def test_full_queues_of_jobs_and_batches(tmp_path: Path, monkeypatch) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from workbook.lab import schema
+from workbook.lab.errors import ApiError
 
 CHAT, JOB = "CreateChatCompletionRequest", "CreateFineTuningJobRequest"
 ASK = [{"role": "user", "content": "Hi"}]
 
 
-def refusal(name: str, request) -> schema.ApiError:
-    with pytest.raises(schema.ApiError) as caught:
+def refusal(name: str, request) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         schema.check(name, request)
     assert caught.value.status == 400
     assert set(caught.value.body()["error"]) == {"message", "type", "param", "code"}
