@@ -6,14 +6,11 @@ and never committed; data/review_splits.json freezes, by id alone, who is in whi
 Knows the corpus, its splits and its wording. Knows nothing of models.
 """
 
-import argparse
 import functools
 import io
 import json
-import random
 import re
 import tarfile
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,12 +32,13 @@ LENGTH = (20, 200)
 """Shortest and longest review kept, in characters."""
 SPANISH_EXAMPLES = (
     {
-        "prompt": "Reseña: Compré esta computadora portátil para mis clases en línea y funciona muy "
-        "bien.",
+        "prompt": "Reseña: Compré esta computadora portátil para mis clases en línea y funciona "
+        "muy bien.",
         "completion": "Calificación: 5 estrellas",
     },
     {
-        "prompt": "Reseña: La duración de la batería es terrible y la pantalla es demasiado pequeña.",
+        "prompt": "Reseña: La duración de la batería es terrible y la pantalla es demasiado "
+        "pequeña.",
         "completion": "Calificación: 2 estrellas",
     },
     {
@@ -55,9 +53,6 @@ _PACKAGE_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b8370384963
 _PACKAGE_SIZE = 2_466_783
 _MEMBER = "additional_resources/hutto_ICWSM_2014.tar.gz"
 _MEMBER_SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
-_SIZES = {"test": 80, "validation": 40}  # a class
-_LONG_REVIEW = 20  # rows
-_SEED = 2014
 
 
 @functools.cache
@@ -74,13 +69,13 @@ def _corpus() -> pd.DataFrame:
     with tarfile.open(archive) as package:
         texts = _lines(package, "amazonReviewSnippets_GroundTruth.txt")
         ratings = _lines(package, "amazonReviewSnippets_anonDataRatings.txt")
-    twenty = {fields[0]: json.loads(fields[3]) for fields in ratings}
+    ratings_of = {name: json.loads(twenty) for name, _, _, twenty in ratings}
     rows = [
         {
             "id": name,
             "text": text.strip(),
             "mean": float(mean),
-            "ratings": twenty[name],
+            "ratings": ratings_of[name],
             "stars": stars(float(mean)),
         }
         for name, mean, text in texts
@@ -92,7 +87,9 @@ def _corpus() -> pd.DataFrame:
 
 def _lines(package: tarfile.TarFile, name: str) -> list[list[str]]:
     """The tab-separated fields of each line; one file begins with a BOM, both end lines with CR."""
-    text = package.extractfile(f"hutto_ICWSM_2014/{name}").read().decode("utf-8-sig")
+    member = package.extractfile(f"hutto_ICWSM_2014/{name}")
+    assert member is not None  # a pinned archive: its hash was checked
+    text = member.read().decode("utf-8-sig")
     return [line.split("\t") for line in io.StringIO(text, newline=None).read().splitlines()]
 
 
@@ -120,54 +117,6 @@ def review_of(identifier: str) -> str:
 def plain(text: str) -> str:
     """The text in lower case, with everything but letters and digits as one space."""
     return re.sub(r"[\W_]+", " ", text.lower()).strip()
-
-
-def draw_splits(frame: pd.DataFrame, seed: int = _SEED) -> dict[str, list[str]]:
-    """Draw the ids of "test", "validation" and "train" from the corpus, without leakage.
-
-    Whole reviews are dealt out in random order: to the test set until it could have 80 rows of
-    each class, to the validation set until 40, all others to training. Then 80 and 40 a class are
-    drawn from what was dealt; the rest of those reviews is used nowhere, which is the price of
-    splits that share no review and yet are balanced. Reviews of more than 20 rows always train:
-    otherwise one long review could be an eighth of the test. Of rows with the same words (`plain`)
-    only the first is dealt at all. Training rows come in blocks of five, one of each class, as
-    long as there are five classes left: the first 5n rows are balanced.
-    """
-    dice = random.Random(seed)
-    unique = frame[~frame["text"].map(plain).duplicated()]
-    by_review: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for name, star in zip(unique["id"], unique["stars"], strict=True):
-        by_review[review_of(name)].append((name, int(star)))
-    training = [review for review, rows in by_review.items() if len(rows) > _LONG_REVIEW]
-    waiting = sorted(set(by_review) - set(training))
-    dice.shuffle(waiting)
-    splits = {}
-    for split, wanted in _SIZES.items():
-        pool: dict[int, list[str]] = {star: [] for star in CLASSES}
-        while min(map(len, pool.values())) < wanted:
-            for name, star in by_review[waiting.pop()]:
-                pool[star].append(name)
-        chosen = [name for star in CLASSES for name in dice.sample(pool[star], wanted)]
-        dice.shuffle(chosen)
-        splits[split] = chosen
-    training += waiting
-    return splits | {
-        "train": _in_blocks([row for name in training for row in by_review[name]], dice)
-    }
-
-
-def _in_blocks(rows: list[tuple[str, int]], dice: random.Random) -> list[str]:
-    """Ids in blocks of one a class, each block shuffled, then what is left over, shuffled."""
-    dice.shuffle(rows)
-    queues = {star: [name for name, its in rows if its == star] for star in CLASSES}
-    ordered = []
-    while all(queues.values()):
-        block = [queue.pop() for queue in queues.values()]
-        dice.shuffle(block)
-        ordered += block
-    rest = [name for queue in queues.values() for name in queue]
-    dice.shuffle(rest)
-    return ordered + rest
 
 
 def splits() -> dict[str, pd.DataFrame]:
@@ -232,8 +181,8 @@ def files(training_rows: int = 300) -> dict[str, Path]:
         "test": "reviews_test.jsonl",
         "marv": "marv_train.jsonl",
     }
-    found = {split: paths.work() / name for split, name in names.items()}
-    for split, path in found.items():
+    files = {split: paths.work() / name for split, name in names.items()}
+    for split, path in files.items():
         if path.exists():
             continue
         if split == "marv":
@@ -242,28 +191,4 @@ def files(training_rows: int = 300) -> dict[str, Path]:
             frame = splits()[split].head(training_rows if split == "train" else None)
             rows = [to_chat(row) for row in frame.to_dict("records")]
         doctor.write(rows, path.name)
-    return found
-
-
-def freeze(path: Path) -> None:
-    """Write the splits' ids to `path`: done once, before anything was measured on them."""
-    drawn = draw_splits(load())
-    about = (
-        "Ids of helpers.reviews' corpus in each split, drawn once by helpers.reviews."
-        "draw_splits: whole reviews apart, balanced, in this order. Ids only, no text."
-    )
-    lines = [json.dumps(drawn[name]) for name in ("train", "validation", "test")]
-    path.write_text(
-        f'{{"about": {json.dumps(about)},\n "seed": {_SEED},\n "splits": {{\n'
-        f'  "train": {lines[0]},\n  "validation": {lines[1]},\n  "test": {lines[2]}}}'
-        "}\n",
-        encoding="utf-8",
-    )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.reviews", description="Draw the frozen splits again and write them."
-    )
-    parser.add_argument("freeze", type=Path, help="the JSON file to write")
-    freeze(parser.parse_args().freeze)
+    return files

@@ -13,9 +13,14 @@ import hashlib
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbook import paths
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 FOLDER = paths.ROOT / "notebooks"
 README = paths.ROOT / "README.md"
@@ -60,38 +65,38 @@ def stamp_readme(text: str) -> str:
     return text.replace(old, repository().removeprefix("https://github.com/"))
 
 
-def chosen(numbers: list[str]) -> list[Path]:
+def select(numbers: Sequence[str]) -> list[Path]:
     """The notebooks with these numbers ("03"), or all, in the order of the course."""
     everything = sorted(FOLDER.glob("*.ipynb"))
-    found = [path for path in everything if not numbers or path.name[:2] in numbers]
-    missing = set(numbers) - {path.name[:2] for path in found}
-    if missing or not found:
+    selection = [path for path in everything if not numbers or path.name[:2] in numbers]
+    missing = set(numbers) - {path.name[:2] for path in selection}
+    if missing or not selection:
         raise SystemExit(f"No notebook {', '.join(sorted(missing)) or 'found'} in notebooks/.")
-    return found
+    return selection
 
 
-def stamp(notebook, file_name: str) -> None:
+def stamp(notebook: "NotebookNode", file_name: str) -> None:
     """Put the badge into the first cell, and the Colab and set-up cells before all other code."""
     first = notebook.cells[0]
-    kept = [line for line in first.source.splitlines() if BADGE_IMAGE not in line]
-    first.source = "\n".join([badge(file_name), *([""] if kept and kept[0] else []), *kept])
+    lines = [line for line in first.source.splitlines() if BADGE_IMAGE not in line]
+    first.source = "\n".join([badge(file_name), *([""] if lines and lines[0] else []), *lines])
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell, source in zip(code[:2], (COLAB_CELL, SETUP_CELL), strict=True):
         if cell.source != source:
             cell.source, cell.outputs, cell.execution_count = source, [], None
 
 
-def clean(notebook) -> None:
+def clean(notebook: "NotebookNode") -> None:
     """Drop what changes from run to run and belongs to no reader; give the cells stable ids."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    seen: set[str] = set()
+    ids: set[str] = set()
     for cell in notebook.cells:
         tags = cell.metadata.get("tags")
         cell.metadata = {"tags": tags} if tags else {}
-        cell.id = _stable_id(cell.source, seen)
+        cell.id = _stable_id(cell.source, ids)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _worth_keeping(output)]
             for output in cell.outputs:  # of a widget, the still picture stays
@@ -117,7 +122,7 @@ def run(path: Path) -> None:
     _write(notebook, path)
 
 
-def _worth_keeping(output) -> bool:
+def _worth_keeping(output: "NotebookNode") -> bool:
     """Progress on stderr and widgets (whose state isn't stored) say nothing to a later reader.
 
     A widget that brings a still picture of itself, in HTML, is kept for that.
@@ -128,24 +133,27 @@ def _worth_keeping(output) -> bool:
     return _WIDGET not in data or "text/html" in data
 
 
-def _stable_id(source: str, seen: set[str]) -> str:
-    """An id that stays while the cell stays the same, whoever runs the notebook."""
-    for salt in range(len(seen) + 1):
-        found = hashlib.sha256(f"{salt or ''}{source}".encode()).hexdigest()[:12]
-        if found not in seen:
+def _stable_id(source: str, ids: set[str]) -> str:
+    """An id that stays while the cell stays the same, whoever runs the notebook.
+
+    ids: those of the cells before; the new one is added
+    """
+    for salt in range(len(ids) + 1):
+        id = hashlib.sha256(f"{salt or ''}{source}".encode()).hexdigest()[:12]
+        if id not in ids:
             break
-    seen.add(found)
-    return found
+    ids.add(id)
+    return id
 
 
-def _write(notebook, path: Path) -> None:
+def _write(notebook: "NotebookNode", path: Path) -> None:
     import nbformat
 
     nbformat.validate(notebook)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """The commands of this module's first lines."""
     import nbformat
 
@@ -153,12 +161,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=["run", "stamp", "repository"])
     parser.add_argument("numbers", nargs="*", help="two-digit numbers of notebooks; none: all")
-    given = parser.parse_args(arguments)
-    if given.command == "repository":
+    options = parser.parse_args(arguments)
+    if options.command == "repository":
         README.write_text(stamp_readme(README.read_text(encoding="utf-8")), encoding="utf-8")
-    for path in chosen([] if given.command == "repository" else given.numbers):
+    for path in select([] if options.command == "repository" else options.numbers):
         print(path.name, file=sys.stderr)
-        if given.command == "run":
+        if options.command == "run":
             run(path)
         else:
             notebook = nbformat.read(path, as_version=4)

@@ -1,7 +1,5 @@
 """The review corpus and its frozen splits (the corpus is fetched once, 2.5 MB)."""
 
-import json
-
 import pytest
 
 from helpers import reviews
@@ -72,11 +70,6 @@ def test_no_review_and_no_text_is_in_two_splits(splits):
     assert len(set(texts)) == len(texts)
 
 
-def test_the_frozen_ids_are_those_that_the_code_draws():
-    frozen = json.loads(paths.data("review_splits.json").read_text(encoding="utf-8"))["splits"]
-    assert reviews.draw_splits(reviews.load()) == frozen
-
-
 def test_a_review_cut_differently_shows(monkeypatch, tmp_path):
     frozen = tmp_path / "splits.json"
     frozen.write_text('{"splits": {"train": ["1_1"], "validation": ["1_2"], "test": ["999_1"]}}')
@@ -104,7 +97,7 @@ def test_training_files_are_written_when_they_are_missing(home):
     files = reviews.files()
     assert files["marv"].read_text() == "the student's own\n"
     rows = {name: doctor.read(files[name]) for name in ("train", "validation", "test")}
-    assert {name: len(its) for name, its in rows.items()} == {
+    assert {name: len(part) for name, part in rows.items()} == {
         "train": 300,
         "validation": 200,
         "test": 400,
@@ -116,15 +109,15 @@ def test_training_files_are_written_when_they_are_missing(home):
 
 def test_marv_s_examples():
     rows = {name: doctor.read(paths.data(f"marv_{name}.jsonl")) for name in ("train", "test")}
-    assert {name: len(its) for name, its in rows.items()} == {"train": 40, "test": 20}
-    for its in rows.values():
-        assert {code for code in doctor.check(its).codes} <= {"few"}
-        assert {row["messages"][0]["content"] for row in its} == {
+    assert {name: len(part) for name, part in rows.items()} == {"train": 40, "test": 20}
+    for part in rows.values():
+        assert set(doctor.check(part).codes) <= {"few"}
+        assert {row["messages"][0]["content"] for row in part} == {
             "Marv is a factual chatbot that is also sarcastic."
         }
-        assert all(len(row["messages"][2]["content"]) <= 110 for row in its)
-    asked = [{checking.question_of(row) for row in its} for its in rows.values()]
-    assert not asked[0] & asked[1] and len(asked[0] | asked[1]) == 60
+        assert all(len(row["messages"][2]["content"]) <= 110 for row in part)
+    train, test = ({checking.question_of(row) for row in part} for part in rows.values())
+    assert not train & test and len(train | test) == 60
     assert rows["train"][0]["messages"][2]["content"] == (
         "Paris, as if everyone doesn't know that already."
     )
