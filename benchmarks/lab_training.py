@@ -203,7 +203,7 @@ def _write_result(folder: Path, seconds: float, tokens: int) -> None:
 
 def _accuracy(folder: Path, base: Path, frame) -> float:
     """Share of the reviews of `frame` that the tuned model rates exactly right."""
-    from helpers import evaluation, reviews
+    from helpers import ratings, reviews
     from workbook.lab.serving.engine import Engine, Request
 
     merged = folder / "merged"
@@ -222,7 +222,7 @@ def _accuracy(folder: Path, base: Path, frame) -> float:
         for row in rows
     ]
     right = [
-        evaluation.stars(answer.result().text) == stars
+        ratings.stars(answer.result().text) == stars
         for answer, stars in zip(asked, frame["stars"], strict=True)
     ]
     engine.close()

@@ -1,21 +1,21 @@
-"""Measuring answers: ask a model about many reviews, read its stars, and say how sure the score is.
+"""Measuring answers: ask a model about many reviews, read its stars, and sum up how it did.
 
-Knows reviews with a true number of stars, answers, and the statistics of shares. Which model is
-asked, and how, it doesn't know: that is the function `ask` of the notebook.
+Knows reviews with a true number of stars, answers, and what to measure them against: people, and a
+plain rival. Which model is asked, and how, it doesn't know: that is the function `ask` of the
+notebook.
 """
 
-import json
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from helpers import intervals, ratings
 from helpers import reviews as corpus
 from workbook.errors import WorkbookError
 
@@ -28,44 +28,45 @@ THREADS = 16
 CLASSES = list(corpus.CLASSES)
 NONE = "none"
 """The column of `confusion` for answers that name no valid number of stars."""
-_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_UNIT = r"(?:stars?|estrellas?)\b"
-_RATING = re.compile(
-    rf"(?P<scale>[-\d.,]+)\s*(?:/|out\s+of)\s*(?:5|five)\b(?:[\s-]*{_UNIT})?"
-    rf"|(?P<number>[-\d.,]*\d|\b(?:{'|'.join(_WORDS)}))[\s*_-]*{_UNIT}",
-    re.IGNORECASE,
-)
-_ALONE = re.compile(rf"(?:rating|stars?)?\W*(\d+|{'|'.join(_WORDS)})\W*", re.IGNORECASE)
+
+
+class _Answer(NamedTuple):
+    """What came back for one review: the text, how many tokens, and after how long."""
+
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
 
 
 def run(ask: Ask, reviews: pd.DataFrame, threads: int = THREADS) -> pd.DataFrame:
     """Ask about every review, many at the same time, and judge the answers.
 
-    ask      takes a review's text, returns the ChatCompletion; a chain of calls returns all of
-             them in a list: the last one holds the answer, their tokens are added up
-    reviews  id, text and stars of each
-    threads  requests under way at the same time; 1 measures the latency of a single request
-
     Columns: id, text, label (the true stars), answer, stars (<NA>: no rating), correct, off_by_one
     (at most one star off, so also True where correct), prompt_tokens, cached_tokens (of these, read
     before), completion_tokens, seconds (from sending to the whole answer, waiting included).
+
+    ask: takes a review's text, returns the ChatCompletion; a chain of calls returns all of them in
+        a list: the last one holds the answer, their tokens are added up
+    reviews: id, text and stars of each
+    threads: requests under way at the same time; 1 measures the latency of a single request
     An error of `ask` ends the run and is raised as it is.
     """
-    rows = list(reviews[["id", "text", "stars"]].itertuples(index=False, name=None))
-    answers: dict[int, tuple[str, dict[str, int], float]] = {}
+    texts = reviews[["id", "text", "stars"]]["text"]  # what is missing shows before anyone is asked
     with ThreadPoolExecutor(threads) as pool:
-        waiting = {pool.submit(_timed, ask, text): i for i, (_, text, _) in enumerate(rows)}
+        requests = [pool.submit(_timed, ask, text) for text in texts]
         try:
-            for done in _with_progress(as_completed(waiting), len(rows)):
-                answers[waiting[done]] = done.result()
+            for request in _with_progress(as_completed(requests), len(requests)):
+                request.result()
         except BaseException:  # also when the student interrupts the cell
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    texts = [answers[i][0] for i in range(len(rows))]
-    frame = judge(reviews, texts)
-    for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):
-        frame[name] = [answers[i][1][name] for i in range(len(rows))]
-    return frame.assign(seconds=[answers[i][2] for i in range(len(rows))])
+    answers = [request.result() for request in requests]
+    columns = ("prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+    return judge(reviews, [answer.text for answer in answers]).assign(
+        **{name: [getattr(answer, name) for answer in answers] for name in columns}
+    )
 
 
 def judge(reviews: pd.DataFrame, answers: Iterable[str]) -> pd.DataFrame:
@@ -74,86 +75,57 @@ def judge(reviews: pd.DataFrame, answers: Iterable[str]) -> pd.DataFrame:
     if len(answers) != len(reviews):
         raise WorkbookError(f"{len(answers)} answers do not fit {len(reviews)} reviews.")
     label = reviews["stars"].to_numpy()
-    given = pd.array([stars(answer) for answer in answers], dtype="Int64")
-    distance = np.abs(given.to_numpy(dtype=float, na_value=np.inf) - label)
+    stars = pd.array([ratings.stars(answer) for answer in answers], dtype="Int64")
+    distance = np.abs(stars.to_numpy(dtype=float, na_value=np.inf) - label)
     return pd.DataFrame(
         {
             "id": reviews["id"].to_numpy(),
             "text": reviews["text"].to_numpy(),
             "label": label,
             "answer": answers,
-            "stars": given,
+            "stars": stars,
             "correct": distance == 0,
             "off_by_one": distance <= 1,
         }
     )
 
 
-def _timed(ask: Ask, text: str) -> tuple[str, dict[str, int], float]:
-    started = time.perf_counter()
+def _timed(ask: Ask, text: str) -> _Answer:
+    start = time.perf_counter()
     completions = ask(text)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     if not isinstance(completions, Sequence):
         completions = [completions]
-    used = {"prompt_tokens": 0, "cached_tokens": 0, "completion_tokens": 0}
-    for completion in completions:
-        if (usage := completion.usage) is None:
+    prompt = cached = completion = 0
+    for usage in (each.usage for each in completions):
+        if usage is None:
             continue  # some hosts don't count
-        used["prompt_tokens"] += usage.prompt_tokens
-        used["completion_tokens"] += usage.completion_tokens
+        prompt += usage.prompt_tokens
+        completion += usage.completion_tokens
         if usage.prompt_tokens_details is not None:
-            used["cached_tokens"] += usage.prompt_tokens_details.cached_tokens or 0
-    return answer_of(completions[-1]), used, seconds
+            cached += usage.prompt_tokens_details.cached_tokens or 0
+    return _Answer(answer_of(completions[-1]), prompt, cached, completion, seconds)
 
 
-def _with_progress(done: Iterable, total: int) -> Iterable:
+def _with_progress(
+    requests: "Iterable[Future[_Answer]]", total: int
+) -> "Iterable[Future[_Answer]]":
     from tqdm import tqdm
 
-    return tqdm(done, total=total, unit="review", file=sys.stderr, leave=False, mininterval=0.5)
+    return tqdm(requests, total=total, unit="review", file=sys.stderr, leave=False, mininterval=0.5)
 
 
 def answer_of(completion: "ChatCompletion") -> str:
-    """What the model said: the text, or the arguments of its first tool call."""
+    """What the model said: the text, or what it handed to the first tool that it called."""
+    from openai.types.chat import ChatCompletionMessageCustomToolCall
+
     message = completion.choices[0].message
-    if message.tool_calls:
-        return message.tool_calls[0].function.arguments
-    return message.content or ""
-
-
-def stars(text: str) -> int | None:
-    """The number of stars that an answer names, or None when it names no single one from 1 to 5.
-
-    Counts: "4", "4.", "Rating: 4", "4 stars", "4-star", "four stars", "4/5", "4 out of 5 stars",
-    "Calificación: 4 estrellas", '{"stars": 4}', '{"stars": "4"}', and any of these in a sentence,
-    also more than once. Doesn't count: "1.1 star", "6 stars", "4 or 5 stars", "1 to 5 stars", "I
-    bought 4 of them", other JSON.
-    """
-    text = text.strip()
-    if text.startswith("{"):
-        return _from_json(text)
-    if alone := _ALONE.fullmatch(text):
-        return _valid(alone[1])
-    named = {m["scale"] or m["number"] for m in _RATING.finditer(text)}
-    ratings = {_valid(name) for name in named}
-    if re.search(rf"\d\s*(?:-|–|to|or|and)\s*\d\s*{_UNIT}", text, re.IGNORECASE):
-        return None  # a range: "1 to 5 stars" names no single one
-    return ratings.pop() if len(ratings) == 1 else None
-
-
-def _from_json(text: str) -> int | None:
-    try:
-        found = json.loads(text)["stars"]
-    except (ValueError, KeyError, RecursionError):
-        return None
-    return _valid(str(found)) if isinstance(found, (int, str)) else None
-
-
-def _valid(name: str) -> int | None:
-    """1 to 5 for "4" or "four"; None for "6", "1.1", "-1" and everything else."""
-    name = name.strip().lower()
-    if name in _WORDS:
-        return _WORDS[name]
-    return int(name) if re.fullmatch("[1-5]", name) else None
+    if not message.tool_calls:
+        return message.content or ""
+    call = message.tool_calls[0]
+    if isinstance(call, ChatCompletionMessageCustomToolCall):
+        return call.custom.input
+    return call.function.arguments
 
 
 def summary(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -170,8 +142,8 @@ def summary(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         exact, within = int(result["correct"].sum()), int(result["off_by_one"].sum())
         rows[name] = {
             "answers": n,
-            **_share("exact", "exact", exact / n, interval(exact, n)),
-            **_share("within_one", "within", within / n, interval(within, n)),
+            **_share("exact", "exact", exact / n, intervals.of_share(exact, n)),
+            **_share("within_one", "within", within / n, intervals.of_share(within, n)),
             "no_rating": float(result["stars"].isna().mean()),
             **{
                 column: float(result[column].mean()) if column in result else np.nan
@@ -187,7 +159,7 @@ def _share(column: str, short: str, value: float, ends: tuple[float, float]) -> 
 
 
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
-    """The table of `summary` for people: "0.51 (0.44–0.58)", tokens and seconds; – where unknown."""
+    """The table of `summary` for people: "0.51 (0.44–0.58)", tokens, seconds; – where unknown."""
 
     def ends(column: str, short: str) -> list[str]:
         parts = zip(summary[column], summary[f"{short}_low"], summary[f"{short}_high"], strict=True)
@@ -209,102 +181,10 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def interval(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share: low and high, between 0 and 1.
-
-    Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209–212), by scipy. Unlike
-    share ± 1.96 standard errors it stays right near 0 and 1. Raises WorkbookError unless
-    0 <= successes <= n and n > 0.
-    """
-    if not 0 <= successes <= n or n == 0:
-        raise WorkbookError(f"{successes} successes in {n} trials: there is no such share.")
-    from scipy.stats import binomtest
-
-    ends = binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
-    return float(ends.low), float(ends.high)
-
-
-def bootstrap_interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
-    """The 95 % interval of a mean of values that are no plain yes or no.
-
-    Percentile bootstrap (Efron 1979, Ann. Stat. 7, 1–26), by scipy; always the same draws. One
-    value a review: what belongs together must not be drawn apart. Raises WorkbookError for fewer
-    than two values.
-    """
-    if len(values) < 2:
-        raise WorkbookError("An interval needs at least two values.")
-    from scipy.stats import bootstrap
-
-    drawn = bootstrap(
-        (np.asarray(values, dtype=float),),
-        np.mean,
-        method="percentile",
-        n_resamples=resamples,
-        batch=500,
-        rng=0,
-    )
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Two results on the same reviews: who was right on how many, and what follows.
-
-    `difference` is the share right of a minus that of b, `low` and `high` its 95 % interval, `p`
-    the probability of so uneven a split of `only_a` and `only_b` if both were equally good.
-    """
-
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    difference: float
-    low: float
-    high: float
-    p: float
-
-    def sentence(self, a: str, b: str, what: str = "reviews") -> str:
-        """The comparison in words, for the names of the two and of what they were asked."""
-        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
-        return (
-            f"Only {a} is right on {self.only_a} {what}, only {b} on {self.only_b}: a difference "
-            f"of {self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {p}."
-        )
-
-
-def paired_test(a: pd.DataFrame, b: pd.DataFrame) -> Paired:
-    """Compare two results of `run` on the same reviews, matched by id.
-
-    McNemar's test (1947, Psychometrika 12, 153–157) in its exact form: of the reviews on which
-    just one of the two is right, each should win half if they were equally good; by scipy's
-    binomtest. The difference's interval is a bootstrap over reviews. Raises WorkbookError when the
-    two were not asked about the same reviews.
-    """
-    if set(a["id"]) != set(b["id"]) or len(a) != len(b):
-        raise WorkbookError("A paired test needs two results on the same reviews.")
-    from scipy.stats import binomtest
-
-    right_a = a.set_index("id")["correct"].to_numpy(dtype=bool)
-    right_b = b.set_index("id")["correct"].reindex(a["id"]).to_numpy(dtype=bool)
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    split = only_a + only_b
-    low, high = bootstrap_interval(right_a.astype(int) - right_b.astype(int))
-    return Paired(
-        both=int((right_a & right_b).sum()),
-        only_a=only_a,
-        only_b=only_b,
-        neither=int((~right_a & ~right_b).sum()),
-        difference=(only_a - only_b) / len(a),
-        low=low,
-        high=high,
-        p=float(binomtest(only_a, split).pvalue) if split else 1.0,
-    )
-
-
 def confusion(results: pd.DataFrame) -> pd.DataFrame:
     """How often each true number of stars (rows 1–5) got each answer (columns 1–5 and "none")."""
-    given = [NONE if value is pd.NA else int(value) for value in results["stars"]]
-    table = pd.crosstab(results["label"].to_numpy(), np.array(given, dtype=object))
+    answers = [NONE if value is pd.NA else int(value) for value in results["stars"]]
+    table = pd.crosstab(results["label"].to_numpy(), np.array(answers, dtype=object))
     table = table.reindex(index=CLASSES, columns=[*CLASSES, NONE], fill_value=0)
     return table.rename_axis(index="true stars", columns="answer")
 
@@ -319,15 +199,15 @@ def human_ceiling(reviews: pd.DataFrame, name: str = "one person") -> pd.DataFra
     one of twenty; it can hardly be better than the label is sure.
     """
     exact, within = [], []
-    for ratings in reviews["ratings"]:
-        total, others = sum(ratings), len(ratings) - 1
-        pairs = [(corpus.stars(r), corpus.stars((total - r) / others)) for r in ratings]
-        exact.append(np.mean([mine == theirs for mine, theirs in pairs]))
-        within.append(np.mean([abs(mine - theirs) <= 1 for mine, theirs in pairs]))
+    for scores in reviews["ratings"]:
+        total, others = sum(scores), len(scores) - 1
+        pairs = [(corpus.stars(score), corpus.stars((total - score) / others)) for score in scores]
+        exact.append(float(np.mean([one == rest for one, rest in pairs])))
+        within.append(float(np.mean([abs(one - rest) <= 1 for one, rest in pairs])))
     row = {
-        "answers": sum(len(ratings) for ratings in reviews["ratings"]),
-        **_share("exact", "exact", float(np.mean(exact)), bootstrap_interval(exact)),
-        **_share("within_one", "within", float(np.mean(within)), bootstrap_interval(within)),
+        "answers": sum(len(scores) for scores in reviews["ratings"]),
+        **_share("exact", "exact", float(np.mean(exact)), intervals.of_mean(exact)),
+        **_share("within_one", "within", float(np.mean(within)), intervals.of_mean(within)),
         **dict.fromkeys(("no_rating", "prompt_tokens", "completion_tokens", "seconds"), np.nan),
     }
     return pd.DataFrame.from_dict({name: row}, orient="index")

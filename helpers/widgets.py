@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import ipywidgets
 
-from helpers import charts
+from helpers import cost_charts
 from workbook import figures
 from workbook.prices import costs, registry
 from workbook.prices.model import Model
@@ -171,7 +171,7 @@ class CostExplorer:
         marks = [(v["requests"], "your volume")]
         if v["hosting"]:
             marks.append((found.requests_per_month, "hosting is paid from here"))
-        figure = charts.monthly_curves(ways, marks, (10, 1e8), f"{model.label}, USD a month")
+        figure = cost_charts.monthly_curves(ways, marks, (10, 1e8), f"{model.label}, USD a month")
         self.figure_alt = (
             f"Bill of the month against requests a month for {model.label}: at "
             f"{v['requests']:,} requests, {costs.usd(ways['long prompt'](v['requests']))} with the "

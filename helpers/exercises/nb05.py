@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from helpers import evaluation
+from helpers import intervals
 from helpers.exercises import Untouched, Wrong, exercise
 
 _TRIALS = [
@@ -51,7 +51,7 @@ def _within_one(answer: Any) -> str:
 
 
 def _half_width(n: int) -> float:
-    low, high = evaluation.interval(n // 2, n)
+    low, high = intervals.of_share(n // 2, n)
     return (high - low) / 2
 
 

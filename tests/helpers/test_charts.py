@@ -1,67 +1,65 @@
-"""Figures: labelled axes, alt text that survives any character, gaps where there was no price."""
+"""Figures of training, data and evaluation: labelled axes, and marks where the numbers are."""
 
-from datetime import date
+import math
 
+import pandas as pd
 import pytest
 
-from helpers import charts
+from helpers import charts, evaluation
 from workbook import figures
-from workbook.errors import WorkbookError
-from workbook.prices import costs, registry
 
-TODAY = date(2026, 11, 21)
+SUMMARY = pd.DataFrame(
+    {
+        "exact": [0.5, 0.4],
+        "exact_low": [0.45, 0.35],
+        "exact_high": [0.55, 0.45],
+        "within_one": [0.9, 0.8],
+        "within_low": [0.85, 0.75],
+        "within_high": [0.93, 0.85],
+    },
+    index=["tuned", "base"],
+)
+RESULTS = pd.DataFrame(
+    {
+        "step": [1, 2, 3],
+        "train_loss": [3.0, 2.0, 1.0],
+        "valid_loss": [math.nan, math.nan, 1.5],
+    }
+)
 
 
-def all_figures():
-    def job(model, day):
-        return costs.training_cost(100_000, 3, model, day)
-
-    yield charts.price_history(registry.hosted(), job, "USD a job", TODAY)
-    yield charts.epochs_and_examples(lambda n, e: n * e / 1e4, costs.default_epochs, "one model")
-    yield charts.monthly_curves({"prompt": lambda r: r / 1e3}, [(1e4, "here")])
-    yield charts.tune_or_prompt({"map": lambda p, r: 1e6 / p / r})
+def confusion() -> pd.DataFrame:
+    reviews = pd.DataFrame({"id": ["1_1", "2_1"], "text": ["a", "b"], "stars": [1, 5]})
+    return evaluation.confusion(evaluation.judge(reviews, ["1 star", "no idea"]))
 
 
-@pytest.mark.parametrize("fig", list(all_figures()), ids=range(4))
-def test_axes_are_labelled_and_the_figure_can_be_drawn(fig):
-    axes = fig.axes[0]
-    assert axes.get_xlabel() and axes.get_ylabel()
+@pytest.mark.parametrize(
+    "fig",
+    [
+        charts.loss_curve(RESULTS),
+        charts.loss_curve(RESULTS.assign(valid_loss=math.nan)),
+        charts.example_lengths({"reviews": [10, 20, 30], "Marv": [5, 6]}, "tokens"),
+        charts.tokens_a_word(pd.DataFrame({"new": [1.2]}, index=["English"]), assumed=5),
+        charts.shares(SUMMARY, chance=0.2),
+        charts.confusion(confusion(), "title"),
+        charts.seed_spread(SUMMARY),
+    ],
+    ids=range(7),
+)
+def test_axes_are_labelled_and_the_figure_can_be_drawn(fig) -> None:
+    assert any(axes.get_xlabel() for axes in fig.axes) or fig.axes[0].get_xticklabels()
+    assert fig.axes[0].get_ylabel() or fig.axes[0].get_yticklabels()
     assert figures.png(fig, dpi=40).startswith(b"\x89PNG")
 
 
-def test_a_bar_covers_the_days_on_which_the_job_could_be_bought():
-    def job(model, day):
-        if not model.is_tunable(day):
-            raise WorkbookError("not then")
-        return costs.training_cost(1000, 1, model, day)
-
-    ((first, last, usd),) = charts._steps(
-        registry.get("babbage-002"), job, date(2022, 7, 1), date(2027, 3, 1)
-    )
-    assert (first, last) == (date(2023, 8, 22), date(2024, 10, 28))
-    assert usd == pytest.approx(0.0004)
+def test_validation_loss_is_marked_where_it_was_taken() -> None:
+    [axes] = charts.loss_curve(RESULTS).axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert lines["validation"].get_xdata().tolist() == [3]
+    assert len(lines["training, each batch"].get_xdata()) == 3
 
 
-def test_a_price_cut_shows_as_a_step():
-    def use(model, day):
-        return costs.request_cost(model.as_tuned(), 1000, 0, as_of=day)
-
-    steps = charts._steps(registry.get("gpt-3.5-turbo-0613"), use, date(2022, 7, 1), TODAY)
-    assert [(first, round(usd, 6)) for first, _, usd in steps] == [
-        (date(2023, 8, 22), 0.012),
-        (date(2023, 11, 6), 0.003),
-    ]
-
-
-def test_a_figure_is_shown_with_its_text():
-    fig, _ = figures.new()
-    html = figures.as_html(fig, 'A "quoted" <text> & more')
-    assert 'alt="A &quot;quoted&quot; &lt;text&gt; &amp; more"' in html
-    assert "background:#ffffff" in html and 'src="data:image/png;base64,' in html
-
-
-def test_the_same_figure_gives_the_same_bytes():
-    def draw():
-        return figures.png(charts.monthly_curves({"prompt": lambda r: r / 1e3}), dpi=40)
-
-    assert draw() == draw()
+def test_a_frame_marks_the_right_answers_only() -> None:
+    [axes] = charts.confusion(confusion()).axes
+    assert len(axes.patches) == 5  # of 5 × 6 cells
+    assert [text.get_text() for text in axes.texts].count("1") == 2

@@ -1,18 +1,16 @@
-"""Evaluation: reading stars, running a batch, and the statistics against known values."""
+"""Evaluation: a batch is run and judged, summed up, and measured against people and words."""
 
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion
 
-from helpers import evaluation
+from helpers import evaluation, intervals
 from helpers import reviews as corpus
-from workbook.errors import WorkbookError
 
 
 def completion(text: str | None, arguments: str | None = None, cached: int | None = None):
@@ -34,98 +32,23 @@ def some_reviews(stars: list[int]) -> pd.DataFrame:
     )
 
 
-def results(correct: list[bool]) -> pd.DataFrame:
-    """Results whose true stars are all 5; a wrong answer is off by far."""
-    return evaluation.judge(
-        some_reviews([5] * len(correct)), ["5 stars" if c else "1 star" for c in correct]
-    )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "4",
-        " 4.",
-        "**4**",
-        "four",
-        "Rating: 4",
-        "4 stars",
-        "4-star",
-        "Four stars!",
-        "4/5",
-        "4 out of 5 stars",
-        "4 out of five",
-        "Calificación: 4 estrellas",
-        '{"stars": 4}',
-        '{\n "stars" : "4" }',
-        "**4 stars** (very good)",
-        "The writer gives it 4 stars, yes, 4 stars.",
-    ],
-)
-def test_an_answer_that_names_one_number_of_stars_counts(text: str) -> None:
-    assert evaluation.stars(text) == 4
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "1.1 star",
-        "4.5 stars",
-        "4,5 stars",
-        "0 stars",
-        "6 stars",
-        "-1 star",
-        "10 stars",
-        "45 stars",
-        "4 or 5 stars",
-        "1 to 5 stars",
-        "1-5 stars",
-        "From 1 star to 5 stars.",
-        "I bought 4 of them.",
-        "I have 5 cameras, 2 of them broken",
-        '{"rating": 4}',
-        '{"stars": 6}',
-        '{"stars": true}',
-        '{"stars": 4.5}',
-        '{"stars": [4]}',
-        '{"stars": 4',
-        "{",
-        "6",
-        "stars",
-    ],
-)
-def test_an_answer_without_a_single_valid_rating_counts_as_none(text: str) -> None:
-    assert evaluation.stars(text) is None
-
-
-@given(st.integers(1, 5), st.sampled_from(["{}", "{} stars", "{}/5", '{{"stars": {}}}']))
-def test_every_rating_is_read_back(rating: int, form: str) -> None:
-    assert evaluation.stars(form.format(rating)) == rating
-
-
-@given(st.text())
-def test_any_text_at_all_gives_one_to_five_or_none(text: str) -> None:
-    assert evaluation.stars(text) in {None, 1, 2, 3, 4, 5}
-
-
 def test_run_judges_every_review_in_its_own_row() -> None:
     frame = some_reviews([1, 2, 3, 4, 5, 5])
-    said = ["1 star", "3 stars", "1 star", "no idea", '{"stars": 5}', ""]
+    texts = ["1 star", "3 stars", "1 star", "no idea", '{"stars": 5}', ""]
 
     def ask(text: str):
         i = int(text.split()[1])
-        time.sleep(0.02 * (len(said) - i))  # the last review is answered first
-        return completion(said[i], cached=2)
+        time.sleep(0.02 * (len(texts) - i))  # the last review is answered first
+        return completion(texts[i], cached=2)
 
-    found = evaluation.run(ask, frame)
-    assert found["id"].tolist() == frame["id"].tolist()
-    assert found["answer"].tolist() == said
-    assert found["stars"].fillna(0).tolist() == [1, 3, 1, 0, 5, 0]
-    assert found["correct"].tolist() == [True, False, False, False, True, False]
-    assert found["off_by_one"].tolist() == [True, True, False, False, True, False]
-    assert set(found["prompt_tokens"]) == {7} and set(found["cached_tokens"]) == {2}
-    assert found["seconds"].iloc[0] > found["seconds"].iloc[-1] > 0.01
+    results = evaluation.run(ask, frame)
+    assert results["id"].tolist() == frame["id"].tolist()
+    assert results["answer"].tolist() == texts
+    assert results["stars"].fillna(0).tolist() == [1, 3, 1, 0, 5, 0]
+    assert results["correct"].tolist() == [True, False, False, False, True, False]
+    assert results["off_by_one"].tolist() == [True, True, False, False, True, False]
+    assert set(results["prompt_tokens"]) == {7} and set(results["cached_tokens"]) == {2}
+    assert results["seconds"].iloc[0] > results["seconds"].iloc[-1] > 0.01
 
 
 def test_run_asks_as_many_at_a_time_as_it_is_told() -> None:
@@ -142,9 +65,9 @@ def test_a_chain_is_judged_by_its_last_answer_and_charged_for_all() -> None:
     def ask(text: str):
         return [completion("The writer likes it: 5 stars"), completion("4 stars")]
 
-    found = evaluation.run(ask, some_reviews([4]))
-    assert found["answer"].tolist() == ["4 stars"] and found["correct"].all()
-    assert found[["prompt_tokens", "completion_tokens"]].iloc[0].tolist() == [14, 6]
+    results = evaluation.run(ask, some_reviews([4]))
+    assert results["answer"].tolist() == ["4 stars"] and results["correct"].all()
+    assert results[["prompt_tokens", "completion_tokens"]].iloc[0].tolist() == [14, 6]
 
 
 def test_the_arguments_of_a_tool_call_are_the_answer() -> None:
@@ -154,11 +77,27 @@ def test_the_arguments_of_a_tool_call_are_the_answer() -> None:
     assert evaluation.run(ask, some_reviews([2]))["correct"].all()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"type": "custom", "custom": {"name": "rate", "input": '{"stars": 2}'}},
+        {"type": "function", "function": {"name": "rate", "arguments": '{"stars": 2}'}},
+        {"function": {"name": "rate", "arguments": '{"stars": 2}'}},  # some hosts name no type
+    ],
+    ids=["custom", "function", "without a type"],
+)
+def test_what_a_tool_of_either_kind_was_handed_is_the_answer(call: dict[str, Any]) -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "call-1", **call}]}
+    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+    answer = ChatCompletion.construct(id="c", choices=[choice])
+    assert evaluation.answer_of(answer) == '{"stars": 2}'
+
+
 def test_a_host_that_counts_no_tokens_is_no_reason_to_stop() -> None:
     answer = completion("2 stars")
     answer.usage = None
-    found = evaluation.run(lambda text: answer, some_reviews([2]))
-    assert found["prompt_tokens"].tolist() == [0]
+    results = evaluation.run(lambda text: answer, some_reviews([2]))
+    assert results["prompt_tokens"].tolist() == [0]
 
 
 def test_an_error_ends_the_run_at_once() -> None:
@@ -180,59 +119,9 @@ def test_summary_counts_missing_ratings_as_wrong() -> None:
     frame = evaluation.judge(some_reviews([5, 5, 5, 5]), ["5", "4", "nothing", "1"])
     row = evaluation.summary({"model": frame}).loc["model"]
     assert (row["exact"], row["within_one"], row["no_rating"]) == (0.25, 0.5, 0.25)
-    assert (row["exact_low"], row["exact_high"]) == pytest.approx(evaluation.interval(1, 4))
+    assert (row["exact_low"], row["exact_high"]) == pytest.approx(intervals.of_share(1, 4))
     table = evaluation.readable(evaluation.summary({"model": frame}))
     assert table.loc["model"].tolist() == ["0.25 (0.05–0.70)", "0.50 (0.15–0.85)", "25%", *"–––"]
-
-
-def test_interval_against_published_values() -> None:
-    # Newcombe 1998, Statistics in Medicine 17, 857–872, table I, method 3
-    assert evaluation.interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert evaluation.interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
-    assert evaluation.interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert evaluation.interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 0), (5, 4), (-1, 4)])
-def test_an_impossible_share_has_no_interval(successes: int, n: int) -> None:
-    with pytest.raises(WorkbookError):
-        evaluation.interval(successes, n)
-
-
-def test_bootstrap_interval_agrees_with_the_normal_one_on_many_values() -> None:
-    values = np.random.default_rng(0).normal(3, 2, 400)
-    margin = 1.96 * values.std(ddof=1) / 20
-    expected = (values.mean() - margin, values.mean() + margin)
-    assert evaluation.bootstrap_interval(values) == pytest.approx(expected, abs=0.02)
-    assert evaluation.bootstrap_interval(values) == evaluation.bootstrap_interval(values)
-
-
-def test_one_value_alone_has_no_interval() -> None:
-    with pytest.raises(WorkbookError, match="at least two"):
-        evaluation.bootstrap_interval([0.5])
-
-
-def test_paired_test_counts_only_the_reviews_that_differ() -> None:
-    # 50 both, 10 only a, 1 only b, 39 neither: the two-sided binomial of 1 in 11 is 24 / 2048.
-    a = results([True] * 50 + [True] * 10 + [False] * 1 + [False] * 39)
-    b = results([True] * 50 + [False] * 10 + [True] * 1 + [False] * 39)
-    found = evaluation.paired_test(a, b)
-    assert (found.both, found.only_a, found.only_b, found.neither) == (50, 10, 1, 39)
-    assert found.p == pytest.approx(24 / 2048)
-    assert found.difference == pytest.approx(0.09)
-    assert 0.02 < found.low < 0.09 < found.high < 0.16
-    assert found.sentence("A", "B") == (
-        "Only A is right on 10 reviews, only B on 1: a difference of +0.090 "
-        f"({found.low:+.3f} to {found.high:+.3f}), p = 0.012."
-    )
-
-
-def test_paired_test_matches_by_id() -> None:
-    a = results([True, True, False, False])
-    assert evaluation.paired_test(a, a.iloc[::-1]).only_a == 0
-    assert evaluation.paired_test(a, a).p == 1.0
-    with pytest.raises(WorkbookError, match="same reviews"):
-        evaluation.paired_test(a, results([True]))
 
 
 def test_confusion_has_a_place_for_every_answer() -> None:
@@ -280,5 +169,5 @@ def test_shape_counts_words_and_sentences() -> None:
 
 
 def test_likeness_is_one_for_the_same_and_zero_for_nothing_shared() -> None:
-    found = evaluation.likeness(["Lisbon. Obviously.", "xyz"], ["Lisbon. Obviously.", "Berlin"])
-    assert found == pytest.approx([1.0, 0.0])
+    results = evaluation.likeness(["Lisbon. Obviously.", "xyz"], ["Lisbon. Obviously.", "Berlin"])
+    assert results == pytest.approx([1.0, 0.0])

@@ -1,0 +1,331 @@
+"""Figures of notebook 03: what jobs and requests cost, by day, by size and by volume.
+
+Each function returns a matplotlib Figure; `workbook.figures.show` puts it in a notebook. Takes
+models, and costs as functions to draw; looks up no price itself. Labels stand at the lines, and
+line styles differ, so that no reading depends on colour alone.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.dates import DateFormatter, YearLocator, date2num
+from matplotlib.figure import Figure
+
+from workbook.errors import WorkbookError
+from workbook.figures import COLORS, STYLES, new
+from workbook.prices import costs
+from workbook.prices.model import Model
+
+_TEXT = COLORS["black"]
+
+
+def _dollars(value: float, _position: object = None) -> str:
+    if value >= 1000:
+        return f"${value:,.0f}"
+    return f"${value:g}" if value >= 0.01 else f"${value:.10f}".rstrip("0")
+
+
+def _counts(value: float, _position: object = None) -> str:
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def _log(axes: Axes, x: bool = False, y: bool = False) -> None:
+    """Logarithmic axes with plain labels: dollars upwards, counts to the right."""
+    if y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_dollars)
+    if x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_counts)
+    axes.minorticks_off()
+
+
+# The same job in the course of the years
+
+
+class _Bar(NamedTuple):
+    """A stretch of days on which the job cost the same on one model."""
+
+    first: date
+    last: date
+    usd: float
+    model: Model
+
+
+class _Label(NamedTuple):
+    """A name where it stands: at the start of a bar, above or below it."""
+
+    day: date
+    usd: float
+    text: str
+    color: str
+    is_above: bool
+
+
+def price_history(
+    models: Sequence[Model],
+    cost: Callable[[Model, date], float],
+    ylabel: str,
+    today: date,
+    start: date = date(2022, 7, 1),
+) -> Figure:
+    """What one and the same job cost, model by model, on the days it could be bought.
+
+    Time runs to the right, dollars upwards on a log scale; a vertical line marks `today`. Where
+    two models cost the same, the older one shows as the wider bar behind.
+
+    cost: USD of the job on a model and a day; a WorkbookError for a day without a price leaves a
+        gap
+    """
+    fig, axes = new(8.4, 5.2)
+    _log(axes, y=True)
+    end = date(today.year + 1, 3, 1)
+    bars = [bar for model in models for bar in _bars(model, cost, start, end)]
+    for number, bar in enumerate(bars):
+        is_behind = any(
+            math.isclose(bar.usd, other.usd)
+            and _family(other.model) != _family(bar.model)
+            and other.first < bar.last
+            for other in bars[number + 1 :]
+        )
+        axes.plot(
+            [date2num(bar.first), date2num(bar.last)],
+            [bar.usd, bar.usd],
+            color=_family_color(bar.model),
+            linewidth=8 if is_behind else 3.4,
+            solid_capstyle="butt",
+        )
+    for label in _labels(bars, (end - start).days):
+        axes.annotate(
+            label.text,
+            (date2num(label.day), label.usd),
+            xytext=(2, 5 if label.is_above else -13),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=label.color,
+        )
+    axes.axvline(date2num(today), color=COLORS["black"], linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"{today.day} {today:%b %Y}",
+        (date2num(today), 0.01),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+        color=_TEXT,
+    )
+    axes.set_xlim(date2num(start), date2num(end))
+    axes.xaxis.set_major_locator(YearLocator())
+    axes.xaxis.set_major_formatter(DateFormatter("%Y"))
+    axes.set_ylabel(ylabel)
+    axes.set_xlabel("Year (a bar covers the days on which the job could be bought)")
+    axes.margins(y=0.12)
+    return fig
+
+
+def _family(model: Model) -> str:
+    return "gpt-3.5-turbo" if model.label.startswith("gpt-3.5") else model.label
+
+
+def _family_color(model: Model) -> str:
+    if model.kind == "completion":
+        return COLORS["red"] if model.label.endswith("002") else COLORS["grey"]
+    if model.label.startswith("gpt-3.5"):
+        return "#9A6A00"  # the palette's orange, darkened until text in it can be read
+    return COLORS["blue"] if model.label.startswith("gpt-4o") else "#00795A"
+
+
+def _bars(model: Model, cost: Callable[[Model, date], float], start: date, end: date) -> list[_Bar]:
+    """The stretches of days on which the job could be bought, cut where its price changes."""
+    days = {start, end, *(p.start for p in model.prices), *(p.end for p in model.prices if p.end)}
+    days |= {day for day in (model.tunable_from, model.tunable_until) if day}
+    bars: list[_Bar] = []
+    for first, last in itertools.pairwise(sorted(day for day in days if start <= day <= end)):
+        try:
+            usd = cost(model, first)
+        except WorkbookError:
+            continue
+        if bars and bars[-1].last == first and math.isclose(bars[-1].usd, usd):
+            bars[-1] = bars[-1]._replace(last=last)
+        else:
+            bars.append(_Bar(first, last, usd, model))
+    return bars
+
+
+def _labels(bars: Sequence[_Bar], days: int) -> list[_Label]:
+    """One for each family and price, below the bar if there is no room above.
+
+    days: the width of the axes
+    """
+    first_bars: dict[tuple[str, float], _Bar] = {}
+    for bar in bars:
+        key = (_family(bar.model), bar.usd)
+        if key not in first_bars or bar.first < first_bars[key].first:
+            first_bars[key] = bar
+    if not first_bars:
+        return []
+    prices = [usd for _, usd in first_bars]
+    decades = max(1.0, math.log10(max(prices) / min(prices)))
+    places: list[tuple[float, float, float]] = []  # left and right end, height; parts of the axes
+    labels = []
+    for (family, usd), bar in sorted(first_bars.items(), key=lambda item: item[0][1]):
+        text = f"{family} {costs.usd(usd)}"
+        left = bar.first.toordinal() / days
+        right = left + 0.0105 * len(text)
+        height = math.log10(usd) / decades
+        meets_label = any(
+            left < other_right and right > other_left and abs(height + 0.02 - other_height) < 0.035
+            for other_left, other_right, other_height in places
+        )
+        meets_bar = any(
+            0 < math.log10(other_usd / usd) / decades < 0.045
+            and left < other.first.toordinal() / days + 0.25
+            and right > other.first.toordinal() / days
+            for (_, other_usd), other in first_bars.items()
+        )
+        is_above = not meets_label and not meets_bar
+        places.append((left, right, height + (0.02 if is_above else -0.03)))
+        labels.append(_Label(bar.first, usd, text, _family_color(bar.model), is_above))
+    return labels
+
+
+# One job, by its size
+
+
+def epochs_and_examples(
+    cost: Callable[[int, int], float],
+    rule: Callable[[int], int],
+    title: str,
+    epochs: Sequence[int] = (1, 3, 10),
+) -> Figure:
+    """Training cost against the number of examples, one line for each number of epochs.
+
+    Both axes are logarithmic.
+
+    cost: USD for so many examples and so many epochs
+    rule: the vendor's default number of epochs for so many examples; a thick line of its own
+    """
+    fig, axes = new()
+    _log(axes, x=True, y=True)
+    sizes = np.unique(np.logspace(1, 5, 400).astype(int))
+    axes.plot(
+        sizes,
+        [cost(int(n), rule(int(n))) for n in sizes],
+        color=COLORS["black"],
+        linewidth=5,
+        alpha=0.25,
+        label="the default rule",
+    )
+    for count, (color, style) in zip(sorted(epochs, reverse=True), STYLES, strict=False):
+        axes.plot(
+            sizes,
+            [cost(int(n), count) for n in sizes],
+            color=COLORS[color],
+            linestyle=style,
+            linewidth=1.8,
+            label=f"{count} epoch{'s' if count > 1 else ''}",
+        )
+    axes.set_xlabel("Training examples")
+    axes.set_ylabel("Cost of the job (USD)")
+    axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
+    axes.legend(frameon=False, loc="upper left")
+    return fig
+
+
+# Long prompt or tuned model, by volume
+
+
+def monthly_curves(
+    ways: Mapping[str, Callable[[float], float]],
+    marks: Sequence[tuple[float, str]] = (),
+    requests: tuple[float, float] = (1e2, 1e8),
+    title: str = "",
+) -> Figure:
+    """The month's bill against requests a month, one line for each way of working.
+
+    Both axes are logarithmic.
+
+    ways: name → function of requests a month giving USD a month
+    marks: (requests, text) points where a vertical line is drawn, such as a break-even
+    requests: the ends of the axis
+    """
+    fig, axes = new(8.0, 4.6)
+    _log(axes, x=True, y=True)
+    volume = np.logspace(math.log10(requests[0]), math.log10(requests[1]), 200)
+    for (name, bill), (color, style) in zip(ways.items(), STYLES, strict=False):
+        bills = [bill(v) for v in volume]
+        axes.plot(volume, bills, color=COLORS[color], linestyle=style, linewidth=2, label=name)
+    low, high = axes.get_ylim()
+    for number, (mark, text) in enumerate(marks):
+        if not requests[0] <= mark <= requests[1]:
+            continue
+        axes.axvline(mark, color=COLORS["black"], linewidth=0.9, linestyle=(0, (2, 2)))
+        axes.annotate(
+            text,
+            (mark, low * (high / low) ** (0.04 + 0.09 * number)),
+            xytext=(4, 0),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=_TEXT,
+        )
+    axes.set_xlim(*requests)
+    axes.set_xlabel("Requests a month")
+    axes.set_ylabel("Bill of the month (USD)")
+    axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
+    # Below the axes: inside, it would cover a line for some numbers.
+    fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9, handlelength=3)
+    return fig
+
+
+def tune_or_prompt(
+    months: Mapping[str, Callable[[float, float], float]],
+    prompts: tuple[float, float] = (50, 10_000),
+    requests: tuple[float, float] = (1e2, 1e7),
+) -> Figure:
+    """Maps of prompt length × volume: after how long a tuned model has paid for itself.
+
+    From dark (soon) through pale to grey (never): readable without colour.
+
+    months: title of a map → function of prompt tokens and requests a month, giving months,
+        infinite for never
+    prompts, requests: the ends of the axes
+    """
+    fig = Figure(figsize=(4.0 * len(months) + 1.4, 4.2), layout="constrained")
+    all_axes = fig.subplots(1, len(months), sharey=True, squeeze=False)[0]
+    x = np.logspace(math.log10(prompts[0]), math.log10(prompts[1]), 160)
+    y = np.logspace(math.log10(requests[0]), math.log10(requests[1]), 160)
+    names = ["within a day", "within a month", "within a year", "later than a year", "never"]
+    colors = ["#08408A", "#3F8FC5", "#A6CBE3", "#FBE3B5", "#E4E4E4"]
+    edges = np.array([12 / 365, 1, 12])
+    for axes, (title, function) in zip(all_axes, months.items(), strict=True):
+        grid = np.array([[function(p, r) for p in x] for r in y])
+        fields = axes.pcolormesh(
+            x,
+            y,
+            np.where(np.isinf(grid), 4, np.digitize(grid, edges)),
+            cmap=ListedColormap(colors),
+            norm=BoundaryNorm(np.arange(-0.5, 5), len(colors)),
+            shading="nearest",
+            rasterized=True,
+        )
+        axes.set_yscale("log")
+        _log(axes, x=True)
+        axes.yaxis.set_major_formatter(_counts)
+        axes.set_xlabel("Tokens of the long prompt")
+        axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
+    all_axes[0].set_ylabel("Requests a month")
+    bar = fig.colorbar(fields, ax=list(all_axes), ticks=range(5))
+    bar.ax.set_yticklabels(names)
+    bar.ax.tick_params(length=0)
+    bar.set_label("The training is paid back …")
+    return fig
