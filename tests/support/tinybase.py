@@ -1,4 +1,4 @@
-"""A tiny Llama with random weights and a tokenizer of its own: as a Hugging Face folder, as GGUF."""
+"""A tiny Llama with random weights and its own tokenizer: as a Hugging Face folder, as GGUF."""
 
 import json
 from pathlib import Path
@@ -39,17 +39,17 @@ CONFIG = {
 
 def tokenizer() -> Tokenizer:
     """Byte-level BPE with a few merges and five special tokens."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=320,
         special_tokens=[AddedToken(name, special=True) for name in SPECIAL],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator(["the question and the answer, one after another"] * 9, trainer)
-    return made
+    bpe.train_from_iterator(["the question and the answer, one after another"] * 9, trainer)
+    return bpe
 
 
 def weights(rows: int, tied: bool = False, head: int = WIDTH // HEADS) -> dict[str, torch.Tensor]:
@@ -66,23 +66,23 @@ def weights(rows: int, tied: bool = False, head: int = WIDTH // HEADS) -> dict[s
     for i in range(LAYERS):
         named |= {f"model.layers.{i}.self_attn.{name}": shape for name, shape in shapes.items()}
         named |= {f"model.layers.{i}.mlp.{name}": shape for name, shape in mlp.items()}
-    made = {
+    matrices = {
         f"{name}.weight": torch.randn(shape, generator=random) / 8 for name, shape in named.items()
     }
     norms = ["model.norm"]
     for i in range(LAYERS):
         norms += [f"model.layers.{i}.{n}_layernorm" for n in ("input", "post_attention")]
-    return made | {f"{n}.weight": 1 + torch.randn(WIDTH, generator=random) / 8 for n in norms}
+    return matrices | {f"{n}.weight": 1 + torch.randn(WIDTH, generator=random) / 8 for n in norms}
 
 
 def folder(path: Path, template: str | None = TEMPLATE, **settings: Any) -> Path:
     """A Hugging Face folder. settings: of config.json, instead of CONFIG's; None leaves one out."""
     path.mkdir(parents=True)
-    made = tokenizer()
-    config = CONFIG | {"vocab_size": made.get_vocab_size() + 3} | settings  # rows without a token
+    bpe = tokenizer()
+    config = CONFIG | {"vocab_size": bpe.get_vocab_size() + 3} | settings  # rows without a token
     config = {name: value for name, value in config.items() if value is not None}
     (path / "config.json").write_text(json.dumps(config))
-    made.save(str(path / "tokenizer.json"))
+    bpe.save(str(path / "tokenizer.json"))
     about = {"bos_token": "<s>", "eos_token": "</s>", "tokenizer_class": "PreTrainedTokenizerFast"}
     about |= {"chat_template": template} if template else {}
     (path / "tokenizer_config.json").write_text(json.dumps(about))
@@ -110,8 +110,8 @@ def gguf_file(path: Path, kind: Kind, architecture: str = "llama", pre: str = "g
 
     What the gguf package can't make, it gets as zeros, and only where a row is a whole block.
     """
-    made = tokenizer()
-    rows = made.get_vocab_size()
+    bpe = tokenizer()
+    rows = bpe.get_vocab_size()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(512)
     writer.add_embedding_length(WIDTH)
@@ -123,10 +123,10 @@ def gguf_file(path: Path, kind: Kind, architecture: str = "llama", pre: str = "g
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
-    pieces = [made.id_to_token(i) for i in range(rows)]
+    pieces = [bpe.id_to_token(i) for i in range(rows)]
     writer.add_token_list(pieces)
     writer.add_token_types([3 if piece in SPECIAL else 1 for piece in pieces])
-    merges = json.loads(made.to_str())["model"]["merges"]
+    merges = json.loads(bpe.to_str())["model"]["merges"]
     writer.add_token_merges([" ".join(pair) for pair in merges])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)
