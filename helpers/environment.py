@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psutil
+
 from workbook import display, paths
 from workbook.lab import client
 
@@ -25,10 +27,10 @@ SLOW_GFLOPS = 20.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what was found, whether it will do, and otherwise the fix."""
+    """One thing that was looked at: how it is, whether that will do, and otherwise the fix."""
 
     subject: str
-    found: str
+    state: str
     fine: bool = True
     fix: str = ""
 
@@ -39,7 +41,7 @@ def check() -> None:
     display.table(
         {
             "Looked at": f"{'✔' if finding.fine else '✘'} {finding.subject}",
-            "Found": finding.found,
+            "Found": finding.state,
             "What to do": finding.fix,
         }
         for finding in findings
@@ -62,8 +64,8 @@ def python() -> Finding:
     version = platform.python_version()
     if sys.version_info >= PYTHON:
         return Finding("Python", version)
-    needed = ".".join(map(str, PYTHON))
-    return Finding("Python", version, False, f"Install Python {needed} or newer; make a new .venv.")
+    lowest = ".".join(map(str, PYTHON))
+    return Finding("Python", version, False, f"Install Python {lowest} or newer; make a new .venv.")
 
 
 def packages() -> Finding:
@@ -73,14 +75,14 @@ def packages() -> Finding:
     text = (paths.ROOT / "requirements-colab.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     amiss = []
-    for needed in map(Requirement, lines):
+    for requirement in map(Requirement, lines):
         try:
-            version = importlib.metadata.version(needed.name)
+            version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
-            amiss.append(f"{needed.name} is missing")
+            amiss.append(f"{requirement.name} is missing")
             continue
-        if not needed.specifier.contains(version, prereleases=True):
-            amiss.append(f"{needed.name} is {version}, not {needed.specifier}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            amiss.append(f"{requirement.name} is {version}, not {requirement.specifier}")
     if amiss:
         fix = "Run pip install -r requirements.txt in the course's .venv, then restart the kernel."
         return Finding("Packages", "; ".join(amiss), False, fix)
@@ -90,23 +92,20 @@ def packages() -> Finding:
 def disk() -> Finding:
     """Room for the lab's files, where they are kept."""
     free = shutil.disk_usage(paths.home()).free / 1e9
-    found = f"{free:.1f} GB free"
+    state = f"{free:.1f} GB free"
     if free >= DISK_GB:
-        return Finding("Disk", found)
+        return Finding("Disk", state)
     fix = f"Free {DISK_GB:.0f} GB, or set WORKBOOK_HOME to a folder on another disk."
-    return Finding("Disk", found, False, fix)
+    return Finding("Disk", state, False, fix)
 
 
 def memory() -> Finding:
-    """Memory of the machine (Windows does not tell; then nothing is said)."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    except (AttributeError, ValueError, OSError):
-        return Finding("Memory", "not known on this system")
-    found = f"{total:.0f} GB"
+    """Memory of the machine."""
+    total = psutil.virtual_memory().total / 1e9
+    state = f"{total:.0f} GB"
     if total >= MEMORY_GB:
-        return Finding("Memory", found)
-    return Finding("Memory", found, False, "Close other programs before the training notebooks.")
+        return Finding("Memory", state)
+    return Finding("Memory", state, False, "Close other programs before the training notebooks.")
 
 
 def lab() -> Finding:
@@ -123,12 +122,12 @@ def processor() -> Finding:
     """
     lab = client.running() or {}
     speed = lab.get("gflops") or matmul_gflops()
-    found = f"{os.cpu_count()} cores, {speed:,.0f} billion operations a second"
+    state = f"{os.cpu_count()} cores, {speed:,.0f} billion operations a second"
     if lab.get("dtype"):
-        found += f" in {lab['dtype']}"
+        state += f" in {lab['dtype']}"
     if speed >= SLOW_GFLOPS:
-        return Finding("Processor", found)
-    return Finding("Processor", found, True, "Slow: expect training to take several times longer.")
+        return Finding("Processor", state)
+    return Finding("Processor", state, True, "Slow: expect training to take several times longer.")
 
 
 def matmul_gflops(size: int = 1024, tries: int = 5) -> float:
@@ -138,7 +137,7 @@ def matmul_gflops(size: int = 1024, tries: int = 5) -> float:
     matrix = numpy.ones((size, size), dtype=numpy.float32)
     best = float("inf")
     for _ in range(tries):
-        started = time.perf_counter()
+        start = time.perf_counter()
         matrix @ matrix
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best / 1e9

@@ -3,8 +3,9 @@
 import importlib.metadata
 import shutil
 import sys
-from collections import namedtuple
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from helpers import environment
@@ -35,33 +36,43 @@ def test_a_missing_and_an_old_package_are_named(
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     finding = environment.packages()
-    assert "gguf is missing" in finding.found and "openai is 1.9, not >=2.54" in finding.found
+    assert "gguf is missing" in finding.state and "openai is 1.9, not >=2.54" in finding.state
     assert "requirements.txt" in finding.fix
     environment.check()
     assert "Mend these first: Packages" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")(10, 9, 300_000_000)
+    usage = SimpleNamespace(free=300_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     finding = environment.disk()
-    assert finding.found == "0.3 GB free"
+    assert finding.state == "0.3 GB free"
     assert not finding.fine and "WORKBOOK_HOME" in finding.fix
+
+
+@pytest.mark.parametrize(("total", "fine"), [(4_000_000_000, False), (16_000_000_000, True)])
+def test_memory_is_known_on_every_system(
+    monkeypatch: pytest.MonkeyPatch, total: int, fine: bool
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=total))
+    finding = environment.memory()
+    assert (finding.state, finding.fine) == (f"{total // 10**9} GB", fine)
+    assert bool(finding.fix) != fine
 
 
 def test_a_slow_processor_is_a_warning_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "matmul_gflops", lambda: 3.0)
     monkeypatch.setattr(client, "running", lambda: None)
     finding = environment.processor()
-    assert finding.found.endswith("3 billion operations a second")
+    assert finding.state.endswith("3 billion operations a second")
     assert finding.fine and "longer" in finding.fix
 
 
 def test_the_labs_own_measurement_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = {"gflops": 970, "dtype": "bfloat16", "version": "1"}
     monkeypatch.setattr(client, "running", lambda: lab)
-    assert environment.processor().found.endswith("970 billion operations a second in bfloat16")
-    assert environment.lab().found == "running, version 1"
+    assert environment.processor().state.endswith("970 billion operations a second in bfloat16")
+    assert environment.lab().state == "running, version 1"
 
 
 def test_the_speed_is_plausible() -> None:
