@@ -5,6 +5,7 @@ creates none and knows nothing of what they train. Without Python: `workbook job
 """
 
 import html
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from workbook.jobs import ENDED
 
 if TYPE_CHECKING:
     import pandas as pd
+    from IPython.display import DisplayHandle
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob
 
@@ -23,27 +25,29 @@ DRAW_SECONDS = 2.0  # drawing the curve takes time from the training on the same
 def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
     """Follow a job to its end with a live display; return the job as it ended.
 
-    every  seconds between two looks
     A failed or cancelled job is returned like any other: read `.status` and `.error`. Interrupting
     the cell stops the watching, not the job.
+
+    every: seconds between two looks
     """
     screen = _Screen()
-    shown = 0.0
+    last_drawn = -math.inf
     while True:
         job = client.fine_tuning.jobs.retrieve(job_id)
-        ended = job.status in ENDED
-        if ended or time.monotonic() - shown > DRAW_SECONDS:
+        has_ended = job.status in ENDED
+        if has_ended or time.monotonic() - last_drawn > DRAW_SECONDS:
             screen.show(job, progress(client, job))
-            shown = time.monotonic()
-        if ended:
+            last_drawn = time.monotonic()
+        if has_ended:
             return job
         time.sleep(every)
 
 
 def progress(client: "OpenAI", job: "FineTuningJob") -> "pd.DataFrame":
-    """What the job's metrics events say so far: step, train_loss, valid_loss (NaN where not taken).
+    """What the job's metrics events say so far: step, steps, train_loss, valid_loss.
 
-    Index: none. One row a step, in order; a host that sends fewer events gives fewer rows.
+    One row a step, in order; a host that sends fewer events gives fewer rows. NaN where a loss was
+    not taken.
     """
     import pandas as pd
 
@@ -58,7 +62,8 @@ def progress(client: "OpenAI", job: "FineTuningJob") -> "pd.DataFrame":
                 "valid_loss": data.get("valid_loss"),
             }
     columns = ["step", "steps", "train_loss", "valid_loss"]
-    return pd.DataFrame([rows[step] for step in sorted(rows)], columns=columns)
+    table = pd.DataFrame([rows[step] for step in sorted(rows)], columns=columns)
+    return table.astype({"train_loss": float, "valid_loss": float})  # None: NaN
 
 
 def show_loss_mask(client: "OpenAI", row: dict[str, Any]) -> None:
@@ -75,13 +80,13 @@ def show_loss_mask(client: "OpenAI", row: dict[str, Any]) -> None:
         display.box("This host doesn't show its tokens. The lab does.", "note")
         return
     tokens = answer["tokens"]
-    trained = sum(token["trained"] for token in tokens)
-    counted = f"{len(tokens)} tokens; the loss is computed on {trained} of them (underlined)."
+    n_trained = sum(token["trained"] for token in tokens)
+    sentence = f"{len(tokens)} tokens; the loss is computed on {n_trained} of them (underlined)."
     plain = "".join(f"[{t['text']}]" if t["trained"] else t["text"] for t in tokens)
-    display.show(f"<div>{_mask_html(tokens)}<p>{counted}</p></div>", f"{plain}\n{counted}")
+    display.show(f"<div>{_mask_html(tokens)}<p>{sentence}</p></div>", f"{plain}\n{sentence}")
 
 
-def _mask_html(tokens: list[dict]) -> str:
+def _mask_html(tokens: list[dict[str, Any]]) -> str:
     """Each token in a thin frame; trained ones are bold and underlined too, not only coloured."""
     cells = []
     for token in tokens:
@@ -97,8 +102,8 @@ class _Screen:
     """One output that is written over: status line, bar and curve; a line on stderr elsewhere."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._handle = None
+        self._start = time.monotonic()
+        self._handle: DisplayHandle | None = None
 
     def show(self, job: "FineTuningJob", rows: "pd.DataFrame") -> None:
         line = self._line(job, rows)
@@ -119,9 +124,9 @@ class _Screen:
         parts = [f"{job.id} · {job.status.replace('_', ' ')}"]
         if len(rows) and job.status == "running":
             parts.append(f"step {rows.step.iloc[-1]}" + _of_total(rows))
-        if len(rows):
-            parts.append(f"train_loss {rows.train_loss.iloc[-1]:.3f}")
-        parts.append(f"{time.monotonic() - self._began:.0f} s")
+        if rows.train_loss.notna().any():
+            parts.append(f"train_loss {rows.train_loss.dropna().iloc[-1]:.3f}")
+        parts.append(f"{time.monotonic() - self._start:.0f} s")
         if job.fine_tuned_model:
             parts.append(job.fine_tuned_model)
         if job.error and job.error.message:
