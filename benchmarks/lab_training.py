@@ -2,6 +2,7 @@
 
     pip install -r requirements.txt -r benchmarks/requirements.txt
     python benchmarks/lab_training.py [--seeds 3] [--epochs 3] [--examples 300]
+                                       [--without-rivals]
 
 The same 300 reviews, token for token, with the same loss mask, batch size and epochs, one after the
 other on the same machine, for each seed:
@@ -31,9 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 BATCH = 8
-TRL_RATE = (
-    5e-4  # what shared runs of TRL found steadiest on these data; the lab's all-layer rate too
-)
+TRL_RATE = 5e-4  # steadiest on these data in shared runs of TRL; the lab's all-layer rate too
 RUNS = ("TRL, all layers", "lab, all layers", "lab, default")
 
 
@@ -42,30 +41,33 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--examples", type=int, default=300)
+    parser.add_argument("--without-rivals", action="store_true")
     parser.add_argument("--child", nargs=2, metavar=("RUN", "FOLDER"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        run, folder = given.child
-        return (
-            _train_with_trl(Path(folder)) if run == RUNS[0] else _train_with_lab(run, Path(folder))
-        )
+    options = parser.parse_args()
+    if options.child:
+        run, folder = options.child
+        train = _train_with_trl if run == RUNS[0] else _train_with_lab
+        train(run, Path(folder))
+        return
     with tempfile.TemporaryDirectory() as scratch:
-        _compare(Path(scratch), given)
+        _compare(Path(scratch), options)
 
 
-def _compare(scratch: Path, given: argparse.Namespace) -> None:
+def _compare(scratch: Path, options: argparse.Namespace) -> None:
     from helpers import reviews
     from workbook.lab.model import weights
 
     base, splits = weights.ensure(), reviews.splits()
     data = scratch / "train.jsonl"
-    rows = [reviews.to_chat(row) for row in splits["train"].head(given.examples).to_dict("records")]
+    frame = splits["train"].head(options.examples)
+    rows = [reviews.to_chat(row) for row in frame.to_dict("records")]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    seconds: dict[str, list[float]] = {run: [] for run in RUNS}
-    exact: dict[str, list[float]] = {run: [] for run in RUNS}
+    runs = RUNS[1:] if options.without_rivals else RUNS
+    seconds: dict[str, list[float]] = {run: [] for run in runs}
+    exact: dict[str, list[float]] = {run: [] for run in runs}
     tokens = 0
-    for seed in range(1, given.seeds + 1):
-        for run in RUNS:
+    for seed in range(1, options.seeds + 1):
+        for run in runs:
             folder = scratch / f"{run} {seed}"
             folder.mkdir()
             settings = {
@@ -73,31 +75,31 @@ def _compare(scratch: Path, given: argparse.Namespace) -> None:
                 "start_from": None,
                 "training_file": str(data),
                 "validation_file": None,
-                "n_epochs": given.epochs,
+                "n_epochs": options.epochs,
                 "batch_size": BATCH,
                 "learning_rate_multiplier": 1.0,
                 "seed": seed,
                 "method": "supervised",
             }
             (folder / "spec.json").write_text(json.dumps(settings))
-            took, tokens = _timed(run, folder)
-            seconds[run].append(took)
+            duration, tokens = _timed(run, folder)
+            seconds[run].append(duration)
             exact[run].append(_accuracy(folder, base, splits["validation"]))
             print(
-                f"seed {seed}  {run:16}  {took:6.1f} s  {tokens / took:6.0f} tokens/s  "
+                f"seed {seed}  {run:16}  {duration:6.1f} s  {tokens / duration:6.0f} tokens/s  "
                 f"exact {exact[run][-1]:.3f}",
                 flush=True,
             )
     _report(seconds, exact, tokens, len(splits["validation"]))
-    print(_share(base, data, seconds["lab, default"], tokens, given.epochs))
+    print(_share(base, data, seconds["lab, default"], tokens, options.epochs))
 
 
 def _timed(run: str, folder: Path) -> tuple[float, int]:
     """Seconds of training in a child process, and the tokens that it trained on."""
     from workbook.lab.jobs import process
 
-    around = process.environment() if run.startswith("lab") else os.environ
-    environment = around | {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
+    environment = process.environment() if run.startswith("lab") else dict(os.environ)
+    environment |= {"PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
     with open(folder / "log", "wb") as log:
         code = subprocess.run(
             [sys.executable, __file__, "--child", run, str(folder)],
@@ -113,27 +115,28 @@ def _timed(run: str, folder: Path) -> tuple[float, int]:
 
 
 def _train_with_lab(run: str, folder: Path) -> None:
-    """The lab's own trainer, as the server runs it, with a watch on its diary."""
-    from workbook.lab.training import trainer
+    """The lab's own trainer, as the server runs it, with a watch on its progress log."""
+    from workbook.lab.training import defaults, trainer
+    from workbook.lab.training.progress import Progress
 
     if run == "lab, all layers":
-        trainer.TOP_LAYERS = 10**6
-        trainer.RATES["supervised"] = TRL_RATE
-    times, add = {}, trainer.Progress.add
+        defaults.TOP_LAYERS = 10**6
+        defaults.LEARNING_RATES["supervised"] = TRL_RATE
+    times, add = {}, Progress.add
 
     def timed(self, kind: str, **values) -> None:
         add(self, kind, **values)
         times[kind] = time.perf_counter()
 
-    trainer.Progress.add = timed
+    Progress.add = timed
     sys.argv = ["trainer", str(folder)]
     if code := trainer.main():
         sys.exit(code)
-    diary = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
-    _write_result(folder, times["done"] - times["start"], diary[-1]["trained_tokens"])
+    last = json.loads((folder / "progress.jsonl").read_text().splitlines()[-1])
+    _write_result(folder, times["done"] - times["start"], last["trained_tokens"])
 
 
-def _train_with_trl(folder: Path) -> None:
+def _train_with_trl(run: str, folder: Path) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -142,12 +145,12 @@ def _train_with_trl(folder: Path) -> None:
     from trl import SFTConfig, SFTTrainer
 
     from workbook.lab.model.tokenizer import Tokenizer
-    from workbook.lab.training import trainer
+    from workbook.lab.training import data, defaults
 
     settings = json.loads((folder / "spec.json").read_text())
     base = Path(settings["base"])
     set_seed(settings["seed"])
-    examples = list(trainer.read_examples(Path(settings["training_file"]), Tokenizer(base)))
+    examples = list(data.read_examples(Path(settings["training_file"]), Tokenizer(base)))
     rows = [
         {"input_ids": ids, "completion_mask": [int(learn) for learn in trained]}
         for ids, trained in examples
@@ -155,7 +158,7 @@ def _train_with_trl(folder: Path) -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(base / "tokenizer.json"), eos_token="<|im_end|>", pad_token="<|im_end|>"
     )
-    learner = SFTTrainer(
+    trainer = SFTTrainer(
         model=LlamaForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
         args=SFTConfig(
             output_dir=str(folder / "trl"),
@@ -166,7 +169,7 @@ def _train_with_trl(folder: Path) -> None:
             num_train_epochs=settings["n_epochs"],
             learning_rate=TRL_RATE,
             lr_scheduler_type="linear",
-            warmup_steps=trainer.WARMUP,
+            warmup_steps=defaults.WARMUP_STEPS,
             gradient_checkpointing=False,
             completion_only_loss=True,
             logging_strategy="no",
@@ -182,11 +185,11 @@ def _train_with_trl(folder: Path) -> None:
         ),
     )
     begin = time.perf_counter()
-    learner.train()
-    took = time.perf_counter() - begin
+    trainer.train()
+    duration = time.perf_counter() - begin
     merged = folder / "merged"  # a base of its own for the lab's engine
     merged.mkdir()
-    weights = learner.model.merge_and_unload().state_dict()
+    weights = trainer.model.merge_and_unload().state_dict()
     weights.pop("lm_head.weight")  # the embedding's
     save_file(
         {name: tensor.contiguous() for name, tensor in weights.items()},
@@ -194,7 +197,7 @@ def _train_with_trl(folder: Path) -> None:
     )
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(base / name, merged)
-    _write_result(folder, took, settings["n_epochs"] * sum(len(ids) for ids, _ in examples))
+    _write_result(folder, duration, settings["n_epochs"] * sum(len(ids) for ids, _ in examples))
 
 
 def _write_result(folder: Path, seconds: float, tokens: int) -> None:
@@ -204,18 +207,17 @@ def _write_result(folder: Path, seconds: float, tokens: int) -> None:
 def _accuracy(folder: Path, base: Path, frame) -> float:
     """Share of the reviews of `frame` that the tuned model rates exactly right."""
     from helpers import ratings, reviews
-    from workbook.lab.serving.engine import Engine, Request
+    from workbook.lab.serving.engine import Engine
+    from workbook.lab.serving.types import Request
 
     merged = folder / "merged"
     adapter = None
     if not merged.exists():
-        last = max(
-            (folder / "checkpoints").iterdir(), key=lambda path: int(path.name.split("-")[1])
-        )
-        adapter = last
+        checkpoints = (folder / "checkpoints").iterdir()
+        adapter = max(checkpoints, key=lambda path: int(path.name.split("-")[1]))
     engine = Engine(merged if merged.exists() else base)
     rows = [reviews.to_chat(row)["messages"][:-1] for row in frame.to_dict("records")]
-    asked = [
+    answers = [
         engine.submit(
             Request(engine.tokenizer.chat_prompt(row), 8, temperature=0.0, adapter=adapter)
         )
@@ -223,52 +225,50 @@ def _accuracy(folder: Path, base: Path, frame) -> float:
     ]
     right = [
         ratings.stars(answer.result().text) == stars
-        for answer, stars in zip(asked, frame["stars"], strict=True)
+        for answer, stars in zip(answers, frame["stars"], strict=True)
     ]
     engine.close()
     return sum(right) / len(right)
 
 
 def _report(seconds: dict, exact: dict, tokens: int, reviews: int) -> None:
-    rival = statistics.median(seconds[RUNS[0]])
+    first = statistics.median(next(iter(seconds.values())))
     print(
         f"\n{'median of seeds':18}{'seconds':>9}{'tokens/s':>10}{'ratio':>8}   exact (mean ± s.e.)"
     )
-    for run in RUNS:
-        took, share = statistics.median(seconds[run]), statistics.mean(exact[run])
+    for run in seconds:
+        duration, share = statistics.median(seconds[run]), statistics.mean(exact[run])
         error = math.sqrt(share * (1 - share) / reviews)
         print(
-            f"{run:18}{took:9.1f}{tokens / took:10.0f}{rival / took:7.1f} x   "
+            f"{run:18}{duration:9.1f}{tokens / duration:10.0f}{first / duration:7.1f} x   "
             f"{share:.3f} ± {error:.3f}"
         )
 
 
-def _share(base: Path, data: Path, seconds: list[float], tokens: int, epochs: int) -> str:
+def _share(base: Path, file: Path, seconds: list[float], tokens: int, epochs: int) -> str:
     """The speed of the lab's own multiplications, as a share of the machine's."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from workbook.lab.model import device
-    from workbook.lab.model import lora as adapters
-    from workbook.lab.model.llama import Llama
+    from workbook.lab.model import checkpoint, device, lora
     from workbook.lab.model.tokenizer import Tokenizer
-    from workbook.lab.training import trainer
-    from workbook.lab.training.forward import Learner
+    from workbook.lab.training import data, defaults
+    from workbook.lab.training.forward import ForwardPass
 
     dtype = device.dtype(torch.device("cpu"))
-    model = Llama.load(base, dtype)
-    first = max(0, model.config.layers - trainer.TOP_LAYERS)
-    adapter = adapters.create(model, range(first, model.config.layers), torch.Generator())
+    model = checkpoint.load(base, dtype)
+    first = max(0, model.config.layers - defaults.TOP_LAYERS)
+    adapter = lora.create(model, range(first, model.config.layers), torch.Generator())
     for tensor in adapter.values():
         tensor.requires_grad_()
-    learner = Learner(model, adapter, trainer.read_examples(data, Tokenizer(base)))
-    lengths = [learner.length(i) for i in range(len(learner))]
-    batches = trainer.batches(lengths, BATCH, 1, 0)[:4]
+    forward = ForwardPass(model, adapter, data.read_examples(file, Tokenizer(base)))
+    lengths = [forward.length(i) for i in range(len(forward))]
+    batches = data.batches(lengths, BATCH, 1, 0)[:4]
     counted = []  # operations of the first epoch, which fills the cache, and of a later one
     for _ in range(2):
         with FlopCounterMode(display=False) as counter:
             for batch in batches:
-                learner.logprobs(batch)[0].sum().backward()
+                forward.logprobs(batch)[0].sum().backward()
         counted.append(counter.get_total_flops() / sum(lengths[i] for b in batches for i in b))
     a_token = (counted[0] + (epochs - 1) * counted[1]) / epochs
     reached = a_token * tokens / statistics.median(seconds) / 1e9
