@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
 
@@ -17,7 +18,16 @@ from workbook import figures
 from workbook.prices import costs, registry
 from workbook.prices.model import Model
 
-_kept: dict[str, dict[str, float | str]] = {}  # what was set, by the explorer's key
+
+@dataclass
+class _Settings:
+    """What a student has set: the label of the model, and the number of each dial."""
+
+    model: str
+    values: dict[str, float]
+
+
+_settings: dict[str, _Settings] = {}  # by the explorer's key; they last as long as the kernel
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,13 @@ def cost_explorer(
 ) -> "CostExplorer":
     """Sliders for a job and its use; below them the sums and the curves they lead to.
 
-    `choices` are the models to pick from (by default all that train at a price a token), `first`
-    the one shown at first. `start` gives first numbers: examples, tokens, epochs, long, short,
-    answer, requests, hosting. The last known price of each model is used, also of those that
-    are gone. Put it last in a cell to show it. Run the cell again, and what you set is still
-    there (kept under `key`).
+    The last known price of each model is used, also of those that are gone. Put it last in a cell
+    to show it. Run the cell again, and what you set is still there.
+
+    choices: the models to pick from, by default all that train at a price a token
+    first: the one shown at first
+    start: first numbers of examples, tokens, epochs, long, short, answer, requests, hosting
+    key: under which the settings are remembered
     """
     return CostExplorer(choices or registry.hosted(), first, start or {}, key)
 
@@ -68,20 +80,24 @@ class CostExplorer:
         self, choices: list[Model], first: Model | None, start: dict[str, float], key: str
     ) -> None:
         self._models = {model.label: model for model in choices}
-        kept = _kept.setdefault(key, {})
         label = first.label if first else next(iter(self._models))
-        if kept.get("model") not in self._models:
-            kept["model"] = label
-        self.values = kept
+        self._settings = _settings.setdefault(key, _Settings(label, {}))
+        if self._settings.model not in self._models:
+            self._settings.model = label
+        self.values = self._settings.values
         self.model = ipywidgets.Dropdown(
-            options=list(self._models), value=kept["model"], description="Model", style=_WIDE
+            options=list(self._models),
+            value=self._settings.model,
+            description="Model",
+            style=_WIDE,
         )
-        self.model.observe(self._picked, names="value")
+        self.model.observe(self._on_model, names="value")
         self.boxes: dict[str, ipywidgets.Widget] = {}
         self.sliders: dict[str, ipywidgets.Widget] = {}
         rows = [self.model]
         for name, dial in _DIALS.items():
-            kept.setdefault(name, min(dial.high, max(dial.low, start.get(name, dial.start))))
+            number = min(dial.high, max(dial.low, start.get(name, dial.start)))
+            self.values.setdefault(name, number)
             rows.append(self._row(name, dial))
         self._text = ipywidgets.HTML()
         self._figure = ipywidgets.HTML()
@@ -127,50 +143,45 @@ class CostExplorer:
             style=_WIDE,
             layout=ipywidgets.Layout(width="330px"),
         )
-        moving = False  # a slider's rounded place must not overwrite the exact number typed
+        is_moving = False  # a slider's rounded place must not overwrite the exact number typed
 
-        def typed(change: dict) -> None:
-            nonlocal moving
-            if not moving:
-                moving = True
+        def on_box(change: dict[str, Any]) -> None:
+            nonlocal is_moving
+            if not is_moving:
+                is_moving = True
                 slider.value = to_slider(change["new"])
-                moving = False
+                is_moving = False
             self.values[name] = change["new"]
             self._show()
 
-        def slid(change: dict) -> None:
-            nonlocal moving
-            if not moving:
-                moving = True
+        def on_slider(change: dict[str, Any]) -> None:
+            nonlocal is_moving
+            if not is_moving:
+                is_moving = True
                 box.value = from_slider(change["new"])
-                moving = False
+                is_moving = False
 
-        box.observe(typed, names="value")
-        slider.observe(slid, names="value")
+        box.observe(on_box, names="value")
+        slider.observe(on_slider, names="value")
         self.boxes[name], self.sliders[name] = box, slider
         return ipywidgets.HBox([box, slider], layout=ipywidgets.Layout(flex_flow="row wrap"))
 
-    def _picked(self, change: dict) -> None:
-        self.values["model"] = change["new"]
+    def _on_model(self, change: dict[str, Any]) -> None:
+        self._settings.model = change["new"]
         self._show()
 
     def _show(self) -> None:
         """Work out the sums for what is set now, and redraw."""
-        v = self.values
-        model = self._models[v["model"]]
-        billed = v["tokens"] * v["examples"] * v["epochs"]
-        training = costs.training_cost(int(v["tokens"] * v["examples"]), int(v["epochs"]), model)
-        prompt = costs.request_cost(model, int(v["long"]), int(v["answer"]))
-        tuned = costs.request_cost(model.as_tuned(), int(v["short"]), int(v["answer"]))
-        found = costs.break_even(prompt, tuned, training, v["hosting"])
-        self._text.value = _sums(model, v, billed, training, prompt, tuned, found)
+        model, v = self._models[self._settings.model], self.values
+        bill = _bill(model, v)
+        self._text.value = _sums(model, v, bill)
         ways = {
-            "long prompt": lambda r: costs.monthly_cost(prompt, r),
-            "tuned model": lambda r: costs.monthly_cost(tuned, r, v["hosting"]),
+            "long prompt": lambda r: costs.monthly_cost(bill.prompt, r),
+            "tuned model": lambda r: costs.monthly_cost(bill.tuned, r, v["hosting"]),
         }
         marks = [(v["requests"], "your volume")]
         if v["hosting"]:
-            marks.append((found.requests_per_month, "hosting is paid from here"))
+            marks.append((bill.break_even.requests_per_month, "hosting is paid from here"))
         figure = cost_charts.monthly_curves(ways, marks, (10, 1e8), f"{model.label}, USD a month")
         self.figure_alt = (
             f"Bill of the month against requests a month for {model.label}: at "
@@ -218,40 +229,51 @@ def _slider(
     return slider, float, whole
 
 
-def _sums(
-    model: Model,
-    v: dict,
-    billed: float,
-    training: float,
-    prompt: float,
-    tuned: float,
-    found: costs.BreakEven,
-) -> str:
+@dataclass(frozen=True)
+class _Bill:
+    """What the numbers of the dials come to. Money in USD."""
+
+    tokens: float  # billed for training
+    training: float
+    prompt: float  # one request with the long prompt
+    tuned: float  # one request to the tuned model
+    break_even: costs.BreakEven
+
+
+def _bill(model: Model, v: dict[str, float]) -> _Bill:
+    tokens = v["tokens"] * v["examples"]
+    training = costs.training_cost(int(tokens), int(v["epochs"]), model)
+    prompt = costs.request_cost(model, int(v["long"]), int(v["answer"]))
+    tuned = costs.request_cost(model.as_tuned(), int(v["short"]), int(v["answer"]))
+    break_even = costs.break_even(prompt, tuned, training, v["hosting"])
+    return _Bill(tokens * v["epochs"], training, prompt, tuned, break_even)
+
+
+def _sums(model: Model, v: dict[str, float], bill: _Bill) -> str:
     """The explorer's text: each sum in full, one line each."""
     usd = costs.usd
+    hosting = f", of which hosting {usd(bill.break_even.hosting_per_month)}" if v["hosting"] else ""
     lines = [
         f"<b>Training</b>: {v['examples']:,} examples × {v['tokens']:,} tokens × {v['epochs']} "
-        f"epochs = {billed:,} billed tokens × {usd(model.price('training'))} a million = "
-        f"<b>{usd(training)}</b>",
-        f"<b>One request</b>: {usd(prompt)} with the long prompt, {usd(tuned)} with the tuned "
-        "model",
-        f"<b>One month</b>: {usd(costs.monthly_cost(prompt, v['requests']))} with the long prompt, "
-        f"{usd(costs.monthly_cost(tuned, v['requests'], v['hosting']))} with the tuned model"
-        + (f", of which hosting {usd(found.hosting_per_month)}" if v["hosting"] else ""),
-        f"<b>Break-even</b>: {_verdict(found, v['requests'])}",
+        f"epochs = {bill.tokens:,} billed tokens × {usd(model.price('training'))} a million = "
+        f"<b>{usd(bill.training)}</b>",
+        f"<b>One request</b>: {usd(bill.prompt)} with the long prompt, {usd(bill.tuned)} with the "
+        "tuned model",
+        f"<b>One month</b>: {usd(costs.monthly_cost(bill.prompt, v['requests']))} with the long "
+        f"prompt, {usd(costs.monthly_cost(bill.tuned, v['requests'], v['hosting']))} with the "
+        f"tuned model{hosting}",
+        f"<b>Break-even</b>: {_verdict(bill.break_even, v['requests'])}",
     ]
     return f'<div role="status" style="line-height:1.6">{"<br>".join(lines)}</div>'
 
 
-def _verdict(found: costs.BreakEven, requests: float) -> str:
-    months = found.months(requests)
-    if found.saving_per_request <= 0:
+def _verdict(break_even: costs.BreakEven, requests: float) -> str:
+    months = break_even.months(requests)
+    if break_even.saving_per_request <= 0:
         return "never: a request to the tuned model costs more than the long prompt."
-    if months == float("inf"):
-        return (
-            f"not at this volume: hosting alone needs {found.requests_per_month:,.0f} requests "
-            "a month."
-        )
+    if math.isinf(months):
+        volume = f"{break_even.requests_per_month:,.0f}"
+        return f"not at this volume: hosting alone needs {volume} requests a month."
     if months * requests < 1:
         return "at once."
     days = months * 365 / 12

@@ -12,7 +12,7 @@ from workbook.prices import costs, registry
 @pytest.fixture
 def explorer(monkeypatch):
     monkeypatch.setattr(figures, "png", lambda fig: b"")  # drawing takes most of the time
-    monkeypatch.setattr(widgets, "_kept", {})
+    monkeypatch.setattr(widgets, "_settings", {})
     return widgets.cost_explorer(first=registry.get("gpt-4.1-mini"))
 
 
@@ -22,7 +22,7 @@ def test_it_starts_with_the_sums_of_its_numbers(explorer):
 
 
 def test_moving_a_slider_changes_number_text_and_figure(monkeypatch):
-    monkeypatch.setattr(widgets, "_kept", {})
+    monkeypatch.setattr(widgets, "_settings", {})
     explorer = widgets.cost_explorer(first=registry.get("gpt-4.1-mini"))
     text, figure = explorer.text, explorer.figure
     explorer.sliders["requests"].value = 1_000_000
