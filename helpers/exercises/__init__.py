@@ -1,7 +1,8 @@
 """Exercises: `check("02.1", answer)` tells at once whether an answer is right, or what is wrong.
 
-Knows how verdicts are found and shown. The checks themselves stand in `helpers/exercises/nbNN.py`,
-one function an exercise; the solutions are kept with the tests, away from the notebooks.
+Knows how verdicts are reached and shown. The checks themselves stand in
+`helpers/exercises/nbNN.py`, one function an exercise; the solutions are kept with the tests, away
+from the notebooks.
 
 An answer cell starts with `answer = ...`; as long as the three dots stand there the exercise is
 untouched, which is no mistake, so that "Run all" always works.
@@ -20,7 +21,7 @@ Check = Callable[[Any], str]
 _checks: dict[str, Check] = {}
 
 
-class Wrong(Exception):
+class WrongAnswerError(Exception):
     """Raised by a check: `what` is wrong, and a `hint` that doesn't give the answer away."""
 
     def __init__(self, what: str, hint: str = "") -> None:
@@ -28,21 +29,49 @@ class Wrong(Exception):
         self.what, self.hint = what, hint
 
 
-class Untouched(Exception):
-    """Raised by a check that finds the three dots deeper than `grade` looks."""
+class UntouchedError(Exception):
+    """Raised by a check that meets the three dots deeper than `grade` looks."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: `status` is "right", "wrong" or "untouched"."""
+    """What a check says of an answer."""
 
-    status: str
+    status: str  # "right", "wrong" or "untouched"
     message: str
     hint: str = ""
 
 
+# What several checks need
+
+
+def function_of(answer: Any, call: str) -> Callable[..., Any]:
+    """The function that was handed in; otherwise the answer is wrong.
+
+    call: how it is handed in, for the hint
+    """
+    if not callable(answer):
+        raise WrongAnswerError("Hand in the function itself, without calling it.", call)
+    return answer
+
+
+def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a student's function returns; nothing, or the three dots: it is untouched."""
+    result = function(*arguments)
+    if result is ... or result is None:
+        raise UntouchedError
+    return result
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+# What the notebooks and tests call
+
+
 def exercise(id: str) -> Callable[[Check], Check]:
-    """Register a check: a function that takes the answer and returns praise or raises `Wrong`."""
+    """Register a check: a function that takes the answer and returns praise or raises."""
 
     def register(function: Check) -> Check:
         _checks[id] = function
@@ -72,9 +101,9 @@ def grade(id: str, answer: Any) -> Verdict:
         return Verdict("untouched", "Not answered yet: put your answer where the three dots are.")
     try:
         return Verdict("right", checks[id](answer))
-    except Wrong as wrong:
-        return Verdict("wrong", wrong.what, wrong.hint)
-    except Untouched:
+    except WrongAnswerError as error:
+        return Verdict("wrong", error.what, error.hint)
+    except UntouchedError:
         return Verdict("untouched", "Not answered yet: replace the three dots.")
     except Exception as error:  # whatever a student may hand in, the answer is a sentence
         return Verdict(

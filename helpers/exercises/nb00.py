@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from helpers.exercises import Wrong, exercise
+from helpers.exercises import WrongAnswerError, exercise
 from workbook.prices import registry
 
 
@@ -11,9 +11,11 @@ from workbook.prices import registry
 def which_backend_is_free(answer: str) -> str:
     """The name of the backend that runs on the student's own machine."""
     if not isinstance(answer, str):
-        raise Wrong("That is not a text.", 'Write the name in quotes, like "openai".')
+        raise WrongAnswerError("That is not a text.", 'Write the name in quotes, like "openai".')
     if answer.strip().casefold() != "lab":
-        raise Wrong(f"{answer!r} is not it.", "The set-up cell prints the name, and what it costs.")
+        raise WrongAnswerError(
+            f"{answer!r} is not it.", "The set-up cell prints the name, and what it costs."
+        )
     return "Right: the lab is yours, so there is nobody to pay."
 
 
@@ -21,22 +23,28 @@ def which_backend_is_free(answer: str) -> str:
 def messages_with_a_system_prompt(answer: list[dict[str, Any]]) -> str:
     """Two messages: a system prompt, then a question of the user's."""
     if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
-        raise Wrong("This is not a list of dictionaries.", "Start with [ and put a { } for each.")
+        raise WrongAnswerError(
+            "This is not a list of dictionaries.", "Start with [ and put a { } for each."
+        )
     if len(answer) != 2:
-        raise Wrong(f"The list should have 2 messages, not {len(answer)}.", "One system, one user.")
+        raise WrongAnswerError(
+            f"The list should have 2 messages, not {len(answer)}.", "One system, one user."
+        )
     for number, (message, role) in enumerate(zip(answer, ("system", "user"), strict=True), start=1):
         if set(message) != {"role", "content"}:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"Message {number} has the keys {sorted(map(str, message))}.",
                 'Every message here has two keys: "role" and "content".',
             )
         if message["role"] != role:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"The role of message {number} is {message['role']!r}.",
                 "First the system prompt, then what the user says.",
             )
         if not isinstance(message["content"], str) or not message["content"].strip():
-            raise Wrong(f"The content of message {number} is empty.", "Write a sentence in quotes.")
+            raise WrongAnswerError(
+                f"The content of message {number} is empty.", "Write a sentence in quotes."
+            )
     return "Right: a system prompt and a question. The next cell sends them."
 
 
@@ -47,10 +55,10 @@ def the_last_day(answer: str | date) -> str:
         try:
             answer = date.fromisoformat(answer.strip())
         except ValueError:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"{answer!r} is not a date.", 'Write year-month-day in quotes: "2026-10-23".'
             ) from None
     closing = max(model.tunable_until for model in registry.hosted() if model.tunable_until)
     if answer != closing:
-        raise Wrong(f"{answer} is another date.", "Look for “anyone” in the table.")
+        raise WrongAnswerError(f"{answer} is another date.", "Look for “anyone” in the table.")
     return "Right. On the lab there is no such day."

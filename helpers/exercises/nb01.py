@@ -1,9 +1,8 @@
 """Checks for notebook 01: a few-shot prompt of one's own, and which tool fits which situation."""
 
-from collections.abc import Callable
 from typing import Any
 
-from helpers.exercises import Untouched, Wrong, exercise
+from helpers.exercises import WrongAnswerError, exercise, function_of, result_of
 
 _WORDS = ("Spanish", "Portuguese")
 _TRIAL = "A loja abre às nove horas."
@@ -11,52 +10,61 @@ _TRIAL = "A loja abre às nove horas."
 
 @exercise("01.1")
 def _few_shot(answer: Any) -> str:
-    if not isinstance(answer, Callable):
-        raise Wrong(
-            "Hand in the function itself, without calling it.", 'check("01.1", messages_for)'
-        )
-    messages = answer(_TRIAL)
-    if messages is ... or messages is None:
-        raise Untouched
+    function = function_of(answer, 'check("01.1", messages_for)')
+    messages = result_of(function, _TRIAL)
     if not isinstance(messages, list) or not all(
         isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages
     ):
-        raise Wrong(
+        raise WrongAnswerError(
             "The function returns a list of messages, each with a role and a content.",
             '[{"role": "system", "content": "…"}, …]',
         )
     roles = [message.get("role") for message in messages]
     if strange := set(roles) - {"system", "user", "assistant"}:
-        raise Wrong(f"There is no role {strange.pop()!r}.", "system, user and assistant.")
+        raise WrongAnswerError(
+            f"There is no role {strange.pop()!r}.", "system, user and assistant."
+        )
     if roles[:1] != ["system"]:
-        raise Wrong("The first message should be the system message.", "It says what the task is.")
+        raise WrongAnswerError(
+            "The first message should be the system message.", "It says what the task is."
+        )
     if roles[-1] != "user" or _TRIAL not in messages[-1]["content"]:
-        raise Wrong(
+        raise WrongAnswerError(
             "The last message is the user's, with the text to be judged.",
             'End with {"role": "user", "content": text}.',
         )
     _check_examples(messages[1:-1])
-    if answer("Otro texto.") == messages:
-        raise Wrong("The list is the same for every text.", "Use the function's argument.")
+    if function("Otro texto.") == messages:
+        raise WrongAnswerError(
+            "The list is the same for every text.", "Use the function's argument."
+        )
     return "Right: an instruction, solved examples of both kinds, and the question at the end."
 
 
-def _check_examples(examples: list[dict]) -> None:
+def _check_examples(examples: list[dict[str, str]]) -> None:
     if [m["role"] for m in examples] != ["user", "assistant"] * (len(examples) // 2):
-        raise Wrong(
+        raise WrongAnswerError(
             "Each solved example is a user message followed by an assistant message.",
             "user: the text. assistant: the one word.",
         )
     answers = [m["content"] for m in examples if m["role"] == "assistant"]
     if other := [a for a in answers if a not in _WORDS]:
-        raise Wrong(f"An example answers {other[0]!r}.", "Exactly one word: Spanish or Portuguese.")
+        raise WrongAnswerError(
+            f"An example answers {other[0]!r}.", "Exactly one word: Spanish or Portuguese."
+        )
     if missing := [word for word in _WORDS if word not in answers]:
-        raise Wrong(f"No solved example answers {missing[0]}.", "At least one example of each.")
+        raise WrongAnswerError(
+            f"No solved example answers {missing[0]}.", "At least one example of each."
+        )
     texts = [m["content"] for m in examples if m["role"] == "user"]
     if any(_TRIAL in text for text in texts):
-        raise Wrong("The text to be judged stands among the examples.", "Use texts of your own.")
+        raise WrongAnswerError(
+            "The text to be judged stands among the examples.", "Use texts of your own."
+        )
     if any(len(text.split()) < 2 for text in texts):
-        raise Wrong("An example's text is shorter than two words.", "Show real sentences.")
+        raise WrongAnswerError(
+            "An example's text is shorter than two words.", "Show real sentences."
+        )
 
 
 _REASONS = {
@@ -70,10 +78,14 @@ _REASONS = {
 @exercise("01.2")
 def _tools(answer: Any) -> str:
     if not isinstance(answer, dict) or set(answer) != set(_REASONS):
-        raise Wrong("The answer is a dictionary with a, b, c and d.", "Keep the keys as they are.")
+        raise WrongAnswerError(
+            "The answer is a dictionary with a, b, c and d.", "Keep the keys as they are."
+        )
     for key, (tool, hint) in _REASONS.items():
         if answer[key] not in ("prompt", "schema", "tune"):
-            raise Wrong(f"{key}: {answer[key]!r} is none of the three.", "prompt, schema or tune.")
+            raise WrongAnswerError(
+                f"{key}: {answer[key]!r} is none of the three.", "prompt, schema or tune."
+            )
         if answer[key] != tool:
-            raise Wrong(f"{key}: {answer[key]!r} would not be the first choice.", hint)
+            raise WrongAnswerError(f"{key}: {answer[key]!r} would not be the first choice.", hint)
     return "Right: form by schema, new ideas by prompt, missing skill and long prompts by tuning."

@@ -1,29 +1,29 @@
 """Checks for notebook 02: a leak between splits, examples for Marv, and a file to mend."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from helpers import reviews
-from helpers.exercises import Untouched, Wrong, exercise
+from helpers.exercises import WrongAnswerError, exercise, function_of, result_of
 from workbook import doctor, paths, quoting
 from workbook.doctor import checking
 from workbook.errors import WorkbookError
 from workbook.rows.validator import format_of
 
+Rows = list[dict[str, Any]]
+
 _LONGEST = 200  # characters of one of Marv's answers
 _MENDED = 10  # reviews that are left when the file is mended
 
 
-def _rows(*ids: str) -> list[dict[str, Any]]:
+def _rows(*ids: str) -> Rows:
     return [{"id": name, "text": "…", "stars": 3} for name in ids]
 
 
 @exercise("02.1")
 def _leaks(answer: Any) -> str:
-    if not isinstance(answer, Callable):
-        raise Wrong("Hand in the function itself, without calling it.", 'check("02.1", leaks)')
-    cases = [
+    function = function_of(answer, 'check("02.1", leaks)')
+    cases: list[tuple[Rows, Rows, set[str]]] = [
         (_rows("1_1", "2_1"), _rows("3_1"), set()),
         (_rows("7_1", "2_1"), _rows("7_9", "3_1"), {"7"}),
         (_rows("1_1", "10_2"), _rows("11_1", "12_3"), set()),
@@ -31,28 +31,28 @@ def _leaks(answer: Any) -> str:
         ([], _rows("1_1"), set()),
     ]
     for train, test, shared in cases:
-        found = answer(list(train), list(test))
-        if found is ... or found is None:
-            raise Untouched
+        result = result_of(function, list(train), list(test))
         ids = f"train {[row['id'] for row in train]}, test {[row['id'] for row in test]}"
-        if not isinstance(found, (set, frozenset)):
-            raise Wrong(
-                f"Your function returned a {type(found).__name__}, not a set.",
+        if not isinstance(result, (set, frozenset)):
+            raise WrongAnswerError(
+                f"Your function returned a {type(result).__name__}, not a set.",
                 "{… for row in train} with curly brackets makes a set; & gives what two "
                 "sets share.",
             )
-        if {str(name) for name in found} == shared:
+        if {str(name) for name in result} == shared:
             continue
-        said = f"For {ids} your function returned {set(found) or '{}'}"
-        if any("_" in str(name) for name in found):
-            raise Wrong(f"{said}: those are rows, not reviews.", 'reviews.review_of("7_3") is "7".')
-        if not found:
-            raise Wrong(
-                f"{said}, but review {', '.join(sorted(shared))} is in both.",
+        sentence = f"For {ids} your function returned {set(result) or '{}'}"
+        if any("_" in str(name) for name in result):
+            raise WrongAnswerError(
+                f"{sentence}: those are rows, not reviews.", 'reviews.review_of("7_3") is "7".'
+            )
+        if not result:
+            raise WrongAnswerError(
+                f"{sentence}, but review {', '.join(sorted(shared))} is in both.",
                 "Two rows with different ids can come from one review.",
             )
-        raise Wrong(
-            f"{said}; right is {shared or '{}'}.",
+        raise WrongAnswerError(
+            f"{sentence}; right is {shared or '{}'}.",
             "The review is everything before the _, not only the first digit.",
         )
     return "Right. Call it on every pair of splits before you train."
@@ -61,38 +61,40 @@ def _leaks(answer: Any) -> str:
 @exercise("02.2")
 def _marv(answer: Any) -> str:
     if not isinstance(answer, list) or len(answer) != 3:
-        raise Wrong(
+        raise WrongAnswerError(
             "Three examples are asked for, in a list.",
             '[{"messages": [system, user, assistant]}, …, …]',
         )
     for finding in doctor.check(answer).findings:
         if finding.code != "too-few":
             where = f"Example {finding.line}: " if finding.line else ""
-            raise Wrong(f"{where}{finding.message}.", f"{finding.why} {finding.fix}")
+            raise WrongAnswerError(f"{where}{finding.message}.", f"{finding.why} {finding.fix}")
     examples = {name: doctor.read(paths.data(f"marv_{name}.jsonl")) for name in ("train", "test")}
     system = examples["train"][0]["messages"][0]["content"]
     for number, row in enumerate(answer, start=1):
         if format_of(row) != "chat":
-            raise Wrong(f"Example {number} is not in chat format.", "It needs `messages`.")
+            raise WrongAnswerError(
+                f"Example {number} is not in chat format.", "It needs `messages`."
+            )
         if [message["role"] for message in row["messages"]] != ["system", "user", "assistant"]:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"Example {number} should have three messages.",
                 "One each of system, user and assistant, in this order.",
             )
         texts = [message["content"] for message in row["messages"]]
         if texts[0] != system:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"Example {number} has another system message than Marv's.",
                 "Use MARV: the model is tuned to the system message it sees.",
             )
         for name, known in examples.items():
             if checking.question_of(row) in map(checking.question_of, known):
-                raise Wrong(
+                raise WrongAnswerError(
                     f"Example {number} asks what marv_{name}.jsonl asks.",
                     "A copied training row counts double; a copied test row leaks.",
                 )
         if len(texts[2]) > _LONGEST:
-            raise Wrong(
+            raise WrongAnswerError(
                 f"The answer of example {number} has {len(texts[2])} characters.",
                 f"At most {_LONGEST}: short answers are part of the tone.",
             )
@@ -109,15 +111,17 @@ def _mended(answer: Any) -> str:
         try:
             report, rows = doctor.check(path), None
         except WorkbookError as error:
-            raise Wrong(str(error), "The copy is called to_mend.jsonl.") from None
+            raise WrongAnswerError(str(error), "The copy is called to_mend.jsonl.") from None
     elif isinstance(answer, list):
         report, rows = doctor.check(answer), answer
     else:
-        raise Wrong("The answer is the file's name or a list of rows.", '"to_mend.jsonl"')
+        raise WrongAnswerError(
+            "The answer is the file's name or a list of rows.", '"to_mend.jsonl"'
+        )
     for finding in report.findings:
         if finding.severity != "note":
             where = f"line {finding.line}: " if finding.line else ""
-            raise Wrong(
+            raise WrongAnswerError(
                 f"{len(report.findings)} findings are left. The first is {where}{finding.message}.",
                 f"{finding.why} {finding.fix}",
             )
@@ -125,15 +129,15 @@ def _mended(answer: Any) -> str:
     texts = {reviews.plain(checking.question_of(row)) for row in rows}
     known = {reviews.plain(text) for text in _texts_to_mend()}
     if len(texts & known) < _MENDED:
-        raise Wrong(
+        raise WrongAnswerError(
             f"Only {len(texts & known)} of the file's reviews are left.",
             "Mend lines rather than deleting them; of the doubled reviews one stays.",
         )
     for row in rows:
-        given = checking.answer_of(row)
-        if given not in [reviews.label(stars) for stars in reviews.CLASSES]:
-            raise Wrong(
-                f"One answer is {quoting.excerpt(given)}.",
+        text = checking.answer_of(row)
+        if text not in [reviews.label(stars) for stars in reviews.CLASSES]:
+            raise WrongAnswerError(
+                f"One answer is {quoting.excerpt(text)}.",
                 "All answers should look alike: “1 star”, “2 stars”, … “5 stars”.",
             )
     return f"Right: {len(rows)} sound examples, all with one kind of answer."
@@ -142,5 +146,5 @@ def _mended(answer: Any) -> str:
 def _texts_to_mend() -> list[str]:
     """The reviews of the broken file, each as the user says it."""
     lines = paths.data("broken_reviews.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [line.partition("Review: ")[2].partition('"')[0] for line in lines]
-    return [f"Review: {text}" for text in found if text]
+    texts = [line.partition("Review: ")[2].partition('"')[0] for line in lines]
+    return [f"Review: {text}" for text in texts if text]

@@ -1,22 +1,20 @@
 """Checks for notebook 03: the bill of a job, a promotion, and a decision with hosting in it."""
 
 import math
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from helpers.exercises import Untouched, Wrong, exercise
+from helpers.exercises import WrongAnswerError, exercise, function_of, is_number, result_of
 from workbook.prices import costs, registry
 
 
-def _same(found: Any, expected: float) -> bool:
-    return math.isclose(float(found), expected, rel_tol=1e-6, abs_tol=1e-9)
+def _same(usd: Any, expected: float) -> bool:
+    return math.isclose(float(usd), expected, rel_tol=1e-6, abs_tol=1e-9)
 
 
 @exercise("03.1")
 def _bill(answer: Any) -> str:
-    if not isinstance(answer, Callable):
-        raise Wrong("Hand in the function itself, without calling it.", 'check("03.1", bill)')
+    function = function_of(answer, 'check("03.1", bill)')
     files = {
         "50 examples of 100 tokens": [100] * 50,
         "10 examples of 100 tokens": [100] * 10,
@@ -25,31 +23,34 @@ def _bill(answer: Any) -> str:
     }
     limit, price = 4096, 8.0
     for name, counts in files.items():
-        found = answer(list(counts), limit, price)
-        if found is ... or found is None:
-            raise Untouched
+        usd = result_of(function, list(counts), limit, price)
         epochs = costs.default_epochs(len(counts))
         expected = costs.billed_tokens(counts, epochs, limit) * price / 1e6
-        if _same(found, expected):
+        if _same(usd, expected):
             continue
-        said = f"For {name} at $8 a million your bill is {costs.usd(float(found))}"
-        if _same(found, expected * 1e6):
-            raise Wrong(f"{said}.", "The price is for a million tokens, not for one.")
-        if _same(found, sum(counts) * price / 1e6):
-            raise Wrong(
-                f"{said}: one epoch, and no limit.",
+        sentence = f"For {name} at $8 a million your bill is {costs.usd(float(usd))}"
+        if _same(usd, expected * 1e6):
+            raise WrongAnswerError(
+                f"{sentence}.", "The price is for a million tokens, not for one."
+            )
+        if _same(usd, sum(counts) * price / 1e6):
+            raise WrongAnswerError(
+                f"{sentence}: one epoch, and no limit.",
                 "Three things are in a bill: the tokens up to the limit, the epochs, the price.",
             )
-        if _same(found, expected / epochs):
-            raise Wrong(f"{said}: that is one epoch.", "Each epoch is billed again.")
-        if _same(found, sum(counts) * epochs * price / 1e6):
-            raise Wrong(f"{said}: the cut-off tokens are in it.", "min(count, limit)")
-        if _same(found, expected / epochs * 3):
-            raise Wrong(
-                f"{said}: three epochs.", "Ask costs.default_epochs: this file doesn't get three."
+        if _same(usd, expected / epochs):
+            raise WrongAnswerError(f"{sentence}: that is one epoch.", "Each epoch is billed again.")
+        if _same(usd, sum(counts) * epochs * price / 1e6):
+            raise WrongAnswerError(
+                f"{sentence}: the cut-off tokens are in it.", "min(count, limit)"
             )
-        raise Wrong(
-            f"{said}; it should be {costs.usd(expected)}.", "Epochs × tokens × price / 1e6."
+        if _same(usd, expected / epochs * 3):
+            raise WrongAnswerError(
+                f"{sentence}: three epochs.",
+                "Ask costs.default_epochs: this file doesn't get three.",
+            )
+        raise WrongAnswerError(
+            f"{sentence}; it should be {costs.usd(expected)}.", "Epochs × tokens × price / 1e6."
         )
     return "Right, for small files, large files and examples over the limit."
 
@@ -57,7 +58,7 @@ def _bill(answer: Any) -> str:
 @exercise("03.2")
 def _promotion(answer: Any) -> str:
     if not isinstance(answer, dict) or set(answer) != {"23 September", "1 December"}:
-        raise Wrong(
+        raise WrongAnswerError(
             "The answer keeps its two days, each with a number.",
             '{"23 September": dollars, "1 December": dollars}',
         )
@@ -68,32 +69,42 @@ def _promotion(answer: Any) -> str:
         expected = costs.training_cost(400_000, 3, model, day, free_tokens=free)
         full = costs.training_cost(400_000, 3, model, day)
         once = costs.training_cost(400_000, 1, model, day)
-        found = answer[name]
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
-            raise Wrong(f"{name}: a number of dollars is wanted.", "5.0, not '$5'")
-        if _same(found, expected):
+        usd = answer[name]
+        if not is_number(usd):
+            raise WrongAnswerError(f"{name}: a number of dollars is wanted.", "5.0, not '$5'")
+        if _same(usd, expected):
             continue
-        if _same(found, once) or _same(found, max(0.0, once - 25)):
-            raise Wrong(f"{name}: the file is read three times.", "400,000 × 3 tokens are billed.")
-        if free and _same(found, full):
-            raise Wrong(
+        if _same(usd, once) or _same(usd, max(0.0, once - 25)):
+            raise WrongAnswerError(
+                f"{name}: the file is read three times.", "400,000 × 3 tokens are billed."
+            )
+        if free and _same(usd, full):
+            raise WrongAnswerError(
                 f"{name}: a part of the tokens was free.", "Take the free tokens off first."
             )
-        if not free and _same(found, full - 25):
-            raise Wrong(f"{name}: nothing was free any more.", "The promotion ended on 31 October.")
-        raise Wrong(f"{name}: not {costs.usd(float(found))}.", "(billed − free) × 25 / 1,000,000")
+        if not free and _same(usd, full - 25):
+            raise WrongAnswerError(
+                f"{name}: nothing was free any more.", "The promotion ended on 31 October."
+            )
+        raise WrongAnswerError(
+            f"{name}: not {costs.usd(float(usd))}.", "(billed − free) × 25 / 1,000,000"
+        )
     return "Right: $5.00 with the free million, $30.00 without it."
 
 
 @exercise("03.3")
 def _decision(answer: Any) -> str:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
-        raise Wrong("The answer is a pair: the cheaper way and dollars.", '("prompt", 12.5)')
+        raise WrongAnswerError(
+            "The answer is a pair: the cheaper way and dollars.", '("prompt", 12.5)'
+        )
     way, difference = answer
     if way not in ("prompt", "tuned"):
-        raise Wrong(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
-    if isinstance(difference, bool) or not isinstance(difference, (int, float)):
-        raise Wrong("The second part is a number of dollars.", "Leave out the dollar sign.")
+        raise WrongAnswerError(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
+    if not is_number(difference):
+        raise WrongAnswerError(
+            "The second part is a number of dollars.", "Leave out the dollar sign."
+        )
     model = registry.from_source_documents("004")[0]
     volume, hosting = 200_000, 1.70
     prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
@@ -102,20 +113,24 @@ def _decision(answer: Any) -> str:
     cheap = costs.monthly_cost(costs.request_cost(model, 100, 50), volume, hosting)
     amount = abs(float(difference))
     if _close(amount, prompt - request * volume):
-        raise Wrong("The hosting is missing from the tuned model's month.", "$1.70 × 730 hours")
+        raise WrongAnswerError(
+            "The hosting is missing from the tuned model's month.", "$1.70 × 730 hours"
+        )
     if _close(amount, cheap - prompt):
-        raise Wrong(
+        raise WrongAnswerError(
             "You took the base model's prices for the tuned one.", "model.as_tuned() has its own."
         )
     if not _close(amount, tuned - prompt):
-        raise Wrong(
+        raise WrongAnswerError(
             f"The difference is not {costs.usd(amount)} a month.",
             "Two bills of a month: costs.monthly_cost(request, 200_000, hosting).",
         )
     if way != "prompt":
-        raise Wrong("The amount is right, but look again which bill is the smaller.", "Print both.")
+        raise WrongAnswerError(
+            "The amount is right, but look again which bill is the smaller.", "Print both."
+        )
     return f"Right: here the long prompt is cheaper by {costs.usd(tuned - prompt)} a month."
 
 
-def _close(found: float, expected: float) -> bool:
-    return abs(found - expected) < 0.51  # whole dollars will do
+def _close(usd: float, expected: float) -> bool:
+    return abs(usd - expected) < 0.51  # whole dollars will do

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from helpers import exercises
-from helpers.exercises import Untouched, Wrong, check, exercise, grade
+from helpers.exercises import UntouchedError, WrongAnswerError, check, exercise, grade
 from workbook import paths
 from workbook.errors import WorkbookError
 
@@ -83,9 +83,9 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> str:
     @exercise("99.1")
     def answer_is_42(answer: int) -> str:
         if callable(answer) and answer() is ...:
-            raise Untouched
+            raise UntouchedError
         if answer + 0 != 42:
-            raise Wrong("It is another number.", "Six times seven.")
+            raise WrongAnswerError("It is another number.", "Six times seven.")
         return "That is the answer."
 
     monkeypatch.setattr(exercises, "registered", lambda number: dict(exercises._checks))
@@ -119,7 +119,7 @@ def test_the_verdict_is_shown_with_its_hint(demo: str, capsys: pytest.CaptureFix
 
 
 def test_an_exercise_that_does_not_exist_is_named(demo: str) -> None:
-    with pytest.raises(WorkbookError, match="99.2"):
+    with pytest.raises(WorkbookError, match=r"99\.2"):
         grade("99.2", 1)
 
 
