@@ -37,25 +37,25 @@ def entry(
         "link": link,
         "plan": plan,
     }
-    written = {
+    texts = {
         name: str(text).strip()
         for name, text in fields.items()
         if text is not ... and str(text).strip()
     }
-    if not written:
+    if not texts:
         display.box(
             "Nothing was written to your learning log: every field is still three dots.", "open"
         )
         return
-    text = format_entry(notebook, written, date.today())
+    entry_text = format_entry(notebook, texts, date.today())
     log = paths.work() / FILE
     before = log.read_text(encoding="utf-8") if log.exists() else "# My learning log\n"
-    if text in before:
+    if entry_text in before:
         display.box(f"This entry is in your learning log already (work/{FILE}).", "note")
         return
     with log.open("a", encoding="utf-8") as file:
-        file.write(("" if log.stat().st_size else before) + text)
-    left_out = [HEADINGS[name] for name in fields if name not in written]
+        file.write(("" if log.stat().st_size else before) + entry_text)
+    left_out = [HEADINGS[name] for name in fields if name not in texts]
     rest = f" Left out: {', '.join(left_out)}." if left_out else ""
     display.box(f"Written to your learning log (work/{FILE}).{rest}", "right")
 

@@ -13,8 +13,8 @@ def test_a_stream_is_counted_when_it_has_been_read(server, yes):
     budget = confirmed_budget(server)
     stream = ask(budget, stream=True, stream_options={"include_usage": True})
     assert budget.spent == 0 and budget.held > 0
-    said = [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
-    assert "".join(said) == "Hi there."
+    words = [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
+    assert "".join(words) == "Hi there."
     assert (budget.spent, budget.held) == (pytest.approx(REAL), 0)
 
 

@@ -21,7 +21,7 @@ def billed_tokens(token_counts: Iterable[int], n_epochs: int, limit: int | None 
     """Training tokens on the bill: epochs × Σ min(limit, tokens of the example).
 
     limit: the model's `max_example_tokens`; the end of a longer example is cut off, not trained
-        and not billed. None: no limit is known.
+        and not billed; None: no limit is known
     """
     _positive("n_epochs", n_epochs)
     return n_epochs * sum(count if limit is None else min(count, limit) for count in token_counts)
@@ -36,8 +36,8 @@ def training_cost(
 ) -> float:
     """USD for a job: tokens of the file (one epoch) × epochs × the training price.
 
-    as_of: as in `Model.price`.
-    free_tokens: taken off the billed tokens first (a promotion).
+    as_of: as in `Model.price`
+    free_tokens: taken off the billed tokens first (a promotion)
     Raises NoPriceError where training is not sold by the token.
     """
     _positive("n_epochs", n_epochs)
@@ -56,8 +56,8 @@ def request_cost(
     """USD for one request. An `ft:` id, or `Model.as_tuned()`, costs the tuned model's price.
 
     cached_tokens: how many of the prompt cost the cached price, or the full one where the vendor
-        sells no cached input.
-    batch: half of everything.
+        sells no cached input
+    batch: half of everything
     Raises WorkbookError when more tokens are cached than sent.
     """
     if not 0 <= cached_tokens <= prompt_tokens:
@@ -120,11 +120,11 @@ def estimate(
 ) -> Estimate:
     """The bill of a training file, from the tokens of each of its examples.
 
-    n_epochs: None takes `default_epochs`.
+    n_epochs: None takes `default_epochs`
     text_counts: the same examples without the tokens that mark messages (`tokens.count_text`);
-        without it, low equals expected.
-    validation_counts: tokens of each example of the validation file.
-    free_tokens: as in `training_cost`.
+        without it, low equals expected
+    validation_counts: tokens of each example of the validation file
+    free_tokens: as in `training_cost`
     """
     counts = list(token_counts)
     model = registry.resolve(model)
@@ -201,8 +201,8 @@ def break_even(
     """Compare a request with a long prompt to the base with a short one to the tuned model.
 
     prompt_request_usd, tuned_request_usd: from `request_cost`, so that the tuned model's higher
-        price a token is counted.
-    hosting_per_hour: `Model.hosting_per_hour`.
+        price a token is counted
+    hosting_per_hour: `Model.hosting_per_hour`
     """
     return BreakEven(
         saving_per_request=prompt_request_usd - tuned_request_usd,
@@ -248,9 +248,9 @@ def use(
     The long prompt goes to the base model, the short one to the tuned model; all of the long
     prompt but the last `short_prompt` tokens comes from the cache in "long prompt, cached".
 
-    long_prompt, short_prompt, answer: tokens.
-    requests: a month.
-    hosting_per_hour: None takes the model's own.
+    long_prompt, short_prompt, answer: tokens
+    requests: a month
+    hosting_per_hour: None takes the model's own
     """
     base = registry.resolve(model)
     tuned = base.as_tuned()

@@ -22,9 +22,9 @@ def job(
 ) -> Estimate:
     """What training on these rows costs on this model: low, expected and high.
 
-    training, validation: rows in the chat or the prompt/completion format.
-    n_epochs: None takes the default rule.
-    as_of, free_tokens: as in `costs.estimate`, whose errors are raised here too.
+    training, validation: rows in the chat or the prompt/completion format
+    n_epochs: None takes the default rule
+    as_of, free_tokens: as in `costs.estimate`, whose errors are raised here too
     Raises NoPriceError where the model is not sold by the token.
     """
     model = registry.resolve(model)

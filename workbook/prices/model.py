@@ -90,10 +90,11 @@ class Model:
         return replace(self, tuned=True)
 
     def price(self, kind: str, as_of: date | None = None) -> float:
-        """USD per 1M tokens. `kind` is "training", "input", "cached_input" or "output".
+        """USD per 1M tokens.
 
-        `as_of=None` gives the last price known, also of a model that is gone, so that a
-        sum over old models never depends on today. A day gives the price of that day.
+        kind: "training", "input", "cached_input" or "output"
+        as_of: None gives the last price known, also of a model that is gone, so that a sum over
+            old models never depends on today; a day gives the price of that day
         Raises NoPriceError when there is none, with the days on which there was one.
         """
         return self.price_row(kind, as_of).usd_per_million

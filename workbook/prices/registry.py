@@ -145,7 +145,7 @@ def base_of(model_id: str) -> tuple[str, bool]:
 def get(model_id: str, as_of: date | None = None) -> Model:
     """The model of that id, alias or tuned name (`ft:…` gives the tuned model's prices).
 
-    With `as_of`, a model that was shut down by that day raises ModelGoneError, with what is left.
+    as_of: a model that was shut down by that day raises ModelGoneError, with what is left
     Raises UnknownModelError, with the nearest names.
     """
     base, tuned = base_of(model_id)
