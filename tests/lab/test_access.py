@@ -9,8 +9,11 @@ import json
 import re
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
+import openai
 import pytest
 import tinybase
 from hypothesis import given, settings
@@ -30,7 +33,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("door")
+    folder = tmp_path_factory.mktemp("access")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBOOK_HOME", str(folder / "home"))
         bases.add("tiny", tinybase.folder(folder / "hf"))
@@ -90,6 +93,63 @@ def form(name: bytes, data: bytes = b"{}", purpose: bytes = b"user_data") -> byt
 def upload(lab: Server, body: bytes) -> tuple[int, dict]:
     kind = "Content-Type: multipart/form-data; boundary=x"
     return send(lab, request("POST", "/v1/files", body, kind))
+
+
+# The key, and what is asked with it
+
+
+def test_health_needs_no_key_and_tells_no_secret(lab: Server) -> None:
+    health = json.load(urllib.request.urlopen(f"{lab.url}/health"))
+    assert health["status"] in ("starting", "ready") and health["model"] == "tiny"
+    assert health["pid"] == lab.process.pid and KEY not in json.dumps(health)
+
+
+def test_a_missing_or_wrong_key(lab: Server) -> None:
+    assert lab.refused("GET", "/models", headers={"Authorization": ""}) == (401, None, None)
+    wrong = {"Authorization": "Bearer lab-wrong-key-of-mine"}
+    assert lab.refused("GET", "/models", headers=wrong) == (401, "invalid_api_key", None)
+    with pytest.raises(openai.AuthenticationError) as caught:
+        lab.client(api_key="lab-wrong-key-of-mine").models.list()
+    assert "lab-wrong-key-of-mine" not in caught.value.message
+
+
+def test_a_foreign_host_name_is_refused(lab: Server) -> None:
+    status, code, _ = lab.refused("GET", "/models", headers={"Host": "evil.example:80"})
+    assert (status, code) == (403, "host_not_allowed")
+
+
+def test_azures_paths_and_key_header(lab: Server) -> None:
+    client = openai.OpenAI(
+        base_url=f"{lab.url}/openai/v1/",
+        api_key="x",
+        max_retries=0,
+        default_headers={"Authorization": "", "api-key": KEY},
+    )
+    assert next(m.id for m in client.models.list()) == "tiny"
+
+
+def test_unknown_paths_and_methods(lab: Server) -> None:
+    request = urllib.request.Request(
+        f"{lab.url}/v1/nothing", headers={"Authorization": f"Bearer {KEY}"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    answer = json.load(caught.value)
+    conform(answer, "ErrorResponse")
+    assert (caught.value.code, answer["error"]["code"]) == (404, "unknown_url")
+    assert lab.refused("DELETE", "/chat/completions") == (405, "method_not_supported", None)
+
+
+def test_bodies_that_are_no_json(lab: Server) -> None:
+    numbers = (b'{"model": NaN}', b'{"model": 1e999}')
+    for body in (b"", b"{", b"\xff", b"[" * 100_000, b'{"a": "\\ud800"}', *numbers):
+        assert lab.refused("POST", "/chat/completions", body)[:2] == (400, "invalid_json")
+    text = {"Content-Type": "text/plain"}
+    assert lab.refused("POST", "/chat/completions", b"{}", text)[0] == 415
+    assert lab.refused("POST", "/files", b"{}")[0] == 415
+
+
+# Bytes that no decent client sends
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,13 +14,6 @@ from workbook.lab.state.records import Batch, File
 from workbook.lab.state.store import Store
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(tmp_path_factory.mktemp("lab") / "state")
-    yield server
-    server.stop()
 
 
 def line(number: int, url: str = CHAT, **body) -> dict:
@@ -52,9 +44,9 @@ def ended(lab: Server, batch, seconds: float = 120):
 def rows(lab: Server, file_id: str | None) -> dict[str, dict]:
     if file_id is None:
         return {}
-    found = [json.loads(x) for x in lab.client().files.content(file_id).text.splitlines()]
-    assert len({row["custom_id"] for row in found}) == len(found)  # none twice
-    return {row["custom_id"]: row for row in found}
+    lines = [json.loads(x) for x in lab.client().files.content(file_id).text.splitlines()]
+    assert len({row["custom_id"] for row in lines}) == len(lines)  # none twice
+    return {row["custom_id"]: row for row in lines}
 
 
 def test_a_batch_answers_every_line_or_says_why_not(lab: Server) -> None:
@@ -113,8 +105,7 @@ def test_an_input_that_can_not_be_run_fails_with_line_and_reason(lab: Server) ->
     ]
     done = ended(lab, create(lab, [line(0), *(x for x, _ in bad)]))
     assert done.status == "failed" and done.output_file_id is None
-    found = done.errors["data"]
-    assert [(e["line"], e["code"]) for e in found] == [
+    assert [(e["line"], e["code"]) for e in done.errors["data"]] == [
         (number, code) for number, (_, code) in enumerate(bad, start=2)
     ]
     for lines, code in (([line(0, model="gpt-9")], "model_not_found"), (["  "], "empty_file")):
@@ -230,9 +221,11 @@ def test_a_crash_while_results_are_filed_files_them_once(tmp_path: Path, monkeyp
         raise KeyboardInterrupt
 
     for method in ("update", "tidy_batch"):  # before the result is a record, and after
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        [batch] = lab.store.batches("finalizing")
+        with monkeypatch.context() as patch:
             patch.setattr(Store, method, crash)
-            lab.batch_runner._settle(lab.store.batches("finalizing")[0])
+            with pytest.raises(KeyboardInterrupt):
+                lab.batch_runner._settle(batch)
         lab.store.close()
         lab, _ = offline(tmp_path)  # as after a restart
     done = lab.store.get(Batch, batch.id)

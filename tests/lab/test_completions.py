@@ -1,9 +1,9 @@
 """The older completions: prompts go in as they were trained, with OpenAI's settings and shapes."""
 
-from collections.abc import Iterator
+import json
 
 import pytest
-from labserver import MODEL, Server, conform, start
+from labserver import MODEL, Server, conform
 
 PAIRS = [
     ("Rojo ->", " red"),
@@ -14,13 +14,6 @@ PAIRS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(tmp_path_factory.mktemp("lab") / "state")
-    yield server
-    server.stop()
-
-
 def write(lab: Server, prompt="The capital of France is", **more):
     body = {"model": MODEL, "prompt": prompt, "max_tokens": 6, "temperature": 0} | more
     status, answer = lab.call("POST", "/completions", body)  # also checks it against the spec
@@ -29,8 +22,6 @@ def write(lab: Server, prompt="The capital of France is", **more):
 
 
 def test_a_model_tuned_on_pairs_is_asked_as_it_was_trained(lab: Server) -> None:
-    import json
-
     lines = [json.dumps({"prompt": p, "completion": c}) for p, c in PAIRS * 2]
     job = lab.client().fine_tuning.jobs.create(
         model=MODEL,
@@ -57,11 +48,12 @@ def test_prompts_answers_and_echo_stand_in_order(lab: Server) -> None:
     prompts = ["The capital of France is", "The capital of Spain is"]
     answer = write(lab, prompts, n=2, echo=True, seed=1, stop=[".", ","])
     assert [c["index"] for c in answer["choices"]] == [0, 1, 2, 3]
-    for choice, prompt in zip(answer["choices"], [p for p in prompts for _ in range(2)]):
+    for choice, prompt in zip(
+        answer["choices"], [p for p in prompts for _ in range(2)], strict=True
+    ):
         assert choice["text"].startswith(prompt) and "." not in choice["text"]
     assert answer["usage"]["prompt_tokens"] == 10  # each prompt once
-    ids = [c for c in "AB"]
-    assert len(write(lab, ids)["choices"]) == 2
+    assert len(write(lab, ["A", "B"])["choices"]) == 2
     assert len(write(lab, [504, 216])["choices"]) == 1  # tokens of one prompt
     assert len(write(lab, [[504], [216, 504]])["choices"]) == 2
     assert len(write(lab, "")["choices"]) == 1
@@ -73,7 +65,10 @@ def test_logprobs_lie_parallel(lab: Server) -> None:
     assert "".join(tokens) == named["text"] and len(tokens) == 6
     assert named["logprobs"]["text_offset"][:2] == [0, len(tokens[0])]
     for token, logprob, top in zip(
-        tokens, named["logprobs"]["token_logprobs"], named["logprobs"]["top_logprobs"]
+        tokens,
+        named["logprobs"]["token_logprobs"],
+        named["logprobs"]["top_logprobs"],
+        strict=True,
     ):
         assert top[token] == logprob == max(top.values()) and len(top) == 2
     assert set(write(lab, logprobs=0)["choices"][0]["logprobs"]["top_logprobs"][0]) == {tokens[0]}

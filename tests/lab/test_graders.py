@@ -7,9 +7,9 @@ import pytest
 from labserver import conform, offline
 
 from workbook.lab import schema
+from workbook.lab.errors import ApiError
 from workbook.lab.grading import formula, graders, text_metrics
 from workbook.lab.grading.graders import Grade
-from workbook.lab.errors import ApiError
 
 ITEM = {"answer": "4 stars", "deep": {"list": [1, {"x": "ñ"}]}}
 
@@ -205,11 +205,11 @@ def test_the_endpoints(tmp_path: Path) -> None:
     body = {"grader": grader, "item": ITEM, "model_sample": "4 star"}
     answer = client.post("/v1/fine_tuning/alpha/graders/run", json=body)
     assert answer.status_code == 200, answer.text
-    found = answer.json()
-    conform(found, "RunGraderResponse")
-    assert found["sub_rewards"] == {"exact": 0, "near": pytest.approx(12 / 13)}
-    assert found["reward"] == pytest.approx(6 / 13) and found["metadata"]["type"] == "multi"
-    assert not any(found["metadata"]["errors"].values())
+    result = answer.json()
+    conform(result, "RunGraderResponse")
+    assert result["sub_rewards"] == {"exact": 0, "near": pytest.approx(12 / 13)}
+    assert result["reward"] == pytest.approx(6 / 13) and result["metadata"]["type"] == "multi"
+    assert not any(result["metadata"]["errors"].values())
     validated = client.post("/v1/fine_tuning/alpha/graders/validate", json={"grader": grader})
     assert validated.json() == {"grader": grader}
     conform(validated.json(), "ValidateGraderResponse")

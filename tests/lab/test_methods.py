@@ -1,4 +1,4 @@
-"""Jobs by method over HTTP, on a base that trains in no time: what they echo, measure and refuse."""
+"""Jobs by method, over HTTP on a base that trains in no time: what they echo, measure, refuse."""
 
 import base64
 import csv
@@ -78,8 +78,8 @@ def test_dpo_goes_on_from_a_supervised_model(lab: Server, supervised) -> None:
     assert job["status"] == "succeeded", job["error"]
     assert job["fine_tuned_model"].startswith("ft:tiny:lab:")
     conform(job, "FineTuningJob")
-    chosen = {"beta": 0.1, "n_epochs": 4, "batch_size": 6, "learning_rate_multiplier": 1.0}
-    assert job["method"] == {"type": "dpo", "dpo": {"hyperparameters": chosen}}
+    numbers = {"beta": 0.1, "n_epochs": 4, "batch_size": 6, "learning_rate_multiplier": 1.0}
+    assert job["method"] == {"type": "dpo", "dpo": {"hyperparameters": numbers}}
 
     measured = [event["data"] for event in events(lab, job) if event["type"] == "metrics"]
     assert [data["step"] for data in measured] == list(range(1, 9))

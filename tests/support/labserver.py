@@ -23,6 +23,7 @@ from workbook.lab import schema
 
 KEY = "lab-key-for-tests"
 MODEL = "smollm2-135m-instruct"
+ASK = [{"role": "user", "content": "Name a colour."}]
 
 
 @dataclass
@@ -60,6 +61,19 @@ class Server:
         answer = json.loads(text)
         conform(answer, "ErrorResponse" if status >= 400 else schema_of(method, path))
         return status, answer
+
+    def refused(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, str | None, str | None]:
+        """(status, code, param) of an answer that must be an error."""
+        status, answer = self.call(method, path, body, headers)
+        assert status >= 400, answer
+        return status, answer["error"]["code"], answer["error"]["param"]
+
+    def chat(self, **more: Any) -> Any:
+        """The answer to ASK: short, and always the same."""
+        usual = {"model": MODEL, "messages": ASK, "max_tokens": 8, "temperature": 0}
+        return self.client().chat.completions.create(**usual | more)
 
     def upload(self, text: str | bytes, name: str = "train.jsonl") -> str:
         """The id of a new file with purpose fine-tune."""
