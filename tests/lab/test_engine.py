@@ -1,6 +1,7 @@
 """The engine on the real weights: many answers at once, each as if it were alone."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +175,26 @@ def test_models_that_were_asked_long_ago_make_room_and_come_back(engine, tokeniz
         assert engine.submit(request).result(60).text == expected
     engine.submit(Request(question, 1)).result(60)  # by now what is idle has been looked at
     assert len([key for key in engine._batches if key is not None]) <= MODELS
+
+
+def test_a_caller_that_fails_takes_nobody_elses_answer_along(engine, tokenizer):
+    """One whose on_text raises, in the very step in which a neighbour's answer is done."""
+    together, question = threading.Event(), prompt(tokenizer, "x")
+
+    def fail(text: str, logprobs: list) -> None:
+        raise OSError("the caller has gone")
+
+    def hold(text: str, logprobs: list) -> None:
+        together.wait(60)
+
+    first = engine.submit(Request(question, 2, temperature=0, on_text=hold))
+    done = engine.submit(Request(prompt(tokenizer, "y"), 1, temperature=0))
+    failing = engine.submit(Request(prompt(tokenizer, "z"), 9, temperature=0, on_text=fail))
+    together.set()
+    with pytest.raises(OSError, match="the caller has gone"):
+        failing.result(60)
+    assert len(first.result(60).tokens) == 2 and len(done.result(60).tokens) == 1
+    assert engine.submit(Request(question, 2)).result(60).tokens
 
 
 def test_one_bad_request_leaves_the_engine_alive(engine, tokenizer):

@@ -53,12 +53,12 @@ class Batch:
             return
         try:
             ready, logits = self._forward()
-            finished = [s for s, row in zip(ready, logits, strict=True) if s.extend(row)]
         except Exception as error:
             for sequence in self._active:
                 deliver(sequence.future, error)
-            finished = list(self._active)
-        self._retire(finished)
+            self._retire(list(self._active))
+            return
+        self._retire([s for s, row in zip(ready, logits, strict=True) if s.extend(row)])
 
     # Admission
 

@@ -57,7 +57,17 @@ class Sequence:
         return self.n_computed < len(self.request.prompt)
 
     def extend(self, logits: Tensor) -> bool:
-        """Sample the next token from its logits (V,); True when the answer is finished."""
+        """Sample the next token from its logits (V,); True when the answer is finished.
+
+        An error, of its grammar or its caller, ends this answer and no other.
+        """
+        try:
+            return self._extend(logits)
+        except Exception as error:
+            deliver(self.future, error)
+            return True
+
+    def _extend(self, logits: Tensor) -> bool:
         request, stops = self.request, self._tokenizer.stops
         if not request.max_tokens:  # only the prompt's logprobs are wanted
             self._finish("", "length")
