@@ -23,8 +23,9 @@ from workbook import paths
 pytestmark = pytest.mark.full
 
 CODE = """\
-from helpers import models, widgets
-explorer = widgets.cost_explorer(first=models.get("gpt-4o-mini"))
+from helpers import widgets
+from workbook.prices import registry
+explorer = widgets.cost_explorer(first=registry.get("gpt-4o-mini"))
 explorer"""
 OUTPUT = ".jp-OutputArea-output"
 # ipywidgets gives the handle of a slider no name; its number box beside it has one.
@@ -182,10 +183,10 @@ def test_the_explorer_in_a_browser(page: Any, package: Callable[[str], ModuleTyp
     assert "$30.00 a million" in shown(page)["sums"]
 
     axe = package("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, context=OUTPUT).response["violations"]
+    violations = axe.run(page, context=OUTPUT).response["violations"]
     serious = {
         finding["id"]: [node["html"][:200] for node in finding["nodes"]]
-        for finding in found
+        for finding in violations
         if finding["impact"] in ("serious", "critical")
     }
     assert set(serious) <= {UPSTREAM}, serious
