@@ -1,1 +1,1 @@
-"""The workbook: what a student takes along. Prices, the dataset doctor, budgets, jobs, and the lab."""
+"""What a student takes along: prices, the dataset doctor, budgets, jobs, and the lab."""

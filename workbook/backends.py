@@ -30,6 +30,7 @@ from workbook.prices import costs, registry, tokens
 from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
+    import httpx
     from openai import OpenAI
 
 NAMES = ("lab", "openai", "azure", "compatible")
@@ -89,7 +90,7 @@ class Backend:
         return self.is_lab or bool(self._confirmed)
 
     def training_usd(self, billed: int, n_epochs: int) -> float | None:
-        """What a job on this backend's model costs (`billed` tokens of one epoch); None: not known."""
+        """USD for a job on this backend's model; None: not known. billed: tokens of one epoch."""
         return _if_known(lambda: costs.training_cost(billed, n_epochs, self.model))
 
     def requests_usd(
@@ -191,7 +192,7 @@ def _guarded_client(confirmed: list[str]) -> type["OpenAI"]:
     import openai
 
     class GuardedOpenAI(openai.OpenAI):
-        def _prepare_request(self, request) -> None:
+        def _prepare_request(self, request: "httpx.Request") -> None:
             billed = request.method == "POST" and request.url.path.endswith(BILLED)
             if billed and not confirmed:
                 raise WorkbookError(

@@ -1,4 +1,4 @@
-"""Where things lie: the cache and the lab's state (per user), the student's files, the course's data.
+"""Where things lie: the user's own folder and cache, the student's files, the course's data.
 
 Knows only folders; creates those that are written to, readable by their owner alone.
 """
@@ -20,7 +20,7 @@ def _private(folder: Path) -> Path:
 
 
 def home() -> Path:
-    """The course's own folder: `WORKBOOK_HOME`, or the usual place for a user's application data."""
+    """The course's own folder: `WORKBOOK_HOME`, or where a user's application data belong."""
     default = platformdirs.user_data_dir("fine-tuning-workbook", appauthor=False)
     return _private(Path(os.environ.get("WORKBOOK_HOME") or default).expanduser().resolve())
 

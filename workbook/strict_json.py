@@ -1,4 +1,4 @@
-"""JSON as its standard has it: no NaN, no infinity, no half characters, and no crash when it is deep.
+"""JSON as its standard has it: no NaN, no infinity, no half characters, no crash when deep.
 
 The standard library's decoder takes `NaN` and lone surrogates; a service elsewhere does not.
 """

@@ -159,7 +159,7 @@ def test_a_stale_state_starts_a_new_lab(lab, server, monkeypatch, state) -> None
 
 def test_a_lab_that_cannot_start_says_why(home, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", _script(home, "echo Port 8000 is in use. >&2; exit 3"))
-    with pytest.raises(WorkbookError, match="did not start.*Port 8000 is in use"):
+    with pytest.raises(WorkbookError, match=r"did not start.*Port 8000 is in use"):
         backends.connect("lab")
 
 
@@ -174,7 +174,7 @@ def test_only_what_this_start_wrote_is_quoted(home, monkeypatch) -> None:
 def test_a_lab_without_its_model_says_why(lab, monkeypatch) -> None:
     state = {"port": 1, "status": "failed", "message": "no memory"}
     monkeypatch.setattr(lab_client, "running", lambda: state)
-    with pytest.raises(WorkbookError, match="no memory.*workbook.lab stop"):
+    with pytest.raises(WorkbookError, match=r"no memory.*`workbook lab stop`"):
         backends.connect()
 
 

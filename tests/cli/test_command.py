@@ -1,4 +1,4 @@
-"""The one command: help that leads on, one table of exit statuses, and nothing imported for nothing."""
+"""The one command: help that leads on, one table of exit statuses, no import for nothing."""
 
 import json
 import re

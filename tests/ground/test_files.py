@@ -21,12 +21,14 @@ def test_the_new_file_takes_the_old_ones_place(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, only_writer: bool) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("old")
-    with (
-        pytest.raises(KeyboardInterrupt),
-        files.replacing(path, only_writer=only_writer) as stream,
-    ):
-        stream.write(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with files.replacing(path, only_writer=only_writer) as stream:
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["notes.txt"]
 

@@ -1,5 +1,6 @@
 """JSON as a service elsewhere reads it, and errors of one kind only."""
 
+import contextlib
 import json
 import math
 
@@ -44,10 +45,8 @@ def test_what_the_standard_allows_comes_back(value: object) -> None:
 
 @given(st.binary(max_size=40) | st.text(max_size=40))
 def test_nothing_but_a_value_error_is_raised(text: str | bytes) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         strict_json.loads(text)
-    except ValueError as error:
-        assert str(error)
 
 
 def test_whole_numbers_are_integers_where_asked() -> None:

@@ -37,8 +37,11 @@ def asked(**message: Any) -> dict[str, Any]:
 def pair(*outputs: Any, **asked: Any) -> dict[str, Any]:
     """A preference example of two outputs."""
     preferred, other = outputs or ([ANSWER], [ANSWER | {"content": "Three."}])
-    input = {"messages": [ASK]} | asked
-    return {"input": input, "preferred_output": preferred, "non_preferred_output": other}
+    return {
+        "input": {"messages": [ASK]} | asked,
+        "preferred_output": preferred,
+        "non_preferred_output": other,
+    }
 
 
 GOOD = [

@@ -108,7 +108,7 @@ def _reminders(row: Mapping[str, Any]) -> list[str]:
         separator = next(filter(prompt.endswith, fixes.SEPARATORS), "")
         ending = next(filter(completion.endswith, fixes.ENDINGS), "")
         reminders = [f"end prompts with {separator!r} afterwards, too"] if separator else []
-        return reminders + [f"ask with stop=[{ending!r}]"] if ending else reminders
+        return [*reminders, f"ask with stop=[{ending!r}]"] if ending else reminders
     messages = row.get("messages") or [{}]
     if messages[0].get("role") in ("system", "developer"):
         return ["send the same system message afterwards, too"]
