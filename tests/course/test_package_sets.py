@@ -152,7 +152,7 @@ def test_the_notebooks_run_under_colabs_versions_and_without_network(
     assert before.items() <= after.items(), "nothing that Colab ships is replaced"
     run(python, "-c", SET_UP)
     run_notebooks(
-        python, "*.ipynb", unshare, "--map-root-user", "--net", str(python), "tests/cut_off.py"
+        python, "*.ipynb", unshare, "--map-root-user", "--net", str(python), "tests/support/cut_off.py"
     )
 
 

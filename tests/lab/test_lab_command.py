@@ -1,11 +1,11 @@
-"""`workbook lab`: models, reset, and states that can't be used. (serve, status, stop: see
-test_lab_server.)"""
+"""`workbook lab`: models, reset, and states that can't be used.
+
+serve, status and stop: see test_serving_process.
+"""
 
 import io
 import os
-import re
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 import tidying
 import tinybase
-from labserver import KEY, MODEL, Server, rows, start
+from labserver import MODEL, Server, rows, start
 
 from workbook import cli, paths
 from workbook.cli import exits
 from workbook.lab import serving_process
 from workbook.lab.model import bases
 from workbook.lab.state import inventory
+from workbook.lab.state.records import Batch
+from workbook.lab.state.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,22 @@ def test_reset_asks(run, home: Path, monkeypatch) -> None:
     assert (home / "lab" / "thesis.txt").exists()
 
 
+def test_reset_names_what_it_would_delete_batches_included(run, home: Path, monkeypatch) -> None:
+    store = Store(home / "lab")
+    (store.uploads() / "x").write_bytes(b"{}")
+    file = store.add_file(store.uploads() / "x", "in.jsonl", "batch")
+    for number in range(2):
+        batch = Batch(f"batch_{number}", "validating", "/v1/completions", file.id, "24h", 1, 2)
+        store.add_batch(batch)
+    store.close()
+    monkeypatch.setattr(sys, "stdin", typed := io.StringIO("no\nyes\n"))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    contents = "1 file, 0 jobs, 2 batches, 0 tuned models"
+    assert f"Delete {contents}, in {home / 'lab'}?" in run("reset")[2]
+    assert run("reset")[1] == f"Deleted: {contents}.\n"
+    assert not [path for path in (home / "lab").rglob("*") if "batch" in path.name]
+
+
 def test_reset_takes_base_weights_only_when_asked(run, home: Path, tmp_path) -> None:
     own = paths.cache() / MODEL
     own.mkdir()
@@ -156,41 +174,3 @@ def test_the_device_reaches_whoever_computes(run, home: Path, tmp_path, monkeypa
     assert run("serve", "--state", tmp_path / "state", "--device", "mps")[1] == "mps\n"
     assert run("serve", "--state", tmp_path / "state")[1] == "mps\n"  # as the environment says
     assert run("serve", "--device", "tpu")[0] == exits.ERROR
-
-
-# docs/lab.md
-
-DOCUMENT = (paths.ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
-
-
-def test_every_command_and_option_of_the_document_is_there(capsys) -> None:
-    for name in ("lab", "jobs"):
-        commands = set(re.findall(rf"workbook {name} ([a-z]+)", DOCUMENT))
-        assert len(commands) >= 3
-        for command in [*commands, *(["models add", "models remove"] if name == "lab" else [])]:
-            assert cli.main([name, *command.split(), "--help"]) == exits.DONE
-    helped = capsys.readouterr().out
-    assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", DOCUMENT)) <= set(
-        re.findall(r"--[a-z-]+", helped)
-    )
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("language", ["python", "sh"])
-def test_the_documents_examples_run(language: str, tmp_path, tool) -> None:
-    server = start(tmp_path / "state")
-    settings = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
-    shell = {"python": [sys.executable, "-c"], "sh": [tool("bash"), "-c"]}[language]
-    try:
-        for example in re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL):
-            done = subprocess.run(
-                [*shell, example],
-                env=os.environ | settings,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            assert done.returncode == 0, done.stderr
-            assert done.stdout.strip() and '"error"' not in done.stdout, done.stdout
-    finally:
-        server.stop()

@@ -1,4 +1,4 @@
-"""`unshare --net python tests/cut_off.py COMMAND…`: run a command that reaches this machine only.
+"""Runs a command that reaches this machine only: `unshare --net python cut_off.py COMMAND…`.
 
 In a network namespace of its own even the loopback is down at first: bring it up, then run.
 """

@@ -4,9 +4,9 @@ What the lab does in between stands in `workbook.lab`.
 """
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,7 +25,7 @@ def _folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> P
     return value.expanduser().resolve() if value else client.state_folder()
 
 
-def with_state(command: Any) -> Any:
+def with_state(command: Callable[..., int]) -> Callable[..., int]:
     """Add `--state`; the command gets a folder in any case, as `folder`."""
     return click.option(
         "--state",
@@ -109,15 +109,15 @@ def models(ctx: click.Context, folder: Path) -> int:
     if ctx.invoked_subcommand:
         return exits.DONE
     server = client.running(folder)
-    served = server["model"] if server else None
+    served_model = server["model"] if server else None
     print("Base models")
     for name in bases.names():
         place = bases.location(name)
         size = _size(inventory.size(place)) if place.exists() else "not fetched yet"
-        print(f"  {name:<40} {size:>10}{'  served now' if name == served else ''}")
-    tuned = inventory.tuned_models(folder)
-    print("Tuned models" if tuned else "No tuned models yet.")
-    for model in tuned:
+        print(f"  {name:<40} {size:>10}{'  served now' if name == served_model else ''}")
+    tuned_models = inventory.tuned_models(folder)
+    print("Tuned models" if tuned_models else "No tuned models yet.")
+    for model in tuned_models:
         day = datetime.fromtimestamp(model.created_at).strftime("%Y-%m-%d %H:%M")
         print(f"  {model.id}\n    {day}  {_size(model.bytes):>8}  {model.job_id}")
     return exits.DONE
@@ -153,11 +153,11 @@ def remove(folder: Path, name: str, yes: bool) -> int:
     server = client.running(folder)
     if server and server["model"] == name:
         raise WorkbookError(f"The lab serves {name} now: workbook lab stop")
-    needing = [model.id for model in inventory.tuned_models(folder) if model.base == name]
-    if needing and not yes:
+    dependents = [model.id for model in inventory.tuned_models(folder) if model.base == name]
+    if dependents and not yes:
         raise RefusedError(
-            f"{len(needing)} tuned model{'s' * (len(needing) > 1)} can't be used without {name}, "
-            f"{needing[-1]} for one. --yes removes it all the same."
+            f"{len(dependents)} tuned model{'s' * (len(dependents) > 1)} can't be used without "
+            f"{name}, {dependents[-1]} for one. --yes removes it all the same."
         )
     bases.remove(name)
     print(f"removed {name}")

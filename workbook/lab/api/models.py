@@ -20,8 +20,8 @@ class ModelEndpoints:
         self._lab, self._store = lab, lab.store
 
     def list(self, request: Request) -> Response:
-        tuned, _ = self._store.page(Model, limit=1_000_000, newest_first=False)
-        usable = [m for m in tuned if base_of(m.id) == self._lab.model]
+        records, _ = self._store.page(Model, limit=1_000_000, newest_first=False)
+        usable = [model for model in records if base_of(model.id) == self._lab.model]
         models = [self._base(), *(responses.model(m.id, m.created_at, "lab") for m in usable)]
         return JSONResponse({"object": "list", "data": models})
 

@@ -94,8 +94,8 @@ def constraint(body: dict[str, Any], tools: list[dict], choice: str | dict) -> C
     answer = _format_grammar(response_format, body)
     if not tools or choice == "none":
         return Constraint("never", "", answer and _checked(answer, "response_format"))
-    forced = choice["function"]["name"] if isinstance(choice, dict) else None
-    functions = [t["function"] for t in tools if forced in (None, t["function"]["name"])]
+    name = choice["function"]["name"] if isinstance(choice, dict) else None
+    functions = [t["function"] for t in tools if name in (None, t["function"]["name"])]
     if choice == "auto":
         # An empty answer, or any text that does not look like the opening of a call.
         other = answer.removeprefix("start: ") if answer else r"/([^<](.|\n)*)?/"
@@ -103,8 +103,8 @@ def constraint(body: dict[str, Any], tools: list[dict], choice: str | dict) -> C
         return Constraint("maybe", "", _checked(rule, "tools"))
     # A space belongs to the token after it, so the opening ends before one.
     heads = [_call_head(function) for function in functions]
-    shared = os.path.commonprefix(heads)  # noqa: RUF071 - of texts, character by character
-    opening = shared[: shared.rindex(" ")]
+    common = os.path.commonprefix(heads)  # noqa: RUF071 - of texts, character by character
+    opening = common[: common.rindex(" ")]
     grammar = _checked(f"start: {_call_grammar(functions, opening)}", "tools")
     return Constraint("always", opening, grammar)
 

@@ -81,8 +81,8 @@ def _check(node: ast.expr, names: set[str]) -> None:
             for argument in node.args:
                 _check(argument, names)
         case _:
-            known = ", ".join(_FUNCTIONS)
-            raise FormulaError(f"it may hold numbers, names, + - * / ^ and {known} only")
+            functions = ", ".join(_FUNCTIONS)
+            raise FormulaError(f"it may hold numbers, names, + - * / ^ and {functions} only")
 
 
 def _value(node: ast.expr, values: dict[str, float]) -> float:
