@@ -11,8 +11,8 @@ grading: graders and what they compute.
 serving: the engine that writes many answers at once, and the one way into it.
 training: the process that trains an adapter.
 model: the network, its tokenizer, its weights.
-schema, errors, ids: OpenAI's document, refusals, and names.
 state: records and bytes in the state folder, and who holds it.
+schema, errors, ids: OpenAI's document, refusals, and names.
 
 Beside them stand `client`, with which everybody else finds, starts and stops a lab, and `reset`.
 """

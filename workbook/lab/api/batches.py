@@ -53,15 +53,15 @@ class BatchEndpoints:
                 kind="requests",
                 headers={"Retry-After": "30"},
             )
-        created = now()
+        created_at = now()
         batch = Batch(
             id=new_id("batch_"),
             status="validating",
             endpoint=body["endpoint"],
             input_file=body["input_file_id"],
             completion_window=body["completion_window"],
-            created_at=created,
-            expires_at=created + WINDOW,
+            created_at=created_at,
+            expires_at=created_at + WINDOW,
             metadata=body.get("metadata"),
             lifetime=body.get("output_expires_after", {}).get("seconds"),
         )

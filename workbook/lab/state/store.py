@@ -82,14 +82,14 @@ class Store(Database):
 
         lifetime: seconds until the file expires; None: never.
         """
-        created = now()
+        created_at = now()
         file = File(
-            new_id("file-"),
-            filename,
-            purpose,
-            source.stat().st_size,
-            created,
-            None if lifetime is None else created + lifetime,
+            id=new_id("file-"),
+            filename=filename,
+            purpose=purpose,
+            bytes=source.stat().st_size,
+            created_at=created_at,
+            expires_at=None if lifetime is None else created_at + lifetime,
         )
         _flush(source)
         os.replace(source, self.path(file.id))
