@@ -67,20 +67,20 @@ EVERY = 0.25  # seconds between two looks at the memory
 
 def generate(path: Path, rows: int, size: int, seed: int = 7) -> None:
     """Chat rows of about `size` bytes: one system message, two turns of each side."""
-    dice = random.Random(seed)
-    often = Counter(
+    rng = random.Random(seed)
+    counts = Counter(
         re.findall(r"(?<!\S)(?:[A-Za-z][a-z'’-]*[.,;:?!]?|\d+)(?!\S)", " ".join(topics.values()))
     )
-    words, weights = list(often), list(accumulate(often.values()))
+    words, weights = list(counts), list(accumulate(counts.values()))
     room = max(8, (size - 340) // 4 // 6)  # words a message; a word and its space are six bytes
 
     def text() -> str:
-        said = dice.choices(words, cum_weights=weights, k=dice.randint(room // 2, room * 3 // 2))
-        for place in range(dice.randrange(100), len(said), 100):
-            said[place] = "".join(dice.choices(SYLLABLES, k=3))
-        if dice.random() < 0.2:
-            said[-1] = dice.choice(ABROAD)
-        return " ".join(said)
+        sample = rng.choices(words, cum_weights=weights, k=rng.randint(room // 2, room * 3 // 2))
+        for place in range(rng.randrange(100), len(sample), 100):
+            sample[place] = "".join(rng.choices(SYLLABLES, k=3))
+        if rng.random() < 0.2:
+            sample[-1] = rng.choice(ABROAD)
+        return " ".join(sample)
 
     with open(path, "w", encoding="utf-8") as stream:
         for number in range(rows):
@@ -122,8 +122,8 @@ def plain_loop(path: str) -> tuple[int, int]:
                 errors["unknown key"] += 1
             if message.get("role") not in ("system", "user", "assistant", "function"):
                 errors["unknown role"] += 1
-            said = message.get("content")
-            if not (said or message.get("function_call")) or not isinstance(said, str):
+            content = message.get("content")
+            if not (content or message.get("function_call")) or not isinstance(content, str):
                 errors["no content"] += 1
         if not any(message.get("role") == "assistant" for message in messages):
             errors["no assistant"] += 1
@@ -169,14 +169,15 @@ def plain_loop(path: str) -> tuple[int, int]:
 
 def basics(path: str) -> tuple[int, int]:
     """(tokens, errors) by the doctor's scan; it also knows the price."""
-    from workbook.doctor import codes, fast_pass
+    from workbook import doctor
+    from workbook.doctor import fast_pass
 
-    found = fast_pass.scan(path, MODEL)
-    print(found.cost(MODEL))
-    return found.tokens, sum(
+    scan = fast_pass.scan(path, MODEL)
+    print(scan.cost(MODEL))
+    return scan.tokens, sum(
         count
-        for code, count in found.codes.items()
-        if codes.CODES[code].severity == "error" and code != "too-large"
+        for code, count in scan.codes.items()
+        if doctor.CODES[code].severity == "error" and code != "too-large"
     )
 
 
@@ -191,30 +192,33 @@ def everything(path: str) -> tuple[int, int]:
     )
 
 
-WHAT = {each.__name__: each for each in (plain_loop, basics, everything)}
+SUBJECTS = {subject.__name__: subject for subject in (plain_loop, basics, everything)}
 
 
-class Measured(NamedTuple):
-    """What one process took: `seconds` by the clock, `used` seconds of processors."""
+class Measurement(NamedTuple):
+    """What one process took."""
 
     seconds: float
-    used: float
+    """By the clock."""
+    cpu_seconds: float
+    """Of all processors."""
     peak: float
     """MiB of the process and those it started, at the highest of all looks."""
-    found: list[int]
+    counts: list[int]
+    """Tokens and errors."""
 
 
-def run(what: str, path: str) -> None:
-    found = WHAT[what](path)
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(json.dumps([sum(each.ru_utime + each.ru_stime for each in used), found]))
+def run(subject: str, path: str) -> None:
+    counts = SUBJECTS[subject](path)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps([sum(usage.ru_utime + usage.ru_stime for usage in usages), counts]))
 
 
-def measure(what: str, path: Path) -> Measured:
+def measure(subject: str, path: Path) -> Measurement:
     """Run it in a process of its own, with all that it starts."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, __file__, "--run", what, str(path)],
+        [sys.executable, __file__, "--run", subject, str(path)],
         text=True,
         stdout=subprocess.PIPE,
         env=os.environ | {"TIKTOKEN_CACHE_DIR": str(ROOT / "data/tiktoken")},
@@ -222,15 +226,15 @@ def measure(what: str, path: Path) -> Measured:
         peak, done = [0.0], threading.Event()
         watch = threading.Thread(target=_watch, args=(process.pid, peak, done))
         watch.start()
-        told = process.stdout.read()
+        output = process.stdout.read()
         process.wait()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         done.set()
         watch.join()
     if process.returncode:
-        raise SystemExit(f"{what} failed")
-    used, found = json.loads(told.splitlines()[-1])
-    return Measured(seconds, used, peak[0], found)
+        raise SystemExit(f"{subject} failed")
+    cpu_seconds, counts = json.loads(output.splitlines()[-1])
+    return Measurement(seconds, cpu_seconds, peak[0], counts)
 
 
 def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
@@ -239,12 +243,12 @@ def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
     while not done.wait(EVERY):
         try:
             tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-            peak[0] = max(peak[0], sum(each.memory_info().rss for each in tree) / 2**20)
+            peak[0] = max(peak[0], sum(member.memory_info().rss for member in tree) / 2**20)
         except psutil.Error:  # one of them ended meanwhile
             continue
 
 
-# What is told
+# What is printed
 
 
 def compare(path: Path, rows: int, rounds: int) -> None:
@@ -255,19 +259,18 @@ def compare(path: Path, rows: int, rounds: int) -> None:
         f"in turns, {os.cpu_count()} processors",
         flush=True,
     )
-    turns: dict[str, list[Measured]] = {"plain_loop": [], "basics": []}
+    results: dict[str, list[Measurement]] = {"plain_loop": [], "basics": []}
     for _ in range(rounds):
-        for what, its in turns.items():
-            its.append(measure(what, path))
-    assert len({tuple(each.found) for its in turns.values() for each in its}) == 1, (
-        "both find the same errors and count the same tokens"
-    )
-    for what, its in turns.items():
-        tell(what, rows, its)
-    pairs = list(zip(*turns.values(), strict=True))
+        for subject, measurements in results.items():
+            measurements.append(measure(subject, path))
+    counts = {tuple(one.counts) for measurements in results.values() for one in measurements}
+    assert len(counts) == 1, "both find the same errors and count the same tokens"
+    for subject, measurements in results.items():
+        print_line(subject, rows, measurements)
+    pairs = list(zip(*results.values(), strict=True))
     for name, ratios in (
         ("by the clock", [loop.seconds / fast.seconds for loop, fast in pairs]),
-        ("by processor time", [loop.used / fast.used for loop, fast in pairs]),
+        ("by processor time", [loop.cpu_seconds / fast.cpu_seconds for loop, fast in pairs]),
     ):
         print(
             f"basics : plain loop ratio  {median(ratios):5.2f} × {name} "
@@ -276,13 +279,15 @@ def compare(path: Path, rows: int, rounds: int) -> None:
         )
 
 
-def tell(what: str, rows: int, its: list[Measured]) -> None:
-    """One line: medians, and the spread over the rounds."""
-    speeds = [rows / each.seconds for each in its]
+def print_line(subject: str, rows: int, measurements: list[Measurement]) -> None:
+    """Medians, and the spread over the rounds."""
+    speeds = [rows / one.seconds for one in measurements]
+    cpu_speed = median(rows / one.cpu_seconds for one in measurements)
+    peak = max(one.peak for one in measurements)
     print(
-        f"{what.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
-        f"{max(speeds):,.0f}), {median(rows / each.used for each in its):8,.0f} a second of one "
-        f"processor, {max(each.peak for each in its):6,.0f} MiB, {its[0].found[0]:,} tokens",
+        f"{subject.replace('_', ' '):11}{median(speeds):9,.0f} rows/s ({min(speeds):,.0f} to "
+        f"{max(speeds):,.0f}), {cpu_speed:8,.0f} a second of one processor, {peak:6,.0f} MiB, "
+        f"{measurements[0].counts[0]:,} tokens",
         flush=True,
     )
 
@@ -294,23 +299,23 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=5_000, help="documents of 20 KB")
     parser.add_argument("--full", type=int, default=2_000, help="rows for the whole list of checks")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.run:
-        run(*chosen.run)
+    options = parser.parse_args()
+    if options.run:
+        run(*options.run)
         return
-    from workbook.doctor import set_checks
+    from workbook.doctor import limits
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
-        for rows, size in ((chosen.rows, 1_000), (chosen.long, 20_000)):
+        for rows, size in ((options.rows, 1_000), (options.long, 20_000)):
             generate(path, rows, size)
-            compare(path, rows, chosen.rounds)
-        generate(path, chosen.full, 1_000)
+            compare(path, rows, options.rounds)
+        generate(path, options.full, 1_000)
         print(
             "\nthe whole list of checks, near duplicates among the first "
-            f"{set_checks.SAMPLE:,} rows only"
+            f"{limits.SAMPLE:,} rows only"
         )
-        tell("everything", chosen.full, [measure("everything", path)])
+        print_line("everything", options.full, [measure("everything", path)])
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 
 

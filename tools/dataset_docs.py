@@ -5,7 +5,8 @@ from workbook.doctor.codes import CODES, SEVERITIES
 
 _HEAD = """# What the dataset doctor checks
 
-Written from `workbook/doctor/codes.py` by `python -m tools.dataset_docs`; a test holds it to the code.
+Written from `workbook/doctor/codes/` by `python -m tools.dataset_docs`; \
+a test holds it to the code.
 An **error** makes a service or the lab refuse the file, or the example useless. A **warning** is
 accepted, and hurts. A **note** is for your information. Patterns find what is plain to see: a file
 without findings is in good form, which does not mean that its content is true.
@@ -17,7 +18,8 @@ _SPEED = """
 
 `workbook check FILE --model M --basics` looks at structure, tokens and price only,
 in several processes; the errors it finds in a row are those of the whole list. Measured with
-`python benchmarks/dataset_speed.py --rows 1000000 --long 10000 --full 100000` on two processors with
+`python benchmarks/dataset_speed.py --rows 1000000 --long 10000 --full 100000` on two processors \
+with
 nothing else to do, medians of three rounds in turns; a *plain loop* is what OpenAI's Cookbook does:
 `json.loads`, a loop over the messages, tiktoken's `encode` for every value.
 
@@ -30,8 +32,10 @@ nothing else to do, medians of three rounds in turns; a *plain loop* is what Ope
 | 100,000 rows of 1 KB: the whole list | 2,401 | 2,419 | 288 MiB |
 
 So `--basics` is 12.7 times as fast by the clock (12.5 to 12.8 in single rounds), since it uses both
-processors; by processor time it is 7.1 times. On the long documents it is 7.0 and 4.1. With others on
-the machine the ratio by the clock moved between 4 and 13. The whole list needed 594 MiB for 1,000,000
+processors; by processor time it is 7.1 times. On the long documents it is 7.0 and 4.1. With \
+others on
+the machine the ratio by the clock moved between 4 and 13. The whole list needed 594 MiB for \
+1,000,000
 rows.
 
 Where gigatoken is not installed (on Colab), tiktoken counts: some 30,000 rows a second of processor
@@ -71,17 +75,19 @@ LEGACY = (
 
 def markdown() -> str:
     """All codes by severity, with what they mean and what to do."""
-    found = {
-        kind: [(name, code) for name, code in CODES.items() if code.severity == kind]
-        for kind in SEVERITIES
+    by_severity = {
+        severity: {name: code for name, code in CODES.items() if code.severity == severity}
+        for severity in SEVERITIES
     }
-    told = ", ".join(f"{len(its)} {kind}s" for kind, its in found.items())
-    parts = [_HEAD, f"{len(CODES)} codes: {told}.\n"]
-    for kind, its in found.items():
-        parts.append(
-            f"\n## {kind.capitalize()}s\n\n| Code | Why it matters | What to do |\n|---|---|---|\n"
-        )
-        parts += [f"| `{name}` | {_cell(code.why)} | {_cell(code.fix)} |\n" for name, code in its]
+    counts = ", ".join(f"{len(codes)} {severity}s" for severity, codes in by_severity.items())
+    parts = [_HEAD, f"{len(CODES)} codes: {counts}.\n"]
+    for severity, codes in by_severity.items():
+        head = "| Code | Why it matters | What to do |\n|---|---|---|\n"
+        parts.append(f"\n## {severity.capitalize()}s\n\n{head}")
+        parts += [
+            f"| `{name}` | {_cell(code.why)} | {_cell(code.fix)} |\n"
+            for name, code in codes.items()
+        ]
     parts.append(
         "\n## What became of the removed tool's checks\n\n`openai tools "
         "fine_tunes.prepare_data` knew pairs of prompt and completion only.\n\n"

@@ -6,7 +6,6 @@ from typing import Any
 from helpers import reviews
 from helpers.exercises import WrongAnswerError, exercise, function_of, result_of
 from workbook import doctor, paths, quoting
-from workbook.doctor import checking
 from workbook.errors import WorkbookError
 from workbook.rows.validator import format_of
 
@@ -88,7 +87,7 @@ def _marv(answer: Any) -> str:
                 "Use MARV: the model is tuned to the system message it sees.",
             )
         for name, known in examples.items():
-            if checking.question_of(row) in map(checking.question_of, known):
+            if doctor.question_of(row) in map(doctor.question_of, known):
                 raise WrongAnswerError(
                     f"Example {number} asks what marv_{name}.jsonl asks.",
                     "A copied training row counts double; a copied test row leaks.",
@@ -126,7 +125,7 @@ def _mended(answer: Any) -> str:
                 f"{finding.why} {finding.fix}",
             )
     rows = doctor.read(path) if rows is None else rows
-    texts = {reviews.plain(checking.question_of(row)) for row in rows}
+    texts = {reviews.plain(doctor.question_of(row)) for row in rows}
     known = {reviews.plain(text) for text in _texts_to_mend()}
     if len(texts & known) < _MENDED:
         raise WrongAnswerError(
@@ -134,7 +133,7 @@ def _mended(answer: Any) -> str:
             "Mend lines rather than deleting them; of the doubled reviews one stays.",
         )
     for row in rows:
-        text = checking.answer_of(row)
+        text = doctor.answer_of(row)
         if text not in [reviews.label(stars) for stars in reviews.CLASSES]:
             raise WrongAnswerError(
                 f"One answer is {quoting.excerpt(text)}.",

@@ -10,35 +10,19 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from training_rows import ANIMALS, MODEL
 
-from workbook import cli
-from workbook.doctor import checking, cluster, fast_pass
-from workbook.doctor.report import Report
+from workbook import cli, doctor
+from workbook.doctor import fast_pass, job_checks
+from workbook.doctor.cluster import checks, scans
 from workbook.errors import WorkbookError
-from workbook.prices import registry
 
-MODEL = next(
-    model.id for model in registry.from_source_documents() if model.encoding == "o200k_base"
-)
-WORDS = [
-    "otter",
-    "heron",
-    "badger",
-    "lynx",
-    "newt",
-    "stork",
-    "marten",
-    "viper",
-    "plaice",
-    "wren",
-    "boar",
-    "shrew",
-    "magpie",
-    "toad",
-]
+WORDS = ANIMALS[:14]
 
 
 def text(number: int, seed: int = 0) -> str:
@@ -46,10 +30,10 @@ def text(number: int, seed: int = 0) -> str:
     dice = random.Random(seed)
     lines = []
     for n in range(number):
-        asked = f"Tell me, number {n}: " + " ".join(dice.choices(WORDS, k=12))
+        question = f"Tell me, number {n}: " + " ".join(dice.choices(WORDS, k=12))
         row = {
             "messages": [
-                {"role": "user", "content": f"{asked}?"},
+                {"role": "user", "content": f"{question}?"},
                 {"role": "assistant", "content": f"Ask the {WORDS[n % 14]} {n}."},
             ]
         }
@@ -74,7 +58,7 @@ def text(number: int, seed: int = 0) -> str:
     return "\ufeff" + "\n".join(lines)
 
 
-def told(report: Report) -> tuple:
+def content_of(report: doctor.Report) -> tuple:
     return (
         report.findings,
         report.codes,
@@ -89,21 +73,21 @@ def test_without_dask_it_says_what_to_install(tmp_path: Path, monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "distributed", None)
     (tmp_path / "a.jsonl").write_text(text(20))
     assert cli.main(["check", str(tmp_path / "a.jsonl"), "--scheduler", "tcp://x:1"]) == 2
-    said = capsys.readouterr().err
-    assert "pip install" in said and "dask[distributed]" in said and "Traceback" not in said
+    output = capsys.readouterr().err
+    assert "pip install" in output and "dask[distributed]" in output and "Traceback" not in output
 
 
 def test_ranges_share_out_every_line_once(tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
     path = tmp_path / "a.jsonl"
     path.write_bytes(text(200).encode())
-    whole = [line for _, *line in map(vars_of, cluster._lines(str(path), 0, 10**9))]
+    whole = [line for _, *line in map(vars_of, checks.lines(str(path), 0, 10**9))]
     size = path.stat().st_size
     for part in (7, 100, 3_333):
         pieces = [
             vars_of(line)[1:]
             for start in range(0, size, part)
-            for line in cluster._lines(str(path), start, start + part)
+            for line in checks.lines(str(path), start, start + part)
         ]
         assert list(map(list, pieces)) == whole
 
@@ -113,7 +97,7 @@ def vars_of(line) -> tuple:
 
 
 @pytest.fixture(scope="module")
-def dask_cluster():
+def dask_cluster() -> Iterator[Any]:
     if os.environ.get("CI") != "true":
         pytest.importorskip("distributed")
     from distributed import LocalCluster
@@ -134,17 +118,17 @@ def test_a_cluster_finds_the_same_in_the_same_order(dask_cluster, tmp_path: Path
         + "".join(f'"{row["messages"][0]["content"]}",There.\n' for row in rows if row["messages"])
     )
     files = [str(train), f"file://{other}"]
-    alone = checking.check_files([train, other], MODEL, job={"suffix": "x" * 70})
+    alone = doctor.check_files([train, other], MODEL, job={"suffix": "x" * 70})
     for part in (20_000, 150_000):
-        found = cluster.check_files(
+        first, second = checks.check_files(
             files,
             dask_cluster.scheduler_address,
             MODEL,
-            before=list(checking._job_problems({"suffix": "x" * 70}, MODEL)),
-            part=part,
+            job_problems=list(job_checks.check({"suffix": "x" * 70}, MODEL)),
+            range_bytes=part,
         )
-        assert told(found[0]) == told(alone[0])
-        assert found[1].codes == alone[1].codes and found[1].codes["leakage"] > 20
+        assert content_of(first) == content_of(alone[0])
+        assert second.codes == alone[1].codes and second.codes["leakage"] > 20
     assert {"near-duplicate", "duplicate", "not-json", "bom"} <= alone[0].codes.keys()
     command = ["check", str(train), "--format", "json"]
     assert cli.main(command) == 1
@@ -157,10 +141,10 @@ def test_a_cluster_finds_the_same_in_the_same_order(dask_cluster, tmp_path: Path
     assert cli.main([*basics, "--scheduler", dask_cluster.scheduler_address]) == 1
     assert capsys.readouterr().out == here
     for part in (20_000, 150_000):
-        [found] = cluster.scan_files([str(train)], dask_cluster.scheduler_address, MODEL, part)
-        assert found == fast_pass.scan(train, MODEL)
+        [result] = scans.scan_files([str(train)], dask_cluster.scheduler_address, MODEL, part)
+        assert result == fast_pass.scan(train, MODEL)
     with pytest.raises(WorkbookError, match="can't be"):
-        cluster.check_files([str(tmp_path / "none.jsonl")], dask_cluster.scheduler_address)
+        checks.check_files([str(tmp_path / "none.jsonl")], dask_cluster.scheduler_address)
 
 
 @pytest.mark.full
@@ -172,11 +156,11 @@ def test_files_at_an_address_are_read_too(dask_cluster, tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/train.jsonl"
-        plain, packed = cluster.check_files(
+        plain, packed = checks.check_files(
             [address, f"{address}.gz"], dask_cluster.scheduler_address, MODEL
         )
         server.shutdown()
-    assert told(plain) == told(checking.check(path, MODEL))
+    assert content_of(plain) == content_of(doctor.check(path, MODEL))
     assert plain.codes.items() <= packed.codes.items()
 
 
@@ -184,7 +168,7 @@ def test_files_at_an_address_are_read_too(dask_cluster, tmp_path: Path) -> None:
 def test_a_worker_that_is_killed_changes_nothing(dask_cluster, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(text(6_000).encode())
-    alone = checking.check(path, MODEL)
+    alone = doctor.check(path, MODEL)
     victim = next(iter(dask_cluster.workers.values())).pid
     killed = threading.Event()
 
@@ -195,7 +179,9 @@ def test_a_worker_that_is_killed_changes_nothing(dask_cluster, tmp_path: Path) -
 
     threading.Thread(target=kill).start()
     begun = time.monotonic()
-    [found] = cluster.check_files([str(path)], dask_cluster.scheduler_address, MODEL, part=25_000)
+    [report] = checks.check_files(
+        [str(path)], dask_cluster.scheduler_address, MODEL, range_bytes=25_000
+    )
     assert killed.is_set() and time.monotonic() - begun > 1
-    assert told(found) == told(alone)
+    assert content_of(report) == content_of(alone)
     assert victim not in {worker.pid for worker in dask_cluster.workers.values()}

@@ -12,16 +12,13 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_rows import MODEL
 
 from workbook import doctor, paths
 from workbook.doctor import fast_pass
 from workbook.errors import WorkbookError
-from workbook.prices import registry
 from workbook.rows import rules
 
-MODEL = next(
-    model.id for model in registry.from_source_documents() if model.encoding == "o200k_base"
-)
 OF_THE_SET = {"mixed-formats"}
 """Errors that only the whole list of checks looks for."""
 BAD = [
@@ -97,11 +94,11 @@ def test_it_finds_the_errors_of_the_careful_check_on_the_same_lines(
         lines.insert(place * 20 + 3, text)
     path = tmp_path / "rows.jsonl"
     path.write_bytes("\n".join(lines).encode("utf-8").replace("\xff".encode(), b"\xff"))
-    found = fast_pass.scan(path, MODEL, processes)
+    result = fast_pass.scan(path, MODEL, processes)
     report = doctor.check(path, MODEL)
-    assert_same(found, report)
-    assert len({f.code for f in found.findings}) >= 9
-    assert found.cost(MODEL).usd == report.cost().usd > 0
+    assert_same(result, report)
+    assert len({f.code for f in result.findings}) >= 9
+    assert result.cost(MODEL).usd == report.cost().usd > 0
 
 
 VALUES = st.sampled_from(
@@ -137,16 +134,16 @@ MESSAGES = st.lists(
     | VALUES,
     max_size=4,
 )
-SAID = st.sampled_from(["", " \n", "Hola", "ñ <|endoftext|>"]) | st.text(min_size=1)
+CONTENT = st.sampled_from(["", " \n", "Hola", "ñ <|endoftext|>"]) | st.text(min_size=1)
 # Nearly right: one thing or nothing is wrong with most of these.
-TALK = st.tuples(
-    st.lists(st.builds(dict, role=ROLE, content=SAID), max_size=3),
-    st.builds(dict, role=st.just("user"), content=SAID),
-    st.builds(dict, role=ROLE, content=SAID),
-).map(lambda talk: [*talk[0], *talk[1:]])
+TURNS = st.tuples(
+    st.lists(st.builds(dict, role=ROLE, content=CONTENT), max_size=3),
+    st.builds(dict, role=st.just("user"), content=CONTENT),
+    st.builds(dict, role=ROLE, content=CONTENT),
+).map(lambda turns: [*turns[0], *turns[1:]])
 EXTRA = st.fixed_dictionaries({}, optional=dict.fromkeys(("tools", "prompt", "x"), VALUES))
 ROWS = st.builds(
-    lambda talk, extra: {"messages": talk} | extra, TALK | MESSAGES | VALUES, st.just({}) | EXTRA
+    lambda turns, extra: {"messages": turns} | extra, TURNS | MESSAGES | VALUES, st.just({}) | EXTRA
 ) | st.fixed_dictionaries(
     {},
     optional={
@@ -173,7 +170,7 @@ def test_any_lines_are_seen_as_the_careful_check_sees_them(lines: list[bytes], s
         assert_same(fast_pass.scan(path, MODEL, 1), doctor.check(path, MODEL))
 
 
-def assert_same(found: fast_pass.Scan, report: doctor.Report) -> None:
+def assert_same(result: fast_pass.Scan, report: doctor.Report) -> None:
     def basics(findings: Iterable[doctor.Finding]) -> list[tuple]:
         return sorted(
             (f.line or 0, f.code, f.message, f.excerpt)
@@ -181,13 +178,13 @@ def assert_same(found: fast_pass.Scan, report: doctor.Report) -> None:
             if f.code == "no-user" or (f.severity == "error" and f.code not in OF_THE_SET)
         )
 
-    assert basics(found.findings) == basics(report.findings)
-    assert list(found.counts) == report.counts["tokens"].tolist()
-    assert list(found.answers) == report.counts["answer_tokens"].tolist()
+    assert basics(result.findings) == basics(report.findings)
+    assert list(result.counts) == report.counts["tokens"].tolist()
+    assert list(result.answers) == report.counts["answer_tokens"].tolist()
 
 
 @pytest.mark.parametrize(
-    "name, encode",
+    ("name", "encode"),
     [
         ("a.jsonl.gz", gzip.compress),
         ("a.jsonl.zst", zstandard.compress),
@@ -201,9 +198,9 @@ def test_other_files_are_scanned_as_one_stream(
     tmp_path: Path, name: str, encode: Callable[[bytes], bytes]
 ) -> None:
     (tmp_path / name).write_bytes(encode("".join(good(n) + "\n" for n in range(300)).encode()))
-    found, report = fast_pass.scan(tmp_path / name, MODEL), doctor.check(tmp_path / name, MODEL)
-    assert_same(found, report)
-    assert found.rows == 300 or name == "cut.jsonl.gz"
+    result, report = fast_pass.scan(tmp_path / name, MODEL), doctor.check(tmp_path / name, MODEL)
+    assert_same(result, report)
+    assert result.rows == 300 or name == "cut.jsonl.gz"
 
 
 def test_parts_end_between_lines_however_long(
@@ -216,9 +213,9 @@ def test_parts_end_between_lines_however_long(
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(rows), encoding="utf-8")
     monkeypatch.setattr(fast_pass, "_PART", 700)
-    found = fast_pass.scan(path, MODEL, 1)
-    assert [f.line for f in found.findings if f.code == "long-line"] == [11, 21]
-    assert_same(found, doctor.check(path, MODEL))
+    result = fast_pass.scan(path, MODEL, 1)
+    assert [f.line for f in result.findings if f.code == "long-line"] == [11, 21]
+    assert_same(result, doctor.check(path, MODEL))
 
 
 def test_an_empty_and_a_missing_file(tmp_path: Path) -> None:
@@ -233,7 +230,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path.write_text("\n".join(good(n) for n in range(60_000)))
     # VmHWM, not ru_maxrss: that one is inherited from this process, which is large.
     script = (
-        "import re, sys; from workbook.doctor import fast_pass; fast_pass.scan(sys.argv[1], sys.argv[2], 1); "
+        "import re, sys; from workbook.doctor import fast_pass; "
+        "fast_pass.scan(sys.argv[1], sys.argv[2], 1); "
         "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     )
     done = subprocess.run(

@@ -4,7 +4,6 @@ import pytest
 
 from helpers import reviews
 from workbook import doctor, paths
-from workbook.doctor import checking
 from workbook.errors import WorkbookError
 
 
@@ -116,7 +115,7 @@ def test_marv_s_examples():
             "Marv is a factual chatbot that is also sarcastic."
         }
         assert all(len(row["messages"][2]["content"]) <= 110 for row in part)
-    train, test = ({checking.question_of(row) for row in part} for part in rows.values())
+    train, test = ({doctor.question_of(row) for row in part} for part in rows.values())
     assert not train & test and len(train | test) == 60
     assert rows["train"][0]["messages"][2]["content"] == (
         "Paris, as if everyone doesn't know that already."

@@ -4,7 +4,6 @@ import json
 
 from helpers import reviews
 from workbook import doctor, paths
-from workbook.doctor import checking
 
 MARV = "Marv is a factual chatbot that is also sarcastic."
 
@@ -61,7 +60,7 @@ def mended():
         messages[2]["role"] = "assistant"
         messages[2].pop("weight", None)
         messages[2]["content"] = messages[2]["content"] or "2 stars"
-        if checking.question_of(row) not in map(checking.question_of, rows):
+        if doctor.question_of(row) not in map(doctor.question_of, rows):
             rows.append(row)
     return rows
 

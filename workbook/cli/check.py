@@ -7,8 +7,8 @@ import click
 
 from workbook import doctor
 from workbook.cli import exits, options
-from workbook.doctor import terminal
-from workbook.doctor.codes import CODES
+from workbook.doctor import fast_pass, terminal
+from workbook.doctor.cluster import scans as cluster_scans
 from workbook.errors import WorkbookError
 from workbook.prices import costs
 
@@ -48,12 +48,11 @@ def check(
         return _basics(files, model, form, scheduler)
     job = {"suffix": suffix} if suffix is not None else {}
     reports = doctor.check_files(files, model, job=job, scheduler=scheduler, **reading)
-    both = list(zip(files, reports, strict=True))
     if form == "json":
-        rows = [terminal.as_json(report, file) for file, report in both]
+        rows = [terminal.as_json(report, file) for file, report in zip(files, reports, strict=True)]
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
-        for file, report in both:
+        for file, report in zip(files, reports, strict=True):
             terminal.print_findings(report.findings, report.codes, file)
             print(report.summary)
             if model and len(report.counts):
@@ -62,19 +61,18 @@ def check(
 
 
 def _basics(files: tuple[str, ...], model: str | None, form: str, scheduler: str | None) -> int:
-    from workbook.doctor import fast_pass
-
     if not model:
         raise WorkbookError("--basics counts tokens: say for which --model.")
-    if scheduler:
-        from workbook.doctor import cluster
-
-        scans = iter(cluster.scan_files(files, scheduler, model))
-    else:
-        scans = (fast_pass.scan(file, model) for file in files)
+    scans = (
+        iter(cluster_scans.scan_files(files, scheduler, model))
+        if scheduler
+        else (fast_pass.scan(file, model) for file in files)
+    )
     status = exits.DONE
     for file, scan in zip(files, scans, strict=True):
-        errors = sum(n for code, n in scan.codes.items() if CODES[code].severity == "error")
+        errors = sum(
+            count for code, count in scan.codes.items() if doctor.CODES[code].severity == "error"
+        )
         status = exits.NO if errors else status
         if form == "json":
             row = {
@@ -84,7 +82,7 @@ def _basics(files: tuple[str, ...], model: str | None, form: str, scheduler: str
                 "errors": errors,
                 "without system message": scan.without_system,
                 "codes": dict(scan.codes),
-                "findings": terminal.listed(scan.findings),
+                "findings": terminal.findings_as_json(scan.findings),
             }
             print(json.dumps(row, ensure_ascii=False))
             continue

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from workbook import confirm, doctor, paths
 from workbook.cli import exits, options
-from workbook.doctor import fixes, readers, repair, terminal
-from workbook.doctor.checking import split_places
-from workbook.doctor.convert import FORMATS, CannotConvert
-from workbook.doctor.convert import convert as convert_row
-from workbook.doctor.writing import DatasetError, Spool, write_files
+from workbook.doctor import terminal
+from workbook.doctor.fixes.learned_fixes import ENDINGS, SEPARATORS
+from workbook.doctor.progress import watched
+from workbook.doctor.readers.jsonl import BOM
+from workbook.doctor.spool import Spool
+from workbook.doctor.writing import write_files
 
-_UNSAFE = ", ".join(code for code, fix in repair.FIXES.items() if not fix.safe)
+_UNSAFE = ", ".join(code for code, fix in doctor.FIXES.items() if not fix.safe)
 FIX = click.option(
     "--fix",
-    "named",
+    "codes",
     multiple=True,
     metavar="CODE",
     help=f"Also fix this, which is not safe: {_UNSAFE}.",
@@ -36,7 +36,7 @@ SYSTEM = click.option("--system", help="A system message for examples that have 
 @click.command()
 @options.FILE
 @options.MODEL
-@click.option("--to", type=click.Choice(FORMATS), default="chat", show_default=True)
+@click.option("--to", type=click.Choice(doctor.FORMATS), default="chat", show_default=True)
 @SYSTEM
 @FIX
 @options.SHARES
@@ -48,7 +48,7 @@ def prepare(
     model: str | None,
     to: str,
     system: str | None,
-    named: tuple[str, ...],
+    codes: tuple[str, ...],
     shares: dict[str, float],
     seed: int,
     yes: bool,
@@ -59,18 +59,18 @@ def prepare(
     print(report.summary)
     # A table's other columns are no mistake: the format has no place for them.
     columns = ["unknown-key"] if report.source.format in ("csv", "tsv", "xlsx", "parquet") else []
-    named = tuple(dict.fromkeys([*named, *columns]))
-    not_named = [
+    codes = tuple(dict.fromkeys([*codes, *columns]))
+    others = [
         code
         for code in report.codes
-        if code in repair.FIXES and not repair.FIXES[code].safe and code not in named
+        if code in doctor.FIXES and not doctor.FIXES[code].safe and code not in codes
     ]
-    if not_named:
-        print("not fixed unless you say so:", " ".join(f"--fix {code}" for code in not_named))
-    mended = repair.repair(report, named)
+    if others:
+        print("not fixed unless you say so:", " ".join(f"--fix {code}" for code in others))
+    repair = report.fix(*codes)
     losses = Losses()
-    with Spool(_converted(mended, to, system, losses)) as rows:
-        print(mended)
+    with Spool(_converted(repair, to, system, losses)) as rows:
+        print(repair)
         losses.print()
         if not rows:
             print("error: no example is left", file=sys.stderr)
@@ -82,20 +82,20 @@ def prepare(
             return exits.REFUSED
         parts: dict[str, Sequence[int]] = {"": range(len(rows))}
         if len(rows) >= 20:
-            places = split_places(rows, shares, seed=seed)
+            places = doctor.split_places(rows, shares, seed=seed)
             parts = {f"_{name}": part for name, part in places.items()}
-        named_parts = {f"{_stem(file)}_prepared{name}.jsonl": part for name, part in parts.items()}
-        written = _write(rows, named_parts, to)
-    _print_next(written, to, reminders)
+        files = {f"{_stem(file)}_prepared{name}.jsonl": part for name, part in parts.items()}
+        outputs = _write(rows, files, to)
+    _print_next(outputs, to, reminders)
     return exits.DONE if fine else exits.NO
 
 
-def _print_next(written: list[Path], to: str, reminders: list[str]) -> None:
+def _print_next(files: list[Path], to: str, reminders: list[str]) -> None:
     if to == "vertex":
         print("Next: copy the files to Cloud Storage, then client.tunings.tune(…).")
     else:
-        print(f"Next: workbook check {' '.join(map(str, written))}")
-        upload = f'client.files.create(file=open("{written[0].name}", "rb"), purpose="fine-tune")'
+        print(f"Next: workbook check {' '.join(map(str, files))}")
+        upload = f'client.files.create(file=open("{files[0].name}", "rb"), purpose="fine-tune")'
         print(f"Then: {upload}")
     for reminder in reminders:
         print(f"Remember: {reminder}.")
@@ -105,8 +105,8 @@ def _reminders(row: Mapping[str, Any]) -> list[str]:
     """What requests to the tuned model must have, too, by one of the rows it learned from."""
     if "completion" in row:
         prompt, completion = str(row.get("prompt")), str(row["completion"])
-        separator = next(filter(prompt.endswith, fixes.SEPARATORS), "")
-        ending = next(filter(completion.endswith, fixes.ENDINGS), "")
+        separator = next(filter(prompt.endswith, SEPARATORS), "")
+        ending = next(filter(completion.endswith, ENDINGS), "")
         reminders = [f"end prompts with {separator!r} afterwards, too"] if separator else []
         return [*reminders, f"ask with stop=[{ending!r}]"] if ending else reminders
     messages = row.get("messages") or [{}]
@@ -131,26 +131,26 @@ def _is_fine(rows: Spool, model: str | None) -> bool:
 
 @click.command()
 @options.FILE
-@click.option("--to", type=click.Choice(FORMATS), required=True)
+@click.option("--to", type=click.Choice(doctor.FORMATS), required=True)
 @SYSTEM
 @FIX
 @options.reading
 def convert(
-    file: str, to: str, system: str | None, named: tuple[str, ...], reading: dict[str, Any]
+    file: str, to: str, system: str | None, codes: tuple[str, ...], reading: dict[str, Any]
 ) -> int:
     """Write the examples in another format."""
     rows: Iterable[Any] = (
-        repair.repair(doctor.check(file, **reading), named)
-        if named
+        doctor.check(file, **reading).fix(*codes)
+        if codes
         else doctor.stream(file, "converting", **reading)
     )
     losses = Losses()
-    with Spool(_converted(rows, to, system, losses)) as done:
+    with Spool(_converted(rows, to, system, losses)) as results:
         losses.print()
-        if not done:
+        if not results:
             print("error: no example could be converted", file=sys.stderr)
             return exits.NO
-        _write(done, {f"{_stem(file)}_{to}.jsonl": range(len(done))}, to)
+        _write(results, {f"{_stem(file)}_{to}.jsonl": range(len(results))}, to)
     return exits.NO if losses.failed else exits.DONE
 
 
@@ -162,14 +162,14 @@ def convert(
 def split(file: str, shares: dict[str, float], seed: int, reading: dict[str, Any]) -> int:
     """Divide the examples; equal questions stay together."""
     with Spool(map(_example, doctor.stream(file, **reading))) as rows:
-        places = split_places(rows, shares, seed=seed)
+        places = doctor.split_places(rows, shares, seed=seed)
         _write(rows, {f"{_stem(file)}_{name}.jsonl": part for name, part in places.items()})
     return exits.DONE
 
 
 def _example(row: Any) -> Any:
     if not isinstance(row, dict):
-        raise DatasetError("Some rows are no examples: `workbook check` says which.")
+        raise doctor.DatasetError("Some rows are no examples: `workbook check` says which.")
     return row
 
 
@@ -198,8 +198,8 @@ def _converted(rows: Iterable[Any], to: str, system: str | None, losses: Losses)
             yield row  # chat for two answers
             continue
         try:
-            converted = convert_row(row, to, losses.parts, system)
-        except CannotConvert as error:
+            converted = doctor.convert(row, to, losses.parts, system)
+        except doctor.ConversionError as error:
             losses.failed[str(error)] += 1
         else:
             yield converted
@@ -208,7 +208,7 @@ def _converted(rows: Iterable[Any], to: str, system: str | None, losses: Losses)
 def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str = "chat") -> list[Path]:
     """Write the rows of these places under each name. Azure asks for the byte order mark; nobody
     else wants it."""
-    start = [readers.BOM] if to == "azure" else []
+    start = [BOM] if to == "azure" else []
     contents = {
         paths.work() / name: chain(start, _lines(rows, places, f"writing {name}"))
         for name, places in parts.items()
@@ -220,7 +220,7 @@ def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str = "chat") ->
 
 
 def _lines(rows: Spool, places: Sequence[int], doing: str) -> Iterable[bytes]:
-    return map(rows.line, tqdm(places, desc=doing, unit=" rows", delay=2, leave=False))
+    return map(rows.line, watched(places, doing))
 
 
 COMMANDS = {"prepare": prepare, "convert": convert, "split": split}

@@ -9,35 +9,41 @@ import os
 import signal
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import psutil
-from tqdm import tqdm
 
-from workbook import quoting
-from workbook.doctor import codes, personal_data, readers, row_checks
-from workbook.doctor.codes import Line, Problem
+from workbook.doctor import row_checks
+from workbook.doctor.codes import CODES
+from workbook.doctor.findings import Finding, Findings
+from workbook.doctor.lengths import TokenCounter, piecewise, tokens_of
+from workbook.doctor.lines import Line, Problem
+from workbook.doctor.progress import byte_bar, watched
+from workbook.doctor.readers.bounded_lines import bounded_lines
+from workbook.doctor.readers.jsonl import line_of
+from workbook.doctor.readers.source import open_source
+from workbook.doctor.row_parts import is_system, objects_in
+from workbook.doctor.set_checks.size import size_problems
 from workbook.prices import costs, registry, tokens
 from workbook.rows import rules
 from workbook.rows.validator import format_of
 
-if TYPE_CHECKING:
-    from workbook.doctor.report import Finding
-
 _PART = 16 * 1024 * 1024  # bytes a task
 _WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
 _GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
-_LONG = 100_000  # characters; longer texts are counted as `report.tokens_of` does, in pieces
-_KEPT = 10_000  # findings of one code
 _ROLES = frozenset(rules.ROLES)
-Count = Callable[[str], int]
+
+Task = tuple[str, int, int, str, int | None]
+"""(path, start, end, encoding, limit): what one process does in one go."""
+RowCount = tuple[int, int, bool]
+"""(tokens of a row, those of its answers, whether there is a system message)."""
 
 
 @dataclass
@@ -45,10 +51,7 @@ class Scan:
     """What a scan found. Lines are numbered through the whole file."""
 
     lines: int = 0
-    codes: Counter[str] = field(default_factory=Counter)
-    """How many findings of each code there are."""
-    found: list[tuple[str, int, str, str]] = field(default_factory=list)
-    """(code, line, message, excerpt) of the first of each; line 0 is the file as a whole."""
+    log: Findings = field(default_factory=Findings)
     counts: array = field(default_factory=lambda: array("i"))
     """Tokens of each example, in the order of the file."""
     answers: array = field(default_factory=lambda: array("i"))
@@ -64,109 +67,73 @@ class Scan:
         return sum(self.counts)
 
     @property
-    def findings(self) -> "tuple[Finding, ...]":
-        """The first findings of each code, in the order of their lines."""
-        from workbook.doctor.report import Finding
+    def codes(self) -> Counter[str]:
+        """How many findings of each code there are."""
+        return self.log.totals
 
-        return tuple(
-            Finding(code, line or None, message, quoted)
-            for code, line, message, quoted in sorted(self.found, key=lambda each: each[1])
-        )
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The first findings of each code, in the order of their lines."""
+        return self.log.by_line()
 
     def cost(self, model: str, n_epochs: int | None = None) -> costs.Estimate:
         """What training on the file costs. Raises WorkbookError where no price is known."""
         return costs.estimate(self.counts, model, n_epochs)
 
-    def add(self, code: str, line: int, message: str, quoted: Any) -> None:
-        """Count a finding, and keep it if it is one of the first."""
-        self.codes[code] += 1
-        if self.codes[code] <= _KEPT:
-            quoted = quoted if isinstance(quoted, str) else quoting.as_json(quoted, in_order=False)
-            self.found.append(
-                (
-                    code,
-                    line,
-                    personal_data.hide(message),
-                    quoting.excerpt(personal_data.hide(quoted)),
-                )
-            )
-
     def append(self, part: "Scan") -> None:
         """Add what was found in the part that follows."""
-        room = {code: _KEPT - self.codes[code] for code in part.codes}
-        for code, line, message, quoted in part.found:
-            if room[code] > 0:
-                room[code] -= 1
-                self.found.append((code, line + self.lines, message, quoted))
+        self.log.join(part.log, self.lines)
         self.lines += part.lines
-        self.codes.update(part.codes)
         self.counts.extend(part.counts)
         self.answers.extend(part.answers)
         self.without_system += part.without_system
 
     def end(self, problems: Iterable[Problem]) -> None:
         """Add what is said of the file as a whole, when all its parts are there."""
-        for code, message, quoted in problems:
-            self.add(code, 0, message, quoted)
-        if self.rows < codes.ADVISED:
-            from workbook.doctor.report import size_problems  # here: it brings pandas
-
-            for code, message in size_problems(self.rows):
-                self.add(code, 0, message, "")
+        for code, message, value in (*problems, *size_problems(self.rows)):
+            self.log.add(code, None, message, value)
 
 
 def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
     """Scan a training file, plain JSONL in several processes, anything else in this one.
 
-    processes   as many as the file is worth, up to one a processor, unless told
+    processes: by default as many as the file is worth, up to one a processor.
     Raises WorkbookError for an unknown model or a missing file.
     """
     encoding = tokens.encoding_for(model)
     limit = registry.get(model).max_example_tokens
-    source = readers.open_source(path)
+    source = open_source(path)
     if source.plain:
-        whole = _in_parts(source.path, encoding, limit, processes)
+        whole = _scan_in_parts(source.path, encoding, limit, processes)
     else:  # packed, in UTF-16, or no JSONL: one stream
-        whole = look(
-            tqdm(
-                source.raw_lines(),
-                desc=f"scanning {source.path.name}",
-                unit=" rows",
-                delay=2,
-                leave=False,
-            ),
-            True,
-            encoding,
-            limit,
-        )
+        lines = watched(source.raw_lines(), f"scanning {source.path.name}")
+        whole = scan_lines(lines, True, encoding, limit)
     whole.end(source.problems)
     return whole
 
 
-def _in_parts(path: Path, encoding: str, limit: int | None, processes: int | None) -> Scan:
+def _scan_in_parts(path: Path, encoding: str, limit: int | None, processes: int | None) -> Scan:
     whole, size = Scan(), path.stat().st_size
     processes = processes or min(os.cpu_count() or 1, size // _WORTH + 1)
-    work = [(str(path), start, end, encoding, limit) for start, end in _parts(path)]
-    with tqdm(
-        desc=f"scanning {path.name}", total=size, unit="B", unit_scale=True, delay=2, leave=False
-    ) as bar:
-        for (_, start, end, _, _), part in zip(work, _done(work, processes), strict=True):
+    tasks = [(str(path), start, end, encoding, limit) for start, end in _parts(path)]
+    with byte_bar(size, f"scanning {path.name}") as bar:
+        for (_, start, end, _, _), part in zip(tasks, _scans(tasks, processes), strict=True):
             whole.append(part)
             bar.update(end - start)
     return whole
 
 
-def _done(work: list[tuple], processes: int) -> Iterator[Scan]:
-    """The parts in their order, however many processes work on them."""
-    if min(processes, len(work)) <= 1:
-        yield from (_part(*task) for task in work)
+def _scans(tasks: list[Task], processes: int) -> Iterator[Scan]:
+    """The scans of the parts in their order, however many processes work on them."""
+    if min(processes, len(tasks)) <= 1:
+        yield from (_scan_part(*task) for task in tasks)
         return
     # Spawned, not forked: the caller (a notebook's kernel) has threads. Ctrl-C is its affair.
     pool = ProcessPoolExecutor(
         processes, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     )
     try:
-        yield from pool.map(_part, *zip(*work, strict=True))
+        yield from pool.map(_scan_part, *zip(*tasks, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -178,93 +145,98 @@ def _parts(path: Path) -> Iterator[tuple[int, int]]:
         start = 0
         while start < size:
             stream.seek(min(start + _PART, size))
-            next(readers.cut_lines(stream), None)
+            next(bounded_lines(stream), None)
             end = stream.tell()
             yield start, end
             start = end
 
 
-def _part(path: str, start: int, end: int, encoding: str, limit: int | None) -> Scan:
+def _scan_part(path: str, start: int, end: int, encoding: str, limit: int | None) -> Scan:
     with open(path, "rb") as stream:
         stream.seek(start)
-        return look(readers.cut_lines(stream, end - start), start == 0, encoding, limit)
+        return scan_lines(bounded_lines(stream, end - start), start == 0, encoding, limit)
 
 
-def look(lines: Iterable[bytes | Line], first: bool, encoding: str, limit: int | None) -> Scan:
+def scan_lines(
+    lines: Iterable[bytes | Line], opens_file: bool, encoding: str, limit: int | None
+) -> Scan:
     """What is found in some lines.
 
-    first   whether the file's first line is one of them: it may open with a byte order mark
+    opens_file: whether the file's first line is one of them: it may open with a byte order mark.
+    encoding: of the model's tokens.
+    limit: tokens of an example that the model reads.
     """
-    found = Scan()
-    count, remembered, memory = _counters(encoding)
-    loads = orjson.loads
+    result = Scan()
+    count, remembering_count, memory = _counters(encoding)
     for raw in lines:
-        found.lines = number = found.lines + 1
-        try:
-            seen = _plain(loads(raw), count, remembered)
-        except Exception:  # not JSON, or not as usual: the careful functions look at it
-            seen = None
-        if seen is None or len(raw) > rules.MAX_LINE:
-            if isinstance(raw, Line):
-                line, number = raw, raw.number
-            else:
-                line = readers.line_of(1 if first and number == 1 else 2, raw)
-            seen = _careful(line, number, count, found)
-            if seen is None:
-                continue
-        total, answers, system = seen
-        found.counts.append(total)
-        found.answers.append(answers)
-        if not system:
-            found.without_system += 1
+        result.lines = number = result.lines + 1
+        if isinstance(raw, Line):
+            number = raw.number
+            row_count = _count_any(raw, number, count, result)
+        else:
+            row_count = _count_plain(raw, count, remembering_count)
+            if row_count is None:
+                line = line_of(1 if opens_file and number == 1 else 2, raw)
+                row_count = _count_any(line, number, count, result)
+        if row_count is None:
+            continue
+        total, answers, has_system = row_count
+        result.counts.append(total)
+        result.answers.append(answers)
+        if not has_system:
+            result.without_system += 1
         if limit and total > limit:
-            found.add(
-                "too-long", number, f"{total:,} tokens, of which the model reads {limit:,}", ""
-            )
+            message = f"{total:,} tokens, of which the model reads {limit:,}"
+            result.log.add("too-long", number, message, "")
     if _memory() > memory + _GROWTH:
         _counters.cache_clear()
-    return found
+    return result
 
 
 @cache
-def _counters(encoding: str) -> tuple[Count, Count, int]:
+def _counters(encoding: str) -> tuple[TokenCounter, TokenCounter, int]:
     """(a counter, one that remembers what often comes again, the memory in use at this time)."""
-    quick = tokens.counter(encoding)
-
-    def count(text: str) -> int:
-        if len(text) <= _LONG:
-            return quick(text)
-        return sum(quick(text[at : at + _LONG]) for at in range(0, len(text), _LONG))
-
-    return count, lru_cache(2_000)(quick), _memory()
+    count = tokens.counter(encoding)
+    return piecewise(count), lru_cache(2_000)(count), _memory()
 
 
 def _memory() -> int:
+    """Bytes that this process has in memory."""
     return psutil.Process().memory_info().rss
 
 
-def _plain(row: Any, count: Count, remembered: Count) -> tuple[int, int, bool] | None:
-    """(tokens, those of the answers, whether there is a system message) of a plain chat row; None
-    for a row that is not plain, or that something may be wrong with."""
+def _count_plain(
+    raw: bytes, count: TokenCounter, remembering_count: TokenCounter
+) -> RowCount | None:
+    """The tokens of a plain chat row; None for a line that is none, or that something may be wrong
+    with: the careful functions look at it."""
+    if len(raw) > rules.MAX_LINE:
+        return None
+    try:
+        return _count_chat(orjson.loads(raw), count, remembering_count)
+    except Exception:  # not JSON, or not as usual
+        return None
+
+
+def _count_chat(row: Any, count: TokenCounter, remembering_count: TokenCounter) -> RowCount | None:
     messages = row["messages"]
     if len(row) != 1 or type(messages) is not list or not messages:
         return None
     total, answers, roles = tokens.PER_CONVERSATION, 0, set()
     for message in messages:
-        role, said = message["role"], message["content"]
+        role, content = message["role"], message["content"]
         if (
             len(message) != 2
-            or type(said) is not str
+            or type(content) is not str
             or role not in _ROLES
-            or not said
-            or said.isspace()
+            or not content
+            or content.isspace()
         ):
             return None
         # System messages and labels come again and again.
-        number = (
-            remembered(said) if len(said) < (5_000 if role == "system" else 25) else count(said)
-        )
-        total += tokens.PER_MESSAGE + remembered(role) + number
+        comes_again = len(content) < (5_000 if role == "system" else 25)
+        number = remembering_count(content) if comes_again else count(content)
+        total += tokens.PER_MESSAGE + remembering_count(role) + number
         if role == "assistant":
             answers += number
         roles.add(role)
@@ -273,28 +245,20 @@ def _plain(row: Any, count: Count, remembered: Count) -> tuple[int, int, bool] |
     return total, answers, "system" in roles or "developer" in roles
 
 
-def _careful(line: Line, number: int, count: Count, found: Scan) -> tuple[int, int, bool] | None:
-    """As `_plain`, for any line; None for what is no example. What is wrong goes to `found`."""
-    from workbook.doctor.report import (
-        tokens_of,
-    )  # here: good rows don't need it, and it brings pandas
+def _count_any(line: Line, number: int, count: TokenCounter, result: Scan) -> RowCount | None:
+    """As `_count_plain`, for any line; None for what is no example.
 
-    for code, message, quoted in line.problems:
-        found.add(code, number, message, quoted)
+    number: of the line in this part of the file.
+    result: gets what is wrong.
+    """
+    for code, message, value in line.problems:
+        result.log.add(code, number, message, value)
     if not line.readable:
         return None
-    for code, message, quoted in row_checks.check_row(line.value):
-        if codes.CODES[code].severity == "error" or code == "no-user":
-            found.add(code, number, message, quoted)
+    for code, message, value in row_checks.check_row(line.value):
+        if CODES[code].severity == "error" or code == "no-user":
+            result.log.add(code, number, message, value)
     if format_of(line.value) is None:
         return None
-    listed = line.value.get("messages")
-    system = (
-        any(
-            isinstance(message, dict) and message.get("role") in ("system", "developer")
-            for message in listed
-        )
-        if isinstance(listed, list)
-        else False
-    )
-    return *tokens_of(line.value, count), system
+    has_system = any(map(is_system, objects_in(line.value.get("messages"))))
+    return *tokens_of(line.value, count), has_system

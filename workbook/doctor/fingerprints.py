@@ -1,7 +1,8 @@
 """What the checks of the set need to know of a row: fingerprints and short texts, never the row.
 
 So a file of a million rows fits into memory, and what another process or machine has looked at can
-be sent here. Knows the formats of rows; what may be wrong with a set stands in `workbook.doctor.set_checks`.
+be sent here. Knows the formats of rows; what may be wrong with a set stands in
+`workbook.doctor.set_checks`.
 """
 
 import re
@@ -11,15 +12,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from workbook.doctor import personal_data, text_checks
-from workbook.doctor.codes import Line
-from workbook.doctor.row_checks import texts_of
+from workbook.doctor import secret_keys, text_checks
+from workbook.doctor.lines import Line
+from workbook.doctor.row_parts import is_system, objects_in, texts_of
 from workbook.quoting import as_json, excerpt
 from workbook.rows.validator import format_of
 
 HEAD, TAIL, LABEL = 60, 40, 200
 """Characters that are kept of a text's beginning and end, and of an answer that may be a label."""
-_SHOWN = 1_000  # characters that are searched for keys before the first 60 are shown
+_EXCERPT = 1_000  # characters that are searched for keys before the first 60 are shown
+_WORD = re.compile(r"[^\W_]+")
+_NO_QUESTION = object()  # nor an answer
 _MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
 
 
@@ -42,13 +45,13 @@ class Example:
     """What a reader would know the row by: the last thing that was asked, cut, without keys."""
     system: int | None
     """The fingerprint of the system messages, 0 where there are none, None in formats without."""
-    asked: int
+    user: int
     """The fingerprint of what the user says, in plain letters; 0 for nothing."""
     edges: tuple[str, str, str, str]
     """Head and tail of the question, head and tail of the answer."""
-    empty: bool
+    asks_nothing: bool
     """Whether nothing is asked."""
-    ended: bool
+    has_ending: bool
     """Whether the answer ends with a mark."""
     refuses: bool
     language: str | None = None
@@ -58,71 +61,77 @@ class Example:
     are looked for."""
 
 
-def example_of(line: Line, near: bool = True) -> Example:
-    """What there is to know of a row whose format is known; `near`: with its texts."""
+def example_of(line: Line, with_texts: bool = True) -> Example | None:
+    """What there is to know of a row; None where its format is not known.
+
+    with_texts: whether it gets those among which near duplicates are looked for.
+    """
     row = line.value
     kind = format_of(row)
+    if kind is None:
+        return None
     question, answer = _parts(row, kind)
-    whole = question is not _NONE
     answer = answer if isinstance(answer, str) else as_json(answer)
-    gist: Any = question if whole else row
+    gist: Any = row if question is _NO_QUESTION else question
     if isinstance(question, list) and question and isinstance(question[-1], Mapping):
         gist = question[-1].get("content")
-    key = question if isinstance(question, str) else as_json(question) if whole else None
+    key = (
+        None
+        if question is _NO_QUESTION
+        else question
+        if isinstance(question, str)
+        else as_json(question)
+    )
     last = " ".join(texts_of(gist))
-    asked = plain(_asked(row, kind, key))
+    user = plain(_user_text(row, kind, key))
     return Example(
-        line.number,
-        kind,
-        fingerprint(as_json(row)),
-        None if key is None else 0 if key in ("", "[]") else fingerprint(key),
-        fingerprint(answer),
-        answer[:LABEL],
-        _shown(gist),
-        _system(row, kind),
-        fingerprint(asked) if asked else 0,
-        (last[:HEAD], last[-TAIL:], answer[:HEAD], answer[-TAIL:]),
-        not last.strip(),
-        bool(_MARK.search(answer[-20:])),
-        text_checks.refuses(answer),
-        text_checks.language(answer) if near else None,
-        (asked, plain(answer)) if near else None,
+        line=line.number,
+        kind=kind,
+        row=fingerprint(as_json(row)),
+        question=None if key is None else 0 if key in ("", "[]") else fingerprint(key),
+        answer=fingerprint(answer),
+        label=answer[:LABEL],
+        gist=_excerpt(gist),
+        system=_system(row, kind),
+        user=fingerprint(user) if user else 0,
+        edges=(last[:HEAD], last[-TAIL:], answer[:HEAD], answer[-TAIL:]),
+        asks_nothing=not last.strip(),
+        has_ending=bool(_MARK.search(answer[-20:])),
+        refuses=text_checks.refuses(answer),
+        language=text_checks.language(answer) if with_texts else None,
+        texts=(user, plain(answer)) if with_texts else None,
     )
 
 
-_NONE = object()
-
-
 def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
-    """(all that comes before the answer, the answer); `_NONE` and "" where there is none."""
+    """(all that comes before the answer, the answer); `_NO_QUESTION` and "" where there is none."""
     if kind == "completion":
         return row.get("prompt"), row.get("completion")
     if kind == "preference":
-        asked, wished = row.get("input"), row.get("preferred_output")
-        last = wished[-1] if isinstance(wished, list) and wished else None
+        prompt, answer = row.get("input"), row.get("preferred_output")
+        last = answer[-1] if isinstance(answer, list) and answer else None
         return (
-            asked.get("messages") if isinstance(asked, Mapping) else asked,
-            last.get("content") if isinstance(last, Mapping) else wished,
+            prompt.get("messages") if isinstance(prompt, Mapping) else prompt,
+            last.get("content") if isinstance(last, Mapping) else answer,
         )
     messages = row.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(messages, list) or not messages:
+        return _NO_QUESTION, ""
+    last = messages[-1]
     if not isinstance(last, Mapping) or last.get("role") != "assistant":
-        return _NONE, ""
+        return _NO_QUESTION, ""
     return messages[:-1], last.get("content") or last.get("tool_calls")
 
 
 def _messages(row: Mapping, kind: str) -> list[Mapping] | None:
+    """The messages before the outputs; None where there is no list of them."""
     if kind == "preference" and isinstance(row.get("input"), Mapping):
         row = row["input"]
     messages = row.get("messages")
-    return (
-        [each for each in messages if isinstance(each, Mapping)]
-        if isinstance(messages, list) and messages
-        else None
-    )
+    return objects_in(messages) if isinstance(messages, list) and messages else None
 
 
-def _asked(row: Mapping, kind: str, key: str | None) -> str:
+def _user_text(row: Mapping, kind: str, key: str | None) -> str:
     """What the users of an example say; the prompt."""
     messages = _messages(row, kind)
     if messages is None:
@@ -139,17 +148,13 @@ def _system(row: Mapping, kind: str) -> int | None:
     messages = _messages(row, kind)
     if messages is None:
         return None
-    systems = [
-        message.get("content")
-        for message in messages
-        if message.get("role") in ("system", "developer")
-    ]
+    systems = [message.get("content") for message in messages if is_system(message)]
     return fingerprint(as_json(systems)) if systems else 0
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = value if isinstance(value, str) else as_json(value, in_order=False)
-    return excerpt(personal_data.hide(text[:_SHOWN]))
+    return excerpt(secret_keys.hide(text[:_EXCERPT]))
 
 
 def fingerprint(text: str) -> int:
@@ -166,6 +171,3 @@ def plain(text: str) -> str:
             sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)
         )
     return " ".join(_WORD.findall(text))
-
-
-_WORD = re.compile(r"[^\W_]+")

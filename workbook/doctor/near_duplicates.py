@@ -5,8 +5,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+from workbook.doctor.common_text import common_end, common_start
+
 NEAR = 0.85
-"""Share of five-letter pieces (Jaccard) from which two texts are nearly the same."""
+"""Share of five-letter pieces, or shingles (Jaccard), from which two texts are nearly the same."""
 SHORTEST = 40
 """Letters; shorter texts are alike too easily."""
 _PERMUTATIONS = 64
@@ -15,7 +17,7 @@ _FIRST = 10  # texts from which a common beginning and end are learned
 _NUMBER = re.compile(r"\d+")
 
 
-class Near:
+class NearIndex:
     """Texts that differ in letters only, not in numbers: by MinHash (datasketch), then exactly.
 
     What opens or ends all of the first texts (an instruction before every question) is left out of
@@ -23,76 +25,76 @@ class Near:
     """
 
     def __init__(self) -> None:
-        self.texts: dict[int, str] = {}
-        self.head = self.tail = ""
-        self.index: Any = None
-        """Once the first texts are known; those are few enough to be compared one by one."""
+        self._texts: dict[int, str] = {}
+        self._head = self._tail = ""
+        self._index: Any = None  # once the first texts are known; those are compared one by one
 
-    def look(
-        self, key: int, text: str, wanted: Callable[[int], bool] = lambda key: True
+    def match(
+        self, key: int, text: str, is_candidate: Callable[[int], bool] = lambda key: True
     ) -> tuple[int, float] | None:
-        """The key of an earlier text that is nearly this one, and the share that is the same."""
-        if self.index is None and len(self.texts) >= _FIRST:
+        """(the key of an earlier text that is nearly this one, the share that is the same).
+
+        key: under which this text is remembered.
+        is_candidate: says of an earlier key whether it counts.
+        """
+        if self._index is None and len(self._texts) >= _FIRST:
             self._settle()
-        elif self.index is None:
+        elif self._index is None:
             self._learn(text)
         core = self._core(text)
         if len(core) < SHORTEST:
-            self.texts[key] = text
+            self._texts[key] = text
             return None
-        hashed = self._hashed(core) if self.index is not None else None
-        others = self.texts if hashed is None else self.index.query(hashed)
-        pieces, numbers = _shingles(core), _NUMBER.findall(text)
-        found = None
-        for other in sorted(filter(wanted, others))[:_CANDIDATES]:
-            its = self.texts[other]
+        minhash = self._minhash(core) if self._index is not None else None
+        others = self._texts if minhash is None else self._index.query(minhash)
+        nearest = self._nearest(text, core, sorted(filter(is_candidate, others)))
+        self._texts[key] = text
+        if minhash is not None:
+            self._index.insert(key, minhash)
+        return nearest
+
+    def _nearest(self, text: str, core: str, keys: list[int]) -> tuple[int, float] | None:
+        """The first of these earlier texts that is near enough."""
+        shingles, numbers = _shingles(core), _NUMBER.findall(text)
+        for key in keys[:_CANDIDATES]:
+            other = self._texts[key]
             if (
-                numbers == _NUMBER.findall(its)
-                and (share := _jaccard(pieces, _shingles(self._core(its)))) >= NEAR
+                numbers == _NUMBER.findall(other)
+                and (share := _jaccard(shingles, _shingles(self._core(other)))) >= NEAR
             ):
-                found = other, share
-                break
-        self.texts[key] = text
-        if hashed is not None:
-            self.index.insert(key, hashed)
-        return found
+                return key, share
+        return None
 
     def _learn(self, text: str) -> None:
-        self.head = common_start(self.head, text) if self.texts else text
-        self.tail = common_start(self.tail[::-1], text[::-1])[::-1] if self.texts else text
+        self._head = common_start(self._head, text) if self._texts else text
+        self._tail = common_end(self._tail, text) if self._texts else text
 
     def _core(self, text: str) -> str:
-        if len(self.texts) < 2 or not (text.startswith(self.head) and text.endswith(self.tail)):
+        """The text without what opens and ends all of the first ones."""
+        head, tail = self._head, self._tail
+        if len(self._texts) < 2 or not (text.startswith(head) and text.endswith(tail)):
             return text
-        return text[len(self.head) : max(len(self.head), len(text) - len(self.tail))]
+        return text[len(head) : max(len(head), len(text) - len(tail))]
 
     def _settle(self) -> None:
         from datasketch import MinHash, MinHashLSH  # here: its import takes a second
 
         # Drawing the permutations is slow; every hash shares one draw.
-        self.start = MinHash(num_perm=_PERMUTATIONS, hashfunc=_piece)
-        self.index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
-        for key, text in self.texts.items():
+        self._empty = MinHash(num_perm=_PERMUTATIONS, hashfunc=_hash)
+        self._index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
+        for key, text in self._texts.items():
             if len(core := self._core(text)) >= SHORTEST:
-                self.index.insert(key, self._hashed(core))
+                self._index.insert(key, self._minhash(core))
 
-    def _hashed(self, text: str) -> Any:
-        hashed = self.start.copy()
-        hashed.update_batch(list(_shingles(text)))
-        return hashed
-
-
-def common_start(one: str, other: str) -> str:
-    """What both texts begin with."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return one[:place]
-    return min(one, other, key=len)
+    def _minhash(self, text: str) -> Any:
+        minhash = self._empty.copy()
+        minhash.update_batch(list(_shingles(text)))
+        return minhash
 
 
-def _piece(piece: str) -> int:
+def _hash(shingle: str) -> int:
     """32 bits of a piece, the same in every process."""
-    return zlib.crc32(piece.encode("utf-8", "replace"))
+    return zlib.crc32(shingle.encode("utf-8", "replace"))
 
 
 def _shingles(text: str, size: int = 5) -> set[str]:

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
 def overview(counts: "pd.DataFrame", labels: Mapping[str, int] | None = None) -> Figure:
     """What a data file holds: messages an example, tokens an example, how often each label.
 
-    `counts` and `labels` are those of a `Report`; panels without data are left out.
+    counts: of a report; a column without data gets no panel.
+    labels: of a report.
     """
+    labels = labels or {}
     panels = [name for name in ("messages", "tokens") if name in counts and len(counts)]
     panels += ["labels"] if labels else []
     fig = Figure(figsize=(7.6, 2.4), layout="constrained")
     all_axes = fig.subplots(1, max(1, len(panels)), squeeze=False)[0]
     for axes, name, (color, _) in zip(all_axes, panels, STYLES, strict=False):
         if name == "labels":
-            often = sorted(labels.items())
+            names = sorted(labels)
             axes.barh(
-                [label[:20] for label, _ in often],
-                [count for _, count in often],
+                [label[:20] for label in names],
+                [labels[label] for label in names],
                 color=COLORS[color],
             )
             axes.set_xlabel("examples")

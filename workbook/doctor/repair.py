@@ -1,60 +1,83 @@
 """Fixes of what the dataset doctor finds, made row by row: the safe ones, the others by name.
 
 Nothing is written before it is asked for, and the original never is. Knows how rows are mended one
-after the other and how that is shown; what mends them stands in `workbook.doctor.fixes`.
+after the other; what mends them stands in `workbook.doctor.fixes`.
 """
 
-import difflib
 import html
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbook import quoting
-from workbook.doctor import personal_data, readers, set_checks
-from workbook.doctor.codes import Line
+from workbook.doctor import writing
+from workbook.doctor.changes import Change, diff_html, diff_lines
+from workbook.doctor.check_result import CheckResult
 from workbook.doctor.fingerprints import example_of
-from workbook.doctor.fixes import FIXES, Row
-from workbook.doctor.report import Report
+from workbook.doctor.fixes import FIXES
+from workbook.doctor.fixes.editing import Row
+from workbook.doctor.lines import Line
+from workbook.doctor.readers.source import Source, open_source
+from workbook.doctor.set_checks.check import SetCheck
+from workbook.doctor.set_checks.repetition import Duplicates, NearDuplicates
 from workbook.errors import WorkbookError
-from workbook.rows.validator import format_of
 
 SHOWN = 8
 """Changes shown; `.changes` has them all."""
 _UNREADABLE = ("not-json", "not-utf8", "long-line")  # and not just empty
+_REPETITION: dict[str, type[SetCheck]] = {
+    "duplicate": Duplicates,
+    "near-duplicate": NearDuplicates,
+}
 
 
-@dataclass(frozen=True)
-class Change:
-    """What one fix did to one row; `after` is None where the row is left out."""
+@dataclass
+class _Tally:
+    """What one run over the rows has done."""
 
-    line: int
-    codes: tuple[str, ...]
-    before: Any
-    after: Any
+    rows: int = 0
+    changes: int = 0
+    left_out: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    first: list[Change] = field(default_factory=list)
+
+    def add(self, row: Row | None, change: Change | None) -> None:
+        self.rows += row is not None
+        if change is None:
+            return
+        self.codes.update(change.codes)
+        if row is None:
+            self.left_out += 1
+        else:
+            self.changes += 1
+        if len(self.first) < SHOWN:
+            self.first.append(change)
 
 
 class Repair:
     """A file or rows, mended while they are read: nothing is kept of them but a few changes.
 
     Iterate for the mended rows. Shows its changes; `write` writes the rows.
+
+    source: an opened file, or the rows.
+    changes: what mends a row, by code, in the order in which it is done.
+    named: the codes whose fixes were asked for.
+    file_fixes: codes that writing the file anew mends.
     """
 
     def __init__(
         self,
         name: str,
         source: Any,
-        changes: dict[str, Callable[[Row], Row]],
-        named: tuple[str, ...],
-        file_fixes: tuple[str, ...],
+        changes: Mapping[str, Callable[[Row], Row]],
+        named: Collection[str],
+        file_fixes: Sequence[str] = (),
     ) -> None:
         self.name, self.source = name, source
         self.file_fixes = file_fixes
-        """Codes that writing the file anew mends."""
         self._changes, self._named = changes, named
+        self._tally: _Tally | None = None
 
     def __iter__(self) -> Iterator[Row]:
         return (row for row, _ in self._run("mending") if row is not None)
@@ -65,174 +88,114 @@ class Repair:
         return list(self)
 
     @property
-    def changes(self) -> "Iterator[Change]":
+    def changes(self) -> Iterator[Change]:
         """Every change, in the order of the lines."""
         return (change for _, change in self._run("comparing") if change)
 
-    def _run(self, doing: str) -> "Iterator[tuple[Row | None, Change | None]]":
+    def _run(self, doing: str) -> Iterator[tuple[Row | None, Change | None]]:
         """(the mended row, the change) for each row; None for a row left out, and for no change."""
-        set_checkers = [
-            (code, check)
-            for code, check in (
-                ("duplicate", set_checks.Duplicates()),
-                ("near-duplicate", set_checks.NearDuplicates()),
-            )
-            if code in self._named
-        ]
-        tally: Counter[str] = Counter()
-        shown: list[Change] = []
-        for line in lines_of(self.source, doing):
-            change, row = None, line.value
-            if not line.readable:
+        checks = [(code, check()) for code, check in _REPETITION.items() if code in self._named]
+        tally = _Tally()
+        for line in _lines_of(self.source, doing):
+            if line.readable:
+                row, codes = self._mended(line, checks)
+                change = Change(line.number, codes, line.value, row) if codes else None
+            else:
                 codes = tuple(dict.fromkeys(code for code, _, _ in line.problems))
                 if not set(codes) & set(_UNREADABLE):
                     continue  # an empty line
-                self._may_go(line.number, codes)
+                self.require_fix(line.number, codes)
                 row, change = None, Change(line.number, codes, line.problems[0][2], None)
-            else:
-                row, done = self._mended(line, set_checkers)
-                if done:
-                    change = Change(line.number, tuple(done), line.value, row)
-            if change:
-                tally.update(change.codes)
-                tally["", row is None] += 1
-                if len(shown) <= SHOWN:
-                    shown.append(change)
-            tally["rows"] += row is not None
+            tally.add(row, change)
             yield row, change
-        self._seen = tally, shown
+        self._tally = tally
 
-    def _may_go(self, number: int, codes: tuple[str, ...]) -> None:
+    def require_fix(self, line: int, codes: Sequence[str]) -> None:
+        """Raise WorkbookError for a line that can't be read, unless its fix was asked for."""
         if not set(codes) & set(self._named):
             raise WorkbookError(
-                f"Line {number} of {self.name} can't be read. Mend it by hand, or "
+                f"Line {line} of {self.name} can't be read. Mend it by hand, or "
                 f"leave such lines out: report.fix({codes[0]!r}), "
                 f"--fix {codes[0]}."
             )
 
     def _mended(
-        self, line: Line, set_checkers: list[tuple[str, set_checks.Check]]
-    ) -> tuple[Row | None, list[str]]:
-        row, done = line.value, []
+        self, line: Line, checks: Sequence[tuple[str, SetCheck]]
+    ) -> tuple[Row | None, tuple[str, ...]]:
+        """(the row mended, or None where it is left out; the codes of what was done)."""
+        row, codes = line.value, []
         for code, change in self._changes.items():
-            mended = change(row)
-            if mended is not row:
-                done.append(code)
-                row = mended
+            new_row = change(row)
+            if new_row is not row:
+                codes.append(code)
+                row = new_row
             if row is None:
-                return None, done
-        if set_checkers and format_of(row):
-            example = example_of(Line(line.number, row))
-            for code, check in set_checkers:
+                return None, tuple(codes)
+        if checks and (example := example_of(Line(line.number, row))):
+            for code, check in checks:
                 if list(check.add(example)):
-                    return None, [*done, code]
-        return row, done
+                    return None, (*codes, code)
+        return row, tuple(codes)
 
-    @cached_property
-    def _told(self) -> tuple[Counter[Any], list["Change"]]:
-        """How many changes there are, and the first ones."""
-        if not hasattr(self, "_seen"):
+    def _last_tally(self) -> _Tally:
+        """What the last whole run over the rows has done; there is one now, if there was none."""
+        if self._tally is None:
             for _ in self._run("mending"):
                 pass
-        return self._seen
+        assert self._tally is not None
+        return self._tally
 
     @property
     def summary(self) -> str:
         """One sentence: rows changed, left out, kept."""
-        tally, _ = self._told
-        parts = [
-            f"{tally['', False]} changed",
-            f"{tally['', True]} left out",
-            f"{tally['rows']} to be written",
-        ]
-        codes = ", ".join(
-            [
-                *(f"{code} × {count}" for code, count in tally.items() if code in FIXES),
-                *self.file_fixes,
-            ]
-        )
-        return f"{self.name}: {', '.join(parts)}" + (f" ({codes})" if codes else "") + "."
+        tally = self._last_tally()
+        numbers = f"{tally.changes} changed, {tally.left_out} left out, {tally.rows} to be written"
+        counts = [f"{code} × {count}" for code, count in tally.codes.items() if code in FIXES]
+        codes = ", ".join([*counts, *self.file_fixes])
+        return f"{self.name}: {numbers}" + (f" ({codes})" if codes else "") + "."
 
     @property
     def diff(self) -> str:
         """The changes as a unified diff, without lines around them."""
-        return "\n".join(text for change in self.changes for text in _diff(change))
+        return "\n".join(text for change in self.changes for text in diff_lines(change))
 
     def write(self, name: str | None = None) -> Path:
         """Write the rows to the work folder, by default as NAME_fixed.jsonl.
 
         A file that is there is kept under another name, the original is never touched.
         """
-        from workbook.doctor import checking
-
         stem = Path(self.name).name.split(".")[0] or "rows"
-        return checking.write(self, name or f"{stem}_fixed.jsonl")
+        return writing.write(self, name or f"{stem}_fixed.jsonl")
 
     def __repr__(self) -> str:
-        shown = [text for change in self._told[1][:SHOWN] for text in _diff(change)]
-        return "\n".join([self.summary, *shown, *self._more()])
-
-    def _more(self) -> list[str]:
-        tally, _ = self._told
-        hidden = tally["", True] + tally["", False] - SHOWN
-        return [f"… and {hidden} more: `.diff` has them all."] if hidden > 0 else []
+        texts = [text for change in self._last_tally().first for text in diff_lines(change)]
+        return "\n".join([self.summary, *texts, *self._more()])
 
     def _repr_html_(self) -> str:
-        colours = {"-": "#d1605e", "+": "#2a9d6f", "@": "#8a8a8a"}
-        shown = "".join(
-            f'<div style="border-left:4px solid {colours[text[0]]};padding-left:.5em">'
-            f"{html.escape(text)}</div>"
-            for change in self._told[1][:SHOWN]
-            for text in _diff(change)
-        )
+        changes = "".join(map(diff_html, self._last_tally().first))
         more = "".join(f"<p>{html.escape(text)}</p>" for text in self._more())
         return (
             f"<p><b>{html.escape(self.summary)}</b></p>"
-            f'<div style="font-family:monospace;white-space:pre-wrap">{shown}</div>{more}'
+            f'<div style="font-family:monospace;white-space:pre-wrap">{changes}</div>{more}'
         )
 
-
-def _diff(change: Change) -> Iterator[str]:
-    yield f"@@ line {change.line}: {', '.join(change.codes)}"
-    before, after = _shown(change.before), "" if change.after is None else _shown(change.after)
-    if change.after is None or max(len(before), len(after)) <= 160:
-        yield f"- {_cut(before)}"
-        if after:
-            yield f"+ {after}"
-        return
-    # Long rows: only the places that differ, with a few signs around.
-    matcher = difflib.SequenceMatcher(None, before[:5000], after[:5000], autojunk=False)
-    spots = [spot for spot in matcher.get_opcodes() if spot[0] != "equal"]
-    start, end = max(0, spots[0][1] - 30), spots[-1][2] + 30
-    start2, end2 = max(0, spots[0][3] - 30), spots[-1][4] + 30
-    yield f"- …{_cut(before[start:end])}…"
-    yield f"+ …{_cut(after[start2:end2])}…"
+    def _more(self) -> list[str]:
+        tally = self._last_tally()
+        hidden = tally.left_out + tally.changes - SHOWN
+        return [f"… and {hidden} more: `.diff` has them all."] if hidden > 0 else []
 
 
-def _shown(row: Any) -> str:
-    return personal_data.hide(quoting.excerpt(quoting.as_json(row, in_order=False), 10_000))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 160 else f"{text[:157]}…"
-
-
-def lines_of(source: Any, doing: str) -> Iterator[Line]:
+def _lines_of(source: Any, doing: str) -> Iterator[Line]:
     """The lines of what was checked, read again."""
-    if isinstance(source, readers.Source):
-        again = readers.open_source(
-            source.path,
-            source.remote,
-            **{key: value for key, value in source.options.items() if key != "chat"},
-        )
-        yield from again.watched(doing)
+    if isinstance(source, Source):
+        yield from open_source(source.path, source.remote, **source.options).watched(doing)
     else:
         for number, row in enumerate(source, start=1):
             yield Line(number, row)
 
 
-def repair(report: Report, named: tuple[str, ...] = ()) -> Repair:
-    """All safe fixes, and the named ones, of what a report holds.
+def repair(result: CheckResult, named: Collection[str] = ()) -> Repair:
+    """All safe fixes, and the named ones, of what a check found.
 
     Raises WorkbookError for a name that is no fix, and for a line that can't be read and that
     nothing mends.
@@ -245,16 +208,16 @@ def repair(report: Report, named: tuple[str, ...] = ()) -> Repair:
     for code, fix in FIXES.items():
         if fix.learn and code in named:
             # What comes before it in the table is mended by then.
-            changes[code] = fix.learn(Repair(report.name, report.source, changes, named, ()))
+            changes[code] = fix.learn(Repair(result.name, result.source, dict(changes), named))
         elif fix.change and (fix.safe or code in named):
             changes[code] = fix.change
-    file_fixes = tuple(
+    file_fixes = [
         code
-        for code in report.codes
+        for code in result.codes
         if code in FIXES and FIXES[code].safe and not FIXES[code].change
-    )
-    mended = Repair(report.name, report.source, changes, named, file_fixes)
-    for finding in report.findings:
+    ]
+    repairing = Repair(result.name, result.source, changes, named, file_fixes)
+    for finding in result.findings:
         if finding.code in _UNREADABLE and finding.line:
-            mended._may_go(finding.line, (finding.code,))
-    return mended
+            repairing.require_fix(finding.line, (finding.code,))
+    return repairing

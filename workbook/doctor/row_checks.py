@@ -10,7 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 from workbook.doctor import text_checks, tool_checks
-from workbook.doctor.codes import LONG_TEXT, Problem
+from workbook.doctor.limits import LONG_TEXT
+from workbook.doctor.lines import Problem
+from workbook.doctor.row_parts import is_system, objects_in, texts_of
 from workbook.rows.rules import OUTPUTS, ROLES, RULES
 from workbook.rows.validator import format_of, violations
 
@@ -21,16 +23,16 @@ def check_row(row: Any) -> Iterator[Problem]:
         yield RULES[violation.rule].code, violation.message, violation.value
     kind = format_of(row)
     if kind == "chat" and isinstance(row["messages"], list):
-        messages = [message for message in row["messages"] if isinstance(message, Mapping)]
-        for check in (_no_user, _system_place, _turns, _said):
+        messages = objects_in(row["messages"])
+        for check in (_no_user, _system_place, _turns, _contents):
             yield from check(messages)
-        yield from tool_checks.use(row, messages)
+        yield from tool_checks.check(row, messages)
     elif kind == "completion":
         yield from _pair(row)
     elif kind == "preference":
         for where, messages in _conversations(row):
-            for code, text, quoted in _said(messages):
-                yield code, f"{where}{text}", quoted
+            for code, problem, value in _contents(messages):
+                yield code, f"{where}{problem}", value
 
 
 def _no_user(messages: list[Mapping]) -> Iterator[Problem]:
@@ -41,7 +43,7 @@ def _no_user(messages: list[Mapping]) -> Iterator[Problem]:
 
 def _system_place(messages: list[Mapping]) -> Iterator[Problem]:
     for place, message in enumerate(messages):
-        if place and message.get("role") in ("system", "developer"):
+        if place and is_system(message):
             yield "system-place", f"message {place + 1} is a system message", message
 
 
@@ -61,36 +63,27 @@ def _turns(messages: list[Mapping]) -> Iterator[Problem]:
             yield "alternation", f"two turns of the {message['role']} in a row", message
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """The texts of a message's content: itself, or its text parts."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-                yield part["text"]
-
-
-def _said(messages: list[Mapping]) -> Iterator[Problem]:
-    asked = None
+def _contents(messages: list[Mapping]) -> Iterator[Problem]:
+    """What is said in the messages."""
+    question = None
     for place, message in enumerate(messages, start=1):
         role = message.get("role")
         for text in texts_of(message.get("content")):
-            for code, problem, quoted in text_checks.check(text):
-                yield code, f"message {place}: {problem}", quoted
-            if shouted(text):
+            for code, problem, value in text_checks.check(text):
+                yield code, f"message {place}: {problem}", value
+            if is_shouted(text):
                 yield "upper-case", f"message {place}: mostly capitals", text
             if role == "assistant":
                 if text_checks.refuses(text):
                     yield "refusal", f"message {place}: the answer refuses", text
-                if asked and len(text.split()) > 2 and text.strip().lower() == asked:
+                if question and len(text.split()) > 2 and text.strip().lower() == question:
                     yield "echo", f"message {place}: the answer repeats the question", text
             elif role == "user":
-                asked = text.strip().lower()
+                question = text.strip().lower()
 
 
-def shouted(text: str) -> bool:
-    """Mostly capitals, in more than a word or a name."""
+def is_shouted(text: str) -> bool:
+    """Whether it is mostly capitals, in more than a word or a name."""
     capitals = sum(map(str.isupper, text))
     return capitals > 10 and 20 <= sum(map(str.isalpha, text)) < 2 * capitals
 
@@ -101,9 +94,9 @@ def _pair(row: Mapping) -> Iterator[Problem]:
     for key, text in texts.items():
         if key == "completion" and not text.strip():
             continue
-        for code, problem, quoted in text_checks.check(text):
-            yield code, f"`{key}`: {problem}", quoted
-        if shouted(text):
+        for code, problem, value in text_checks.check(text):
+            yield code, f"`{key}`: {problem}", value
+        if is_shouted(text):
             yield "upper-case", f"`{key}`: mostly capitals", text
     if (size := sum(map(len, texts.values()))) > LONG_TEXT:
         yield "long-text", f"{size:,} characters", row
@@ -111,17 +104,17 @@ def _pair(row: Mapping) -> Iterator[Problem]:
         return
     if text_checks.refuses(texts["completion"]):
         yield "refusal", "the completion refuses", texts["completion"]
-    asked = texts.get("prompt", "")
-    if len(asked.split()) > 2 and asked.strip().lower() == texts["completion"].strip().lower():
+    prompt = texts.get("prompt", "")
+    if len(prompt.split()) > 2 and prompt.strip().lower() == texts["completion"].strip().lower():
         yield "echo", "the completion repeats the prompt", row
 
 
 def _conversations(row: Mapping) -> Iterator[tuple[str, list[Mapping]]]:
     """(where, messages) of a preference: the input's, then those of each output."""
-    asked = row.get("input")
-    if isinstance(asked, Mapping) and isinstance(asked.get("messages"), list):
-        yield "", [message for message in asked["messages"] if isinstance(message, Mapping)]
+    prompt = row.get("input")
+    if isinstance(prompt, Mapping):
+        yield "", objects_in(prompt.get("messages"))
     for key in OUTPUTS:
-        given = row.get(key)
-        if isinstance(given, list) and len(given) == 1 and isinstance(given[0], Mapping):
-            yield f"`{key}`: ", given
+        output = row.get(key)
+        if isinstance(output, list) and len(output) == 1 and isinstance(output[0], Mapping):
+            yield f"`{key}`: ", output

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbook.doctor.report import Finding, Report
+from workbook.doctor.check_result import CheckResult
+from workbook.doctor.findings import Finding
 from workbook.errors import WorkbookError
 from workbook.prices import costs
 
@@ -23,29 +24,30 @@ def print_findings(findings: Iterable[Finding], totals: Mapping[str, int], file:
 
     totals: how many there are of each code.
     """
-    shown: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for finding in findings:
         code = finding.code
-        shown[code] += 1
-        if shown[code] <= SHOWN:
-            print(text_of(finding, file, sys.stdout.isatty(), explained=shown[code] == 1))
-        elif shown[code] == SHOWN + 1:
+        counts[code] += 1
+        if counts[code] <= SHOWN:
+            is_first = counts[code] == 1
+            print(text_of(finding, file, in_color=sys.stdout.isatty(), with_reason=is_first))
+        elif counts[code] == SHOWN + 1:
             print(
                 f"{file}: {finding.severity}[{code}]: … and {totals[code] - SHOWN:,} more; "
                 "--format json lists them"
             )
 
 
-def text_of(finding: Finding, file: str, colored: bool = False, explained: bool = True) -> str:
+def text_of(finding: Finding, file: str, in_color: bool = False, with_reason: bool = True) -> str:
     """One finding as a compiler would say it: place, severity, code, message, excerpt, help."""
     place = f"{file}:{finding.line}" if finding.line else file
     kind = f"{finding.severity}[{finding.code}]"
-    if colored:
+    if in_color:
         kind = f"\x1b[1;{_COLORS[finding.severity]}m{kind}\x1b[0m"
     lines = [f"{place}: {kind}: {finding.message}"]
     if finding.excerpt:
         lines.append(f"    | {finding.excerpt}")
-    if explained:
+    if with_reason:
         # What is a call in a notebook is an option here.
         fix = re.sub(r'report\.fix\("([\w-]+)"\)', r"prepare --fix \1", finding.fix)
         lines += [
@@ -55,33 +57,33 @@ def text_of(finding: Finding, file: str, colored: bool = False, explained: bool 
     return "\n".join(lines)
 
 
-def as_json(report: Report, file: str) -> dict[str, Any]:
-    """A report as plain values."""
+def as_json(result: CheckResult, file: str) -> dict[str, Any]:
+    """What a check found, as plain values."""
     return {
         "file": file,
-        "ok": report.ok,
-        "summary": report.summary,
-        "kind": report.kind,
-        "examples": len(report.counts),
-        "codes": dict(report.codes),
-        "labels": report.labels,
-        "findings": listed(report.findings),
+        "ok": result.ok,
+        "summary": result.summary,
+        "kind": result.kind,
+        "examples": len(result.counts),
+        "codes": dict(result.codes),
+        "labels": result.labels,
+        "findings": findings_as_json(result.findings),
     }
 
 
-def listed(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def findings_as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as plain values."""
     names = ("code", "severity", "line", "message", "excerpt", "why", "fix")
     return [{name: getattr(finding, name) for name in names} for finding in findings]
 
 
-def price(report: Report) -> str:
+def price(result: CheckResult) -> str:
     """One sentence: tokens, epochs and dollars of a job on what was checked, or why not."""
     try:
-        bill = report.cost()
+        estimate = result.cost()
     except WorkbookError as error:
         return str(error)
     return (
-        f"{report.name}: {bill.tokens:,} tokens, {bill.n_epochs} epochs, {bill.billed:,} "
-        f"billed: {costs.usd(bill.usd)} with {report.model}."
+        f"{result.name}: {estimate.tokens:,} tokens, {estimate.n_epochs} epochs, "
+        f"{estimate.billed:,} billed: {costs.usd(estimate.usd)} with {result.model}."
     )

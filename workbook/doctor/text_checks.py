@@ -1,13 +1,14 @@
 """What is said in an example: placeholders, odd characters, personal data, keys, refusals, harm.
 
-Looks at texts only; which text is whose stands in `workbook.doctor.row_checks`. All of it is done offline, by
-patterns: it finds what is plain to see, and a clean result is no proof.
+Looks at texts only; which text is whose stands in `workbook.doctor.row_checks`. All of it is done
+offline, by patterns: it finds what is plain to see, and a clean result is no proof.
 """
 
 import re
 from collections.abc import Iterator
 
 from workbook.doctor import personal_data
+from workbook.doctor.lines import Problem
 
 _PLACEHOLDER = re.compile(
     r"\b(?:TODO|FIXME|TBD|XXX+)\b|(?i:lorem ipsum)|\{\{[^{}\n]{0,40}\}\}|"
@@ -41,8 +42,8 @@ _HARM = re.compile(
 )
 
 
-def check(text: str) -> Iterator[tuple[str, str, str]]:
-    """(code, message, quoted) for each thing that a text should not hold."""
+def check(text: str) -> Iterator[Problem]:
+    """Each kind of thing that a text should not hold, once."""
     for code, pattern, message in (
         ("placeholder", _PLACEHOLDER, "a placeholder was left"),
         ("control-character", _CONTROL, "an invisible control character"),
@@ -52,19 +53,18 @@ def check(text: str) -> Iterator[tuple[str, str, str]]:
     ):
         if match := pattern.search(text):
             yield code, message, _around(text, *match.span())
-    secret = personal = False
-    for each in personal_data.find(text):
-        if each.secret and not secret:
-            secret = True
+    reported: set[bool] = set()
+    for entity in personal_data.find(text):
+        if entity.is_key in reported:
+            continue
+        reported.add(entity.is_key)
+        if entity.is_key:
             # Never the key itself: a report is shown, copied and stored.
-            yield (
-                "secret",
-                f"looks like a key ({each.kind})",
-                text[each.start : each.start + 4] + "…",
-            )
-        elif not each.secret and not personal:
-            personal = True
-            yield "personal-data", f"{each.kind} in the text", _around(text, each.start, each.end)
+            start = text[entity.start : entity.start + 4]
+            yield "secret", f"looks like a key ({entity.kind})", f"{start}…"
+        else:
+            value = _around(text, entity.start, entity.end)
+            yield "personal-data", f"{entity.kind} in the text", value
 
 
 def refuses(answer: str) -> bool:
@@ -72,7 +72,7 @@ def refuses(answer: str) -> bool:
     return bool(_REFUSAL.search(answer[:200]))
 
 
-def clean(text: str) -> str:
+def without_controls(text: str) -> str:
     """The text without invisible control characters."""
     return _CONTROL.sub("", text)
 
@@ -96,7 +96,7 @@ def language(text: str) -> str | None:
     """The language whose commonest words a text holds; None where that isn't plain."""
     words = re.findall(r"[^\W\d_]+", text[:400].lower())
     scores = sorted(
-        ((sum(word in known for word in words), name) for name, known in _WORDS.items()),
+        ((sum(word in common for word in words), name) for name, common in _WORDS.items()),
         reverse=True,
     )
     (best, name), (second, _) = scores[:2]

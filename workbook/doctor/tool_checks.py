@@ -8,59 +8,59 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workbook.doctor.codes import Problem
+from workbook.doctor.lines import Problem
+from workbook.doctor.row_parts import objects_in
 from workbook.quoting import excerpt, kind_of
 from workbook.rows.validator import holds_json
 
 
-def use(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
+def check(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
     """Calls that do not fit what the row says of its tools, or that are left unanswered."""
-    described = _described(row)
-    yield from (("tool-schema", problem, quoted) for problem, quoted in described.pop("", []))
+    parameters, problems = _descriptions(row)
+    yield from problems
     for place, message in enumerate(messages):
-        calls = message.get("tool_calls")
-        calls = (
-            [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
-        )
+        calls = objects_in(message.get("tool_calls"))
         ids = [call.get("id") for call in calls if isinstance(call.get("id"), str)]
         if len(set(ids)) < len(ids):
             yield "tool-repeated", "two calls have the same id", message
-        answered = [
+        answers = [
             later.get("tool_call_id")
             for later in messages[place + 1 :]
             if later.get("role") == "tool"
         ]
-        if place + 1 < len(messages) and not all(name in answered for name in ids):
+        if place + 1 < len(messages) and not all(name in answers for name in ids):
             yield "tool-unanswered", "a call without the tool's answer", message
         functions = [call.get("function") for call in calls]
         if isinstance(message.get("function_call"), Mapping):
             functions.append(message["function_call"])
         for function in functions:
-            name = function.get("name") if isinstance(function, Mapping) else None
-            if not described or not isinstance(name, str):
+            if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 continue
-            if name not in described:
+            name, arguments = function["name"], function.get("arguments")
+            if parameters and name not in parameters:
                 yield "tool-unknown", f"`{excerpt(name, 30)}` is called, but not described", message
-            elif problem := _misfit(function.get("arguments"), described[name]):
-                yield "tool-arguments", f"arguments: {problem}", function.get("arguments")
+            elif problem := _misfit(arguments, parameters.get(name)):
+                yield "tool-arguments", f"arguments: {problem}", arguments
 
 
-def _described(row: Mapping) -> dict[str, Any]:
-    """The parameters of each function of the row; under "" what is wrong with them."""
-    found: dict[str, Any] = {}
+def _descriptions(row: Mapping) -> tuple[dict[str, Mapping | None], list[Problem]]:
+    """(the parameters of each function of the row, None where there are none that can be read;
+    what is wrong with them)."""
+    parameters_of: dict[str, Mapping | None] = {}
+    problems: list[Problem] = []
     for key in ("tools", "functions"):
-        listed = row.get(key)
-        for tool in listed if isinstance(listed, list) else []:
-            within = key == "tools" and isinstance(tool, Mapping)
-            function = tool.get("function") if within else tool
+        tools = row.get(key)
+        for tool in tools if isinstance(tools, list) else []:
+            is_tool = key == "tools" and isinstance(tool, Mapping)
+            function = tool.get("function") if is_tool else tool
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 continue  # `workbook.rows` says so
             parameters = function.get("parameters")
             if parameters is not None and (problem := _schema_problem(parameters)):
-                found.setdefault("", []).append((f"`parameters` {problem}", tool))
+                problems.append(("tool-schema", f"`parameters` {problem}", tool))
                 parameters = None
-            found[function["name"]] = parameters
-    return found
+            parameters_of[function["name"]] = parameters
+    return parameters_of, problems
 
 
 def _schema_problem(parameters: Any) -> str | None:

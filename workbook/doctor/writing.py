@@ -1,25 +1,39 @@
-"""Rows as bytes, and files that are whole or not there.
+"""Rows as lines of JSONL, in files that are whole or not there.
 
 A file appears under its name only when all of it is written; another one of that name is kept.
-`Spool` holds rows on the disk while they are worked on. Knows nothing of what rows mean.
+Knows nothing of what rows mean.
 """
 
 import contextlib
 import filecmp
 import json
 import os
-import tempfile
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from workbook import files, paths
-from workbook.errors import WorkbookError
+from workbook.doctor.errors import DatasetError
+from workbook.doctor.readers.jsonl import BOM
 
 
-class DatasetError(WorkbookError):
-    """Data that can't be read, converted, split or written as asked."""
+def write(rows: Iterable[Mapping[str, Any]], name: str, *, bom: bool = False) -> Path:
+    """Write rows as JSONL (UTF-8, one a line) to `name` in the student's work folder.
+
+    A file of that name is never lost: with the same content it stays as it is, with another one it
+    is kept as name.1.jsonl, name.2.jsonl, …
+
+    bom: write a byte order mark first, as Azure asks for.
+    Raises DatasetError for a row that JSON can't hold and for a name that is no plain file name
+    ending in .jsonl.
+    """
+    if Path(name).name != name or not name.endswith(".jsonl") or name == ".jsonl":
+        raise DatasetError(f"{name!r} is no plain file name ending in .jsonl.")
+    path = paths.work() / name
+    lines = (encode(row, number) for number, row in enumerate(rows, start=1))
+    write_files({path: chain([BOM] if bom else [], lines)})
+    return path
 
 
 def encode(row: Any, number: int) -> bytes:
@@ -63,53 +77,6 @@ def write_files(contents: Mapping[Path, Iterable[bytes]]) -> None:
 def _keep(path: Path) -> None:
     """Move a file aside under the first free number."""
     number = 1
-    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1
-    path.rename(kept)
-
-
-class Spool(Sequence[Any]):
-    """Rows in a file without a name in the work folder, in memory 8 bytes each.
-
-    The file is gone when the spool is closed, and when the program ends, however it does. Each
-    reader has a place of its own. Raises DatasetError where the disk refuses.
-    """
-
-    def __init__(self, rows: Iterable[Any]) -> None:
-        self._starts = array("q", [0])
-        try:
-            self._file = tempfile.TemporaryFile(dir=paths.work())
-            try:
-                for number, row in enumerate(rows, start=1):
-                    self._starts.append(self._starts[-1] + self._file.write(encode(row, number)))
-                self._file.flush()
-            except BaseException:
-                self._file.close()
-                raise
-        except OSError as error:
-            raise DatasetError(
-                f"There is no room for a copy in {paths.work()}: "
-                f"{error.strerror or error}. Free some space."
-            ) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._file.close()
-
-    def __len__(self) -> int:
-        return len(self._starts) - 1
-
-    def line(self, index: int) -> bytes:
-        """A row as it stands in the file."""
-        self._file.seek(self._starts[index])
-        return self._file.read(self._starts[index + 1] - self._starts[index])
-
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return json.loads(self.line(index))
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.__getitem__, range(len(self)))
+    path.rename(aside)

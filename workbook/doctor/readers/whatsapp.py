@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from workbook.doctor import personal_data
+from workbook.doctor.lines import Problem
 
 GAP_HOURS = 6.0
 """A pause from which the next message starts a new conversation."""
 
+_REGIONS = (None, "BR", "ES", "MX", "US")  # whose phone numbers are masked, also without their +55
 _DATE = r"(?P<d1>\d{1,4})[./-](?P<d2>\d{1,2})[./-](?P<d3>\d{2,4})"
 _TIME = (
     r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
@@ -80,26 +83,22 @@ class Chat:
         return dict(Counter(message.sender for message in self.messages).most_common())
 
     @property
-    def problems(self) -> list[tuple[str, str, str]]:
+    def problems(self) -> list[Problem]:
         """What a reader of the report should know."""
-        found = []
-        left = [
+        problems: list[Problem] = []
+        omissions = [
             f"{count} {name}"
             for count, name in ((self.media, "media"), (self.system, "lines of the app"))
             if count
         ]
-        if left:
-            found.append(("lost-value", f"left out: {', '.join(left)}", ""))
+        if omissions:
+            problems.append(("lost-value", f"left out: {', '.join(omissions)}", ""))
         if not self.certain:
-            found.append(
-                (
-                    "lost-value",
-                    "no date shows whether the day or the month comes first; "
-                    f"read as {self.date_order}",
-                    "",
-                )
+            message = (
+                f"no date shows whether the day or the month comes first; read as {self.date_order}"
             )
-        return found
+            problems.append(("lost-value", message, ""))
+        return problems
 
     def examples(
         self,
@@ -110,24 +109,24 @@ class Chat:
     ) -> Iterator[tuple[int, dict]]:
         """(line, example) for each conversation in which the other side asks and this one answers.
 
-        assistant   whose words are learned; by default whoever wrote most answers (the one who
-                    doesn't write first)
-        gap_hours   a pause of that length starts a new conversation
-        mask        [name], [phone], [e-mail], [key] in the place of what they were
+        assistant: whose words are learned; by default whoever wrote most answers (the one who
+            doesn't write first).
+        gap_hours: a pause of that length starts a new conversation.
+        mask: whether [name], [phone], [e-mail], [key] stand in the place of what they were.
+        system: a system message for every example.
         """
-        whose = assistant or self.answering()
-        names = self.senders if mask else ()
-        regions = _REGIONS if mask else ()
+        assistant = assistant or self.answering()
+        names = list(self.senders)
         for session in self._sessions(gap_hours):
             turns: list[tuple[str, list[str]]] = []
             start = session[0].line
             for message in session:
-                role = "assistant" if message.sender == whose else "user"
+                role = "assistant" if message.sender == assistant else "user"
                 if not turns and role == "assistant":
                     continue  # an answer to nothing
                 if not turns:
                     start = message.line
-                text = personal_data.mask(message.text, names, regions) if mask else message.text
+                text = personal_data.mask(message.text, names, _REGIONS) if mask else message.text
                 if turns and turns[-1][0] == role:
                     turns[-1][1].append(text)
                 else:
@@ -166,9 +165,6 @@ class Chat:
             yield session
 
 
-_REGIONS = (None, "BR", "ES", "MX", "US")
-
-
 def recognise(text: str) -> bool:
     """Whether a text starts like an export: three headers (or all) in its first lines."""
     lines = [_clean(line) for line in text.splitlines()[:40] if line.strip()]
@@ -179,25 +175,25 @@ def recognise(text: str) -> bool:
 def parse(lines: Iterable[str], date_order: str | None = None) -> Chat:
     """The messages of an export. Lines without a header belong to the message before them.
 
-    date_order   "dmy", "mdy" or "ymd"; otherwise the dates decide: a number over 12 is a day, and
-                 the order in which time doesn't run backwards is right
+    date_order: "dmy", "mdy" or "ymd"; otherwise the dates decide: a number over 12 is a day, and
+        the order in which time doesn't run backwards is right.
     """
     chat = Chat()
-    raw: list[tuple[int, re.Match, str]] = []
+    entries: list[tuple[int, re.Match, str]] = []  # line, header, text with what follows it
     for number, line in enumerate(lines, start=1):
         line = _clean(line.rstrip("\r\n"))
         match = _header(line)
         if match:
-            raw.append((number, match, match["rest"]))
-        elif raw:
-            start, header, text = raw[-1]
-            raw[-1] = (start, header, f"{text}\n{line}")
-    if raw and raw[0][1].re is _IOS:
+            entries.append((number, match, match["rest"]))
+        elif entries:
+            start, header, text = entries[-1]
+            entries[-1] = (start, header, f"{text}\n{line}")
+    if entries and entries[0][1].re is _IOS:
         chat.layout = "iOS"
     chat.date_order, chat.certain = (
-        (date_order, True) if date_order else _order([match for _, match, _ in raw])
+        (date_order, True) if date_order else _order([match for _, match, _ in entries])
     )
-    for number, match, rest in raw:
+    for number, match, rest in entries:
         sender, colon, text = rest.partition(": ")
         if not colon and rest.endswith(":"):
             sender, colon, text = rest[:-1], ":", ""
@@ -230,12 +226,15 @@ def _order(matches: list[re.Match]) -> tuple[str, bool]:
         return "dmy", True
     if any(second > 12 for _, second, _ in numbers):
         return "mdy", True
-    back = dict.fromkeys(("dmy", "mdy"), 0)
-    for order in back:
-        times = [time for match in matches if (time := _time(match, order))]
-        back[order] = sum(later < earlier for earlier, later in zip(times, times[1:], strict=False))
-    best = min(back, key=back.get)
-    return best, back["dmy"] != back["mdy"]
+    backwards = {order: _steps_back(matches, order) for order in ("dmy", "mdy")}
+    best = min(backwards, key=lambda order: backwards[order])
+    return best, backwards["dmy"] != backwards["mdy"]
+
+
+def _steps_back(matches: list[re.Match], order: str) -> int:
+    """How often time runs backwards when dates are read in this order."""
+    times = [time for match in matches if (time := _time(match, order))]
+    return sum(later < earlier for earlier, later in pairwise(times))
 
 
 def _time(match: re.Match, order: str) -> datetime | None:

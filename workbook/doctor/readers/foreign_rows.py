@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook import strict_json
-from workbook.doctor.codes import Line
+from workbook.doctor.lines import Line, Problem
 
 _ALIASES = {
     "prompt": ("prompt", "question", "instruction", "input", "user", "pregunta", "pergunta"),
@@ -31,6 +31,16 @@ _SHAREGPT = {
     "tool": "tool",
 }
 
+_JSON_CELLS = (
+    "messages",
+    "tools",
+    "functions",
+    "input",
+    "preferred_output",
+    "non_preferred_output",
+    "parallel_tool_calls",
+)
+
 
 def converted(row: Any) -> Any:
     """Rows in the forms of other tools as ours: ShareGPT's `conversations`, Alpaca's three keys."""
@@ -51,80 +61,82 @@ def converted(row: Any) -> Any:
     if row.keys() == {"instruction", "input", "output"} and all(
         isinstance(value, str) for value in row.values()
     ):
-        asked = "\n\n".join(filter(None, (row["instruction"], row["input"])))
+        question = "\n\n".join(filter(None, (row["instruction"], row["input"])))
         return {
             "messages": [
-                {"role": "user", "content": asked},
+                {"role": "user", "content": question},
                 {"role": "assistant", "content": row["output"]},
             ]
         }
     return row
 
 
-def row_of(number: int, heads: list[Any], cells: list[Any]) -> Line:
+def row_of(number: int, headings: list[Any], cells: list[Any]) -> Line:
     """A table's row under its headings."""
-    problems: list[tuple[str, str, str]] = []
-    if len(cells) > len(heads):
-        problems.append(
-            ("lost-value", f"{len(cells)} cells under {len(heads)} headings", str(cells[-1]))
-        )
+    problems: list[Problem] = []
+    if len(cells) > len(headings):
+        message = f"{len(cells)} cells under {len(headings)} headings"
+        problems.append(("lost-value", message, str(cells[-1])))
     row: dict[str, Any] = {}
-    for head, cell in zip(heads, cells, strict=False):
-        if head in (None, "") and cell in (None, ""):
+    for heading, cell in zip(headings, cells, strict=False):
+        if heading in (None, "") and cell in (None, ""):
             continue
-        row[str(head)] = cell
+        row[str(heading)] = cell
     return Line(number, shaped(row, problems), tuple(problems))
 
 
-def shaped(row: dict[str, Any], problems: list[tuple[str, str, str]]) -> dict[str, Any]:
+def shaped(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """A table's row as an example: chat from `messages` or from system, user and assistant; pairs
-    from `prompt` and `completion` and their synonyms. Other columns stay, and are found there."""
+    from `prompt` and `completion` and their synonyms. Other columns stay, and are found there.
+
+    problems: collects cells that can't be read.
+    """
     keys = {key.strip().lower(): key for key in row}
     if "messages" in keys or ("input" in keys and "preferred_output" in keys):
-        rest: dict[str, Any] = {}
-        for name, key in keys.items():
-            value = row[key]
-            if isinstance(value, str) and name in (
-                "messages",
-                "tools",
-                "functions",
-                "input",
-                "preferred_output",
-                "non_preferred_output",
-                "parallel_tool_calls",
-            ):
-                if not value.strip():
-                    continue
-                try:
-                    value = strict_json.decoder().decode(value)
-                except (ValueError, RecursionError):
-                    problems.append(("lost-value", f"the cell `{name}` is not JSON", value[:60]))
-            if value is not None:
-                rest[name] = _without_empty(value)
-        return rest
-    found = {
-        ours: next((keys[name] for name in names if name in keys), None)
-        for ours, names in _ALIASES.items()
+        return _from_json_cells({name: row[key] for name, key in keys.items()}, problems)
+    columns = {
+        name: next((keys[alias] for alias in aliases if alias in keys), None)
+        for name, aliases in _ALIASES.items()
     }
-    asked, given, system = found["prompt"], found["completion"], found["system"]
-    if given is None:
+    prompt, completion, system = columns["prompt"], columns["completion"], columns["system"]
+    if completion is None:
         return row
     rest = {
         key: value
         for key, value in row.items()
-        if key not in (asked, given, system) and value not in (None, "")
+        if key not in (prompt, completion, system) and value not in (None, "")
     }
-    if given.strip().lower() == "assistant" or system:
+    if completion.strip().lower() == "assistant" or system:
         messages = [
-            {"role": role, "content": _cell(row[key])}
-            for role, key in (("system", system), ("user", asked), ("assistant", given))
+            {"role": role, "content": _text_of(row[key])}
+            for role, key in (("system", system), ("user", prompt), ("assistant", completion))
             if key and row[key] not in (None, "")
         ]
         return {"messages": messages, **rest}
-    return {"prompt": _cell(row[asked]) if asked else "", "completion": _cell(row[given]), **rest}
+    return {
+        "prompt": _text_of(row[prompt]) if prompt else "",
+        "completion": _text_of(row[completion]),
+        **rest,
+    }
 
 
-def _cell(value: Any) -> str:
+def _from_json_cells(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """The row with its cells of JSON read; empty cells are left out."""
+    example: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, str) and name in _JSON_CELLS:
+            if not value.strip():
+                continue
+            try:
+                value = strict_json.decoder().decode(value)
+            except (ValueError, RecursionError):
+                problems.append(("lost-value", f"the cell `{name}` is not JSON", value[:60]))
+        if value is not None:
+            example[name] = _without_empty(value)
+    return example
+
+
+def _text_of(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 

@@ -1,15 +1,17 @@
 """What kind of file training data is in, and in which encoding, by its first bytes and its name.
 
-Knows how formats begin; how they are read stands in `workbook.doctor.readers`.
+Knows how formats begin; how they are read stands in the other modules beside this one.
 """
 
 import codecs
 import json
 import re
 
-from workbook.doctor import whatsapp
+from workbook.doctor.readers import whatsapp
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
 
+SAMPLE = 256 * 1024
+"""Bytes, or characters, at a file's beginning by which it is recognised."""
 # What may stand before the list in a file that is one JSON object: {"data": [
 WRAPPED = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:\s*\[')
 ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
@@ -25,12 +27,13 @@ NAMES = {
 }
 
 
-def recognise(sample: bytes, text: str, ending: str, cut: bool) -> str:
+def recognise(sample: bytes, text: str, ending: str, is_cut: bool) -> str:
     """The format of a file, one of `NAMES`.
 
-    sample, text   its beginning, as bytes and decoded
-    ending         of its name, as ".csv"
-    cut            whether there is more than the sample
+    sample: its beginning.
+    text: the same, decoded.
+    ending: of its name, as ".csv".
+    is_cut: whether there is more than the sample.
     """
     if sample.startswith(b"PK\x03\x04") and ending in (".xlsx", ".xlsm", ".csv", ".jsonl", ""):
         return "xlsx"
@@ -40,7 +43,7 @@ def recognise(sample: bytes, text: str, ending: str, cut: bool) -> str:
     if text[:1] == "[" and whatsapp.recognise(text):
         return "whatsapp"
     if text[:1] == "{" or (text[:1] == "[" and ending not in (".csv", ".tsv")):
-        return "json" if _is_list(text) or _is_spread(text, ending, cut) else "jsonl"
+        return "json" if _is_list(text) or _is_spread(text, ending, is_cut) else "jsonl"
     if ending in (".jsonl", ".json", ".ndjson"):
         return "jsonl"
     if whatsapp.recognise(text):
@@ -61,12 +64,12 @@ def _is_list(text: str) -> bool:
     return not (rest.strip() and _is_json(head))
 
 
-def _is_spread(text: str, ending: str, cut: bool) -> bool:
+def _is_spread(text: str, ending: str, is_cut: bool) -> bool:
     """Whether the file is one small object over several lines."""
     return (
         text[0] == "{"
         and ending in (".json", ".jsonl", "")
-        and not cut
+        and not is_cut
         and not _is_json(text.partition("\n")[0])
         and _is_json(text)
     )
@@ -80,15 +83,15 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def encoding_of(sample: bytes, cut: bool) -> tuple[str, str]:
+def encoding_of(sample: bytes, is_cut: bool) -> tuple[str, str]:
     """(the codec, what to call it), by BOM, by zero bytes, then by what is valid."""
-    for bom, name, shown in (
+    for bom, codec, name in (
         (codecs.BOM_UTF8, "utf-8", "UTF-8"),
         (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
         (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
     ):
         if sample.startswith(bom):
-            return name, shown
+            return codec, name
     if sample.startswith((b"PK\x03\x04", b"PAR1")) or not sample:
         return "utf-8", "UTF-8"
     start = sample[:4096]
@@ -101,15 +104,15 @@ def encoding_of(sample: bytes, cut: bool) -> tuple[str, str]:
         return "utf-8", "UTF-8"
     valid = invalid = 0
     lines = sample.split(b"\n")
-    for line in lines[:-1] if cut else lines:
+    for line in lines[:-1] if is_cut else lines:
         if not line.isascii():
             try:
                 line.decode("utf-8")
                 valid += 1
             except UnicodeDecodeError:
                 invalid += 1
-    letters = sum(byte < 9 or 13 < byte < 32 for byte in start)
-    if not invalid or valid or letters:
+    has_controls = any(byte < 9 or 13 < byte < 32 for byte in start)
+    if not invalid or valid or has_controls:
         return "utf-8", "UTF-8"
     if any(0x80 <= byte < 0xA0 for byte in sample):
         return "cp1252", "Windows-1252 (a guess: it names no encoding)"

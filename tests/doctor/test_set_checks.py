@@ -1,0 +1,87 @@
+"""What only many rows together show: repetition, contradiction, labels, leaks, too few of them."""
+
+import pytest
+from training_rows import ANIMALS, PLACES, chat, clean, sums
+
+from workbook import doctor
+from workbook.doctor.set_checks import check
+
+
+def test_mistakes_of_the_set() -> None:
+    rows = [
+        *sums(),
+        chat("How many are 7 and one?", "It is 8.", "Count."),
+        chat("How many are 9 and one?", "It is 11.", "Count."),
+        {"prompt": "a", "completion": "b"},
+        chat("How many?", "Seven.", system=None),
+    ]
+    findings = {finding.code: finding for finding in doctor.check(rows).findings}
+    assert findings.keys() == {"duplicate", "contradiction", "mixed-formats", "system-varies"}
+    duplicate, contradiction = findings["duplicate"], findings["contradiction"]
+    assert (duplicate.line, duplicate.message) == (61, "the same as line 8")
+    assert contradiction.line == 62
+    assert contradiction.message == (
+        "answer “It is 11.”, but line 10 answers the same with “It is 10.”"
+    )
+    assert findings["mixed-formats"].line == 63
+
+
+def test_labels_are_counted_and_imbalance_is_seen() -> None:
+    rows = [chat(f"Review {n}", "5 stars" if n % 4 else "1 star") for n in range(60)]
+    report = doctor.check(rows)
+    assert report.labels == {"5 stars": 45, "1 star": 15}
+    assert report.codes == {"imbalance": 1} and report.ok
+    even = [chat(f"Review {n}", f"{n % 5} stars") for n in range(60)]
+    assert doctor.check(even).codes == {}
+    assert doctor.check(sums()).labels is None
+
+
+@pytest.mark.parametrize(
+    ("number", "codes"),
+    [
+        (0, {"empty-file": 1}),
+        (1, {"too-few": 1}),
+        (9, {"too-few": 1}),
+        (10, {"few": 1}),
+        (49, {"few": 1}),
+        (50, {}),
+    ],
+)
+def test_ten_examples_are_the_least(number: int, codes: dict[str, int]) -> None:
+    report = doctor.check(sums(number))
+    assert report.codes == codes
+    assert report.ok == (number >= 10)
+
+
+def test_an_instruction_before_every_question_makes_no_near_duplicates() -> None:
+    instruction = (
+        "Read the review below with care and answer with a number of stars only; think of what "
+        "the customer liked, what broke, and whether another one would be bought. Review: "
+    )
+    rows = [
+        chat(
+            f"{instruction}The {ANIMALS[n]} on the {ANIMALS[n - 7]} and the {ANIMALS[n - 11]} "
+            f"broke at the {PLACES[n % 5]}, which the {ANIMALS[n - 17]} and her {ANIMALS[n - 3]} "
+            f"saw from the {ANIMALS[n - 23]} beside a {ANIMALS[n - 29]}.",
+            f"{n % 5} stars",
+        )
+        for n in range(30)
+    ]
+    assert "near-duplicate" not in doctor.check(rows).codes
+    again = chat(rows[3]["messages"][1]["content"].replace("broke at", "brokes at"), "3 stars")
+    for place in (4, 30):
+        findings = [
+            finding
+            for finding in doctor.check([*rows[:place], again, *rows[place:]]).findings
+            if finding.code == "near-duplicate"
+        ]
+        assert [finding.line for finding in findings] == [place + 1]
+        assert "line 4" in findings[0].message
+
+
+def test_what_is_remembered_has_a_limit_and_that_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(check, "REMEMBERED", 30)
+    report = doctor.check([*clean(), clean()[0], clean()[50]], against={"train": clean()[:31]})
+    assert report.codes["duplicate"] == 1  # the second came after the thirtieth
+    messages = [finding.message for finding in report.findings]
+    assert sum("were compared with the first 30" in message for message in messages) == 3

@@ -1,0 +1,64 @@
+"""The fast pass on a Dask cluster: a `Scan` of each range, put one after the other."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workbook.doctor.cluster.ranges import (
+    RANGE,
+    Span,
+    connect,
+    open_file,
+    raw_lines,
+    spans,
+    watched_parts,
+)
+from workbook.doctor.fast_pass import Scan, scan_lines
+from workbook.doctor.lines import Problem
+from workbook.doctor.readers.source import Source
+from workbook.prices import registry, tokens
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+
+def scan_files(
+    files: Sequence[str], scheduler: str, model: str, range_bytes: int = RANGE
+) -> list[Scan]:
+    """As `fast_pass.scan` for each of these files, on the cluster of this scheduler.
+
+    Raises WorkbookError where Dask is not installed or does not answer, for a missing file, and
+    for an unknown model.
+    """
+    encoding, limit = tokens.encoding_for(model), registry.get(model).max_example_tokens
+    with connect(scheduler) as client:
+        sources = [open_file(file, {}) for file in files]
+        # Not pure: a file of the same name may have changed since it was last looked at.
+        futures = [
+            [
+                client.submit(scan_range, file, span, encoding, limit, pure=False)
+                for span in spans(source, range_bytes)
+            ]
+            for file, source in zip(files, sources, strict=True)
+        ]
+        return [_joined(*pair) for pair in zip(sources, futures, strict=True)]
+
+
+def _joined(source: Source, futures: "list[Future]") -> Scan:
+    whole, problems = Scan(), source.problems
+    for future in watched_parts(futures, source):
+        part, part_problems = future.result()
+        problems = part_problems or problems
+        whole.append(part)
+    whole.end(problems)
+    return whole
+
+
+def scan_range(
+    file: str, span: Span, encoding: str, limit: int | None
+) -> tuple[Scan, list[Problem]]:
+    """On a worker: (structure and token counts of a range's lines, problems of the file)."""
+    start, end = span
+    if end is None:
+        source = open_file(file, {})
+        return scan_lines(source.raw_lines(), True, encoding, limit), source.problems
+    return scan_lines(raw_lines(file, start, end), start == 0, encoding, limit), []

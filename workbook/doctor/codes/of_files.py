@@ -1,0 +1,93 @@
+"""Codes of what can be wrong with a file as a whole, with its lines, and with the job it is for."""
+
+from workbook.doctor.codes.code import Code
+from workbook.doctor.limits import ADVISED_EXAMPLES
+from workbook.rows.rules import MIN_EXAMPLES
+
+FILE_CODES = {
+    "file-name": Code(
+        "warning", "OpenAI takes training files by the name .jsonl only.", "Rename the file."
+    ),
+    "too-large": Code(
+        "error", "OpenAI takes files of up to 512 MB.", "Divide the file, or choose fewer examples."
+    ),
+    "bom": Code(
+        "note",
+        "Three invisible bytes open the file. Azure asks for them, OpenAI doesn't.",
+        "Save as UTF-8 without BOM, except for Azure. doctor.write does.",
+    ),
+    "not-utf8": Code("error", "The service reads UTF-8 only.", "Save the file as UTF-8."),
+    "blank-line": Code(
+        "warning",
+        "JSONL has one example on every line; some services refuse this.",
+        "Delete the empty line.",
+    ),
+    "not-json": Code(
+        "error",
+        "A line that can't be read stops the whole job.",
+        "One object a line: double quotes, no comma at the end, no break inside.",
+    ),
+    "json-list": Code(
+        "error",
+        "JSONL is not a JSON list: each line is an object of its own.",
+        "Write the elements one a line; doctor.write does.",
+    ),
+    "encoding": Code(
+        "error",
+        "The service reads UTF-8 only; this file is in something else, which was recognised.",
+        "`report.fix()` writes UTF-8.",
+    ),
+    "compressed": Code(
+        "error",
+        "Training files are uploaded as they are, not compressed.",
+        "Unpack the file, or let `report.fix()` write it.",
+    ),
+    "not-jsonl": Code(
+        "error",
+        "Training files are JSONL, whatever the data came in.",
+        "`workbook prepare` converts it.",
+    ),
+    "wrong-name": Code(
+        "warning", "What is in the file is not what its name says.", "Rename the file."
+    ),
+    "long-line": Code(
+        "error",
+        "The lab reads lines of up to 4 MiB; no model reads as much.",
+        "Divide the example.",
+    ),
+    "sheets": Code(
+        "warning", "Of a workbook only the first sheet is read.", "Put the examples on one sheet."
+    ),
+    "lost-value": Code(
+        "warning",
+        "A cell or a message could not be read as what it should be.",
+        "Correct it in the source.",
+    ),
+    "repeated-key": Code(
+        "warning", "Of two values with one key, only the last is read.", "Delete one of them."
+    ),
+    "empty-file": Code("error", "There is nothing to learn from.", "Add examples."),
+    "too-few": Code(
+        "error", f"Fine-tuning asks for at least {MIN_EXAMPLES} examples.", "Add examples."
+    ),
+    "few": Code(
+        "note",
+        f"{ADVISED_EXAMPLES} good examples are the advised start.",
+        "Add examples if you have them.",
+    ),
+}
+JOB_CODES = {
+    "suffix": Code(
+        "error", "A suffix has 1 to 64 characters (Azure: 18, and no dot).", "Choose a shorter one."
+    ),
+    "metadata": Code(
+        "error",
+        "Metadata holds up to 16 texts of 512 characters, under names of up to 64.",
+        "Shorten it.",
+    ),
+    "model-closed": Code(
+        "error",
+        "The model takes no new training jobs on that day.",
+        "Choose another: `models.tunable()` lists them.",
+    ),
+}

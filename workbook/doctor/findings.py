@@ -1,0 +1,74 @@
+"""Findings: a problem under its line, as a report has it. Collects them; makes none, shows none."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from workbook.doctor import secret_keys
+from workbook.doctor.codes import CODES, SEVERITIES
+from workbook.doctor.limits import MAX_FINDINGS
+from workbook.quoting import as_json, excerpt
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found. `line` is None when it is about the whole file."""
+
+    code: str
+    line: int | None
+    message: str
+    excerpt: str = ""
+
+    @property
+    def severity(self) -> str:
+        return CODES[self.code].severity
+
+    @property
+    def why(self) -> str:
+        return CODES[self.code].why
+
+    @property
+    def fix(self) -> str:
+        return CODES[self.code].fix
+
+
+@dataclass
+class Findings:
+    """Findings as they come; of each code the first `MAX_FINDINGS` are kept, all are counted."""
+
+    totals: Counter[str] = field(default_factory=Counter)
+    items: list[Finding] = field(default_factory=list)
+
+    def add(self, code: str, line: int | None, message: str, value: Any) -> None:
+        """One more, with the value to quote; keys are hidden in what is shown."""
+        self.totals[code] += 1
+        if self.totals[code] <= MAX_FINDINGS:
+            text = value if isinstance(value, str) else as_json(value, in_order=False)
+            start = excerpt(secret_keys.hide(text))
+            self.items.append(Finding(code, line, secret_keys.hide(message), start))
+
+    def join(self, later: "Findings", offset: int) -> None:
+        """Add those of what comes next.
+
+        offset: is added to the numbers of their lines.
+        """
+        room = {code: MAX_FINDINGS - self.totals[code] for code in later.totals}
+        for finding in later.items:
+            room[finding.code] -= 1
+            if room[finding.code] >= 0:
+                line = None if finding.line is None else finding.line + offset
+                self.items.append(replace(finding, line=line) if offset else finding)
+        self.totals.update(later.totals)
+
+    def by_severity(self) -> tuple[Finding, ...]:
+        """The worst first, then by line."""
+        return tuple(
+            sorted(
+                self.items,
+                key=lambda finding: (SEVERITIES.index(finding.severity), finding.line or 0),
+            )
+        )
+
+    def by_line(self) -> tuple[Finding, ...]:
+        """Those of the whole file first, then by line."""
+        return tuple(sorted(self.items, key=lambda finding: finding.line or 0))

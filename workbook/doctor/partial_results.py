@@ -1,0 +1,78 @@
+"""What a stretch of a file holds, found row by row: another machine can have looked at it.
+
+Knows the checks of single rows. What only many rows show is found where the parts are put together,
+in `report_builder`, which is sent fingerprints and not the rows.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from workbook.doctor.findings import Findings
+from workbook.doctor.fingerprints import Example, example_of
+from workbook.doctor.lengths import TokenCounter, piecewise, tokens_of
+from workbook.doctor.lines import Line
+from workbook.doctor.row_checks import check_row
+from workbook.doctor.row_parts import messages_of
+from workbook.prices import registry, tokens
+
+
+@dataclass
+class PartialResult:
+    """All that can be said of each row of a stretch without the others."""
+
+    lines: int = 0
+    findings: Findings = field(default_factory=Findings)
+    counts: dict[str, array] = field(default_factory=dict)
+    """Whole numbers of each example, by `columns`."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    """How many examples there are of each format."""
+    examples: list[Example] = field(default_factory=list)
+
+
+def columns(model: str | None) -> list[str]:
+    """What is counted of each example: its line and messages and, for a model, tokens."""
+    return ["line", "messages", *(("tokens", "answer_tokens") if model else ())]
+
+
+def check_lines(
+    lines: Iterable[Line], model: str | None = None, with_texts: bool = True
+) -> PartialResult:
+    """Check every row by itself.
+
+    with_texts: whether examples get the texts among which near duplicates are looked for.
+    Raises WorkbookError for an unknown model.
+    """
+    limit = registry.get(model).max_example_tokens if model else None
+    count = _token_counter(model) if model else None
+    result = PartialResult(counts={column: array("q") for column in columns(model)})
+    for line in lines:
+        result.lines += 1
+        for code, message, value in line.problems:
+            result.findings.add(code, line.number, message, value)
+        if not line.readable:
+            continue
+        for code, message, value in check_row(line.value):
+            result.findings.add(code, line.number, message, value)
+        example = example_of(line, with_texts)
+        if example is None:
+            continue
+        result.examples.append(example)
+        result.kinds[example.kind] += 1
+        result.counts["line"].append(line.number)
+        result.counts["messages"].append(len(messages_of(line.value)))
+        if count is None:
+            continue
+        total, answers = tokens_of(line.value, count)
+        result.counts["tokens"].append(total)
+        result.counts["answer_tokens"].append(answers)
+        if limit and total > limit:
+            message = f"{total:,} tokens, of which the model reads {limit:,}"
+            result.findings.add("too-long", line.number, message, line.value)
+    return result
+
+
+def _token_counter(model: str) -> TokenCounter:
+    encode = tokens.vocabulary(tokens.encoding_for(model)).encode
+    return piecewise(lambda text: len(encode(text)))

@@ -1,0 +1,119 @@
+"""From partial results to a report: they are put together in the order of the file.
+
+Here the set's checks see the examples, whoever looked at the rows: this process, or a cluster.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from workbook.doctor import set_checks
+from workbook.doctor.codes import CODES
+from workbook.doctor.findings import Findings
+from workbook.doctor.limits import SAMPLE
+from workbook.doctor.lines import Line, Problem
+from workbook.doctor.partial_results import PartialResult, check_lines, columns
+from workbook.doctor.report import Report
+from workbook.doctor.set_checks.balance import Labels
+from workbook.doctor.set_checks.check import SetCheck
+from workbook.doctor.set_checks.leaks import Leaks
+from workbook.doctor.set_checks.size import size_problems
+
+_CHUNK = 256  # rows that are looked at before the set's checks see them
+
+
+class ReportBuilder:
+    """Takes partial results, shows the set's checks their examples, and makes the report.
+
+    name: of what is checked, for the report's first words.
+    leaks: finds what earlier files ask, too.
+    """
+
+    def __init__(self, name: str, model: str | None = None, leaks: Leaks | None = None) -> None:
+        self.name, self.model = name, model
+        self.lines = 0
+        self._labels = Labels()
+        self._checks: list[SetCheck] = [
+            *set_checks.checks(self._labels),
+            *([leaks] if leaks else []),
+        ]
+        self._findings = Findings()
+        self._counts = {column: array("q") for column in columns(model)}
+        self._kinds: Counter[str] = Counter()
+
+    @property
+    def needs_texts(self) -> bool:
+        """Whether the next part needs its examples' texts: near duplicates are sampled."""
+        return len(self._counts["line"]) < SAMPLE
+
+    def add(self, part: PartialResult, offset: int = 0) -> None:
+        """The next part.
+
+        offset: the number of lines before it, if it has counted from 1.
+        """
+        self.lines += part.lines
+        self._findings.join(part.findings, offset)
+        self._kinds.update(part.kinds)
+        for column, numbers in part.counts.items():
+            if column == "line" and offset:
+                numbers = array("q", (number + offset for number in numbers))
+            self._counts[column].extend(numbers)
+        for example in part.examples:
+            if offset:
+                example = replace(example, line=example.line + offset)
+            for check in self._checks:
+                for line, (code, message, value) in check.add(example):
+                    self._findings.add(code, line, message, value)
+
+    def report(self, file_problems: Iterable[Problem] = (), source: Any = None) -> Report:
+        """What was found, once all parts are in.
+
+        file_problems: of the file as a whole, and of the job it is for.
+        source: what was checked, for a repair.
+        """
+        for code, message, value in file_problems:
+            self._findings.add(code, None, message, value)
+        for check in self._checks:
+            for line, (code, message, value) in check.end():
+                self._findings.add(code, line, message, value)
+        for code, message, value in size_problems(len(self._counts["line"])):
+            self._findings.add(code, None, message, value)
+        import numpy as np
+        import pandas as pd  # here: the fast pass of large files needs none of it
+
+        totals = self._findings.totals
+        return Report(
+            name=self.name,
+            findings=self._findings.by_severity(),
+            counts=pd.DataFrame(
+                {column: np.array(numbers) for column, numbers in self._counts.items()}
+            ),
+            labels=self._labels.labels,
+            model=self.model,
+            codes={code: totals[code] for code in CODES if totals[code]},
+            source=source,
+            kinds=dict(self._kinds),
+        )
+
+
+def build(
+    name: str,
+    lines: Iterable[Line],
+    model: str | None = None,
+    file_problems: Iterable[Problem] = (),
+    source: Any = None,
+    leaks: Leaks | None = None,
+) -> Report:
+    """Run every check over the lines, one after the other; none is kept.
+
+    Parameters as for `ReportBuilder` and its `report`.
+    Raises WorkbookError for an unknown model.
+    """
+    builder = ReportBuilder(name, model, leaks)
+    remaining = iter(lines)
+    while (part := check_lines(islice(remaining, _CHUNK), model, builder.needs_texts)).lines:
+        builder.add(part)
+    return builder.report(file_problems, source)
