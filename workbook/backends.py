@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbook import confirm, display, error_sentences, files, paths
 from workbook.errors import WorkbookError
@@ -30,7 +30,6 @@ from workbook.prices import costs, registry, tokens
 from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
-    import httpx
     from openai import OpenAI
 
 NAMES = ("lab", "openai", "azure", "compatible")
@@ -192,7 +191,8 @@ def _guarded_client(confirmed: list[str]) -> type["OpenAI"]:
     import openai
 
     class GuardedOpenAI(openai.OpenAI):
-        def _prepare_request(self, request: "httpx.Request") -> None:
+        # Any: openai 2 and 3 send requests of two different packages.
+        def _prepare_request(self, request: Any) -> None:
             billed = request.method == "POST" and request.url.path.endswith(BILLED)
             if billed and not confirmed:
                 raise WorkbookError(
