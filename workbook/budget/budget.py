@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbook import display
 from workbook.budget import counted_client, usage
 from workbook.budget.charges import Charges, cheapest_open
+from workbook.budget.counted_client import Request, Response
 from workbook.budget.ledger import Entry, Ledger, OverBudgetError
 from workbook.budget.usage import NotCountableError
 from workbook.errors import WorkbookError
@@ -22,7 +23,6 @@ from workbook.prices import costs, registry
 from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
-    from httpx import Request, Response
     from openai import OpenAI
 
     from workbook.backends import Backend
@@ -131,7 +131,7 @@ class Budget:
 
     # What the counted client calls
 
-    def _before(self, request: "Request") -> None:
+    def _before(self, request: Request) -> None:
         """Put aside what a request may cost, or raise. Called before each attempt."""
         path = request.url.path
         if request.method != "POST" or _FREE.search(path):
@@ -152,7 +152,7 @@ class Budget:
         limit = self.usd if self._strict else None
         request.extensions[_ENTRY] = self._ledger.hold(limit, entry)
 
-    def _entry(self, path: str, request: "Request") -> Entry:
+    def _entry(self, path: str, request: Request) -> Entry:
         """The line of a request: what it holds, and of a job what it is expected to cost."""
         if not path.endswith((JOBS, CHAT, COMPLETIONS)):
             raise NotCountableError(
@@ -177,13 +177,13 @@ class Budget:
         content = self._plain.files.content(file_id).content.decode("utf-8-sig")
         return [json.loads(line) for line in content.splitlines() if line.strip()]
 
-    def _lost(self, request: "Request", error: Exception) -> None:
+    def _lost(self, request: Request, error: Exception) -> None:
         """No answer came. What was never sent costs nothing; otherwise the hold stays."""
         number = request.extensions.get(_ENTRY)
         if number is not None and type(error).__name__ in ("ConnectError", "ConnectTimeout"):
             self._ledger.settle(number, 0.0)
 
-    def _after(self, request: "Request", response: "Response") -> None:
+    def _after(self, request: Request, response: Response) -> None:
         """Settle from the answer's body, at once or when a stream has been read to its end."""
         number = request.extensions.get(_ENTRY)
         if number is not None and response.status_code >= 400:
@@ -196,7 +196,7 @@ class Budget:
             )
 
     def _settle(
-        self, number: int | None, request: "Request", data: bytes, whole: bool = True
+        self, number: int | None, request: Request, data: bytes, whole: bool = True
     ) -> None:
         path = request.url.path
         if number is None:

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from workbook.errors import WorkbookError
 
 if TYPE_CHECKING:
-    from httpx import Request, Response
     from openai import OpenAI
+
+# openai 2 sends with httpx, openai 3 with httpx2: the same names, no class in common.
+Request = Any
+Response = Any
 
 
 def counted(
     client: "OpenAI",
-    before: "Callable[[Request], None]",
-    after: "Callable[[Request, Response], None]",
-    lost: "Callable[[Request, Exception], None]",
+    before: Callable[[Request], None],
+    after: Callable[[Request, Response], None],
+    lost: Callable[[Request, Exception], None],
 ) -> "OpenAI":
     """The copy. Its connections are those of the plain client, which goes on as before.
 
@@ -37,7 +40,7 @@ def counted(
     class MeteredClient(type(plain)):  # type: ignore[misc]  # whatever class of httpx's it has
         plain_client = plain  # else it might be collected, and close the connections now
 
-        def send(self, request: "Request", **options: Any) -> "Response":
+        def send(self, request: Request, **options: Any) -> Response:
             try:
                 response = super().send(request, **options)
             except Exception as error:
@@ -53,7 +56,7 @@ def counted(
     metered.__class__ = MeteredClient
 
     class CountedOpenAI(type(client)):  # type: ignore[misc]  # a student's own class stays one
-        def _prepare_request(self, request: "Request") -> None:
+        def _prepare_request(self, request: Request) -> None:
             super()._prepare_request(request)
             before(request)
 
@@ -62,7 +65,7 @@ def counted(
     return copied
 
 
-def listen(response: "Response", ended: Callable[[bytes, bool], None]) -> None:
+def listen(response: Response, ended: Callable[[bytes, bool], None]) -> None:
     """Call `ended` once, when a streamed body was read or its reading broke off.
 
     ended: gets the body as far as it was read, and whether that is the whole
