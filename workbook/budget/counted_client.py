@@ -94,4 +94,4 @@ def listen(response: Response, ended: Callable[[bytes, bool], None]) -> None:
 
     # What is open already can't be made anew around another stream.
     response.iter_bytes = iter_bytes  # type: ignore[method-assign]
-    response.close = close_and_end  # type: ignore[method-assign]
+    response.close = close_and_end
