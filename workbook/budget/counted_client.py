@@ -93,5 +93,5 @@ def listen(response: Response, ended: Callable[[bytes, bool], None]) -> None:
         end(False)
 
     # What is open already can't be made anew around another stream.
-    response.iter_bytes = iter_bytes  # type: ignore[method-assign]
+    response.iter_bytes = iter_bytes
     response.close = close_and_end
