@@ -96,8 +96,8 @@ class Backend:
         self, n: int, prompt_tokens: int, completion_tokens: int, model: str | None = None
     ) -> float | None:
         """What `n` requests of these sizes cost, to the base model or another; None: not known."""
-        asked = model or self.model
-        usd = _if_known(lambda: costs.request_cost(asked, prompt_tokens, completion_tokens))
+        model = model or self.model
+        usd = _if_known(lambda: costs.request_cost(model, prompt_tokens, completion_tokens))
         return None if usd is None else n * usd
 
     def confirm(self, what: str, usd: float | None, agreed: bool = False) -> None:

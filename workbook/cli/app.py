@@ -57,7 +57,7 @@ class Workbook(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, told) for name, (_, told) in PARTS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in PARTS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -60,8 +60,8 @@ def reading(command: Callable[..., int]) -> Callable[..., int]:
     def with_options(
         *args: Any, assistant: str | None, gap: float | None, no_mask: bool, **options: Any
     ) -> int:
-        given = {"assistant": assistant, "gap_hours": gap, "mask": False if no_mask else None}
-        reading = {name: value for name, value in given.items() if value is not None}
+        values = {"assistant": assistant, "gap_hours": gap, "mask": False if no_mask else None}
+        reading = {name: value for name, value in values.items() if value is not None}
         return command(*args, reading=reading, **options)
 
     return with_options

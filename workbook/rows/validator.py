@@ -284,33 +284,33 @@ def _completion(row: Mapping) -> Iterator[Violation]:
 
 def _preference(row: Mapping) -> Iterator[Violation]:
     yield from _keys(row, PREFERENCE_KEYS)
-    asked = row.get("input")
+    prompt = row.get("input")
     if (
-        not isinstance(asked, Mapping)
-        or not isinstance(asked.get("messages"), list)
-        or not asked["messages"]
+        not isinstance(prompt, Mapping)
+        or not isinstance(prompt.get("messages"), list)
+        or not prompt["messages"]
     ):
-        yield Violation("dpo", "`input` is no object with a list of `messages`", asked)
+        yield Violation("dpo", "`input` is no object with a list of `messages`", prompt)
     else:
-        yield from _keys(asked, INPUT_KEYS)
-        yield from _tools(asked)
-        yield from _each(asked["messages"])
-        whole = [message for message in asked["messages"] if isinstance(message, Mapping)]
+        yield from _keys(prompt, INPUT_KEYS)
+        yield from _tools(prompt)
+        yield from _each(prompt["messages"])
+        whole = [message for message in prompt["messages"] if isinstance(message, Mapping)]
         yield from _answers_of_tools(whole)
         if whole and whole[-1].get("role") == "assistant":
             text = "the last message of the input is the assistant's"
             yield Violation("dpo-turn", text, whole[-1])
     for key in OUTPUTS:
-        given = row.get(key)
+        output = row.get(key)
         if (
-            not isinstance(given, list)
-            or len(given) != 1
-            or not isinstance(given[0], Mapping)
-            or given[0].get("role") != "assistant"
+            not isinstance(output, list)
+            or len(output) != 1
+            or not isinstance(output[0], Mapping)
+            or output[0].get("role") != "assistant"
         ):
-            yield Violation("dpo", f"`{key}` is no list of one assistant's message", given)
+            yield Violation("dpo", f"`{key}` is no list of one assistant's message", output)
         else:
-            yield from _message(given[0], f"`{key}`: ")
+            yield from _message(output[0], f"`{key}`: ")
     preferred = row.get("preferred_output")
     if preferred and as_json(preferred) == as_json(row.get("non_preferred_output")):
         yield Violation("dpo-same", "both outputs are the same", preferred)
