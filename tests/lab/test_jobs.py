@@ -168,7 +168,7 @@ def test_a_job_is_paused_resumed_and_cancelled(lab: Server, tuned) -> None:
             time.sleep(0.1)
 
     def stands_still() -> bool:
-        time.sleep(0.5)  # a step that was already in the diary may still arrive
+        time.sleep(0.5)  # a step that was logged already may still arrive
         before = steps()
         time.sleep(1.5)
         return steps() == before
