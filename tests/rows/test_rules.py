@@ -171,7 +171,8 @@ def test_where_the_two_differ_the_table_says_why(rule: str) -> None:
 def test_the_lab_names_the_first_thing_that_it_refuses() -> None:
     row = chat({"role": "user", "content": ""}, {"role": "robot", "content": "Two."})
     assert [violation.rule for violation in violations(row)] == ["blank", "role"]
-    assert refused(row) == "message 2: unknown role `robot`"
+    roles = "system, developer, user, assistant, tool, function"
+    assert refused(row) == f"message 2: unknown role `robot`; allowed: {roles}"
 
 
 def test_no_row_error_of_the_doctor_is_missing_from_the_table() -> None:

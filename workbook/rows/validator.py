@@ -123,7 +123,8 @@ def _message(message: Any, where: str) -> Iterator[Violation]:
     if role is None:
         yield Violation("message", f"{where}has no `role`", message)
     elif not isinstance(role, str) or role not in ROLES:
-        text = f"{where}unknown role `{excerpt(role, 30)}`{meant(role, ROLES)}"
+        hint = meant(role, ROLES) or f"; allowed: {', '.join(ROLES)}"
+        text = f"{where}unknown role `{excerpt(role, 30)}`{hint}"
         yield Violation("role", text, message)
     for key in ("name", "tool_call_id", "refusal"):
         if not isinstance(message.get(key) or "", str):

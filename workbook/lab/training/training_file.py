@@ -44,7 +44,8 @@ class Report:
         reasons = "; ".join(f"line {f.line}: {f.reason}" for f in self.findings)
         rest = self.bad_lines - len(self.findings)
         more = f"; and {rest} more line{'s' * (rest > 1)} with errors" if rest > 0 else ""
-        return f"{filename}, {reasons}{more}."
+        end = "" if more == "" and reasons.endswith("?") else "."
+        return f"{filename}, {reasons}{more}{end}"
 
 
 def check(
