@@ -103,8 +103,8 @@ class Backend:
     def confirm(self, what: str, usd: float | None, agreed: bool = False) -> None:
         """Show what a step will cost and ask for a yes; on the lab nothing is asked.
 
-        `usd=None`: the registry knows no price, as for a host of the student's own; so it says.
-        `agreed`: the yes was given elsewhere (a command line's `--yes`), so nothing is asked.
+        usd: None where the registry knows no price, as for a host of the student's own; so it says.
+        agreed: the yes was given elsewhere (a command line's `--yes`), so nothing is asked.
         Raises WorkbookError when the answer is not yes, or nobody can be asked.
         """
         if self.is_lab:
