@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "backends": {"prices", "lab.client"},
     "jobs": {"backends", "doctor", "prices"},
     "budget": {"backends", "doctor", "prices"},
-    "cli": {"backends", "jobs", "budget", "doctor", "prices", "lab", "lab.client"},
-    "helpers": {"backends", "jobs", "budget", "doctor", "prices", "lab.client"},
+    "cli": {"evals", "backends", "jobs", "budget", "doctor", "prices", "lab", "lab.client"},
+    "evals": {"prices"},
+    "helpers": {"evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
     "tools": {"helpers", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
 }
 # Packages whose import takes so long that it may wait inside a function.

@@ -1,0 +1,122 @@
+"""Graders of any kind of label, and the tables that their scores become."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbook.evals import examples, graders, results
+from workbook.evals.answers import Answer
+from workbook.evals.errors import EvaluationError
+from workbook.evals.examples import Example
+
+SCHEMA = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
+
+
+def labelled(label: Any) -> Example:
+    return Example("1", [], label)
+
+
+@pytest.mark.parametrize(
+    ("grader", "label", "answer", "score"),
+    [
+        (graders.exact, "yes", " yes\n", 1),
+        (graders.exact, 4, "4", 1),
+        (graders.exact, "yes", "Yes", 0),
+        (graders.same_word, "Spanish", "“spanish”.", 1),
+        (graders.one_of("positive", "negative"), "positive", "It is Positive!", 1),
+        (graders.one_of("positive", "negative"), "positive", "negative", 0),
+        (graders.one_of("positive", "negative"), "positive", "positive or negative", None),
+        (graders.one_of("C", "C++"), "C++", "C++", None),
+        (graders.number_within(0), 7, "7/10 said nobody: 7", None),
+        (graders.number_within(0), 7, "I would say 7.", 1),
+        (graders.number_within(1), "8", "I would say 7.", 1),
+        (graders.number_within(0.5), 2.5, "about -2.5", 0),
+        (graders.number_within(0), 1234.5, "1,234.5", 1),
+        (graders.number_within(0), 0.1 + 0.2, "0.3", 1),
+        (graders.number_within(2), 5, "none", None),
+        (graders.regex(r"^\d+$"), None, "12", 1),
+        (graders.json_schema(SCHEMA), None, '{"a": 1}', 1),
+        (graders.json_schema(SCHEMA), None, '{"a": "1"}', 0),
+        (graders.json_schema(SCHEMA), None, "a: 1", None),
+    ],
+)
+def test_a_grader_says_right_wrong_or_not_readable(
+    grader: graders.Grader, label: Any, answer: str, score: float | None
+) -> None:
+    assert grader(answer, labelled(label)) == score
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: graders.number_within(-1), "0 or more"),
+        (lambda: graders.number_within(math.nan), "0 or more"),
+        (lambda: graders.regex("("), "broken"),
+        (lambda: graders.json_schema({"type": 5}), "no JSON schema"),
+        (lambda: graders.one_of("a"), "two labels"),
+        (lambda: graders.number_within(1)("4", labelled("four")), "which is no number"),
+    ],
+)
+def test_a_grader_that_can_not_work_says_so(make: Any, words: str) -> None:
+    with pytest.raises(EvaluationError, match=words):
+        make()
+
+
+@given(answer=st.text(), label=st.one_of(st.text(), st.integers(), st.floats(), st.none()))
+def test_no_text_and_no_label_is_a_crash(answer: str, label: Any) -> None:
+    for grader in (graders.exact, graders.same_word, graders.json_schema(SCHEMA)):
+        assert grader(answer, labelled(label)) in (0, 1, None)
+    number = graders.number_of(answer)
+    assert number is None or math.isfinite(number)
+
+
+def answered(id: str, text: str | None) -> Answer:
+    return Answer("k", id, "m", text=text, prompt_tokens=8, seconds=0.1, usd=0.01)
+
+
+def test_answers_become_a_table_with_what_could_not_be_read() -> None:
+    asked = [Example(id, [], label, cluster="r") for id, label in (("a", 4), ("b", 2), ("c", 5))]
+    answers = [answered("a", "4"), answered("b", "five"), answered("c", None)]
+    table = results.grade(asked, answers, {"exact": graders.number_within(0)})
+    assert table["exact"].tolist() == [1, 0, 0]
+    assert table["unread"].tolist() == [False, True, True]
+    assert table["cluster"].tolist() == ["r"] * 3
+    row = results.summary({"m": table}, ["exact"]).loc["m"]
+    assert row["answers"] == 3 and row["exact"] == pytest.approx(1 / 3)
+    assert row["exact_low"] < 1 / 3 < row["exact_high"]
+    assert row["usd"] == pytest.approx(0.03) and row["prompt_tokens"] == 8
+    with pytest.raises(EvaluationError, match="not given to these examples"):
+        results.grade(asked, answers[::-1], {})
+
+
+def test_text_labels_have_precision_and_recall() -> None:
+    asked = [Example(str(i), [], label) for i, label in enumerate(["es", "es", "pt", "pt"])]
+    answers = [answered(str(i), text) for i, text in enumerate(["es", "pt", "pt", "?"])]
+    table = results.grade(asked, answers, {"exact": graders.exact})
+    classes = results.by_class(table, lambda text: text if text in ("es", "pt") else None)
+    assert classes.loc["es"].to_dict() == pytest.approx(
+        {"precision": 1, "recall": 0.5, "f1": 2 / 3, "true": 2, "said": 1}
+    )
+    assert classes.loc["pt", "precision"] == 0.5
+
+
+def test_training_rows_become_examples() -> None:
+    row = {
+        "messages": [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": "a"},
+        ],
+        "topic": "x",
+    }
+    [example] = examples.from_rows([row])
+    assert (example.id, example.label, example.item) == ("1", "a", {"topic": "x"})
+    assert example.messages == row["messages"][:1]
+    with pytest.raises(EvaluationError, match="Row 2 does not end with an answer"):
+        examples.from_rows([row, {"messages": row["messages"][:1]}])
+    with pytest.raises(EvaluationError, match="Row 1 has no `messages`"):
+        examples.from_rows([{"prompt": "q", "completion": "a"}])
+    with pytest.raises(EvaluationError, match="Two examples have the id '7'"):
+        examples.from_rows([row | {"id": 7}, row | {"id": "7"}])

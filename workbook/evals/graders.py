@@ -1,0 +1,114 @@
+"""Graders of one answer: from 0 (wrong) to 1 (right), or None where it can't be read at all.
+
+A grader is a function of the answer's text and its example; any function of that kind will do.
+Knows texts, numbers and JSON. Knows nothing of who answered.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbook.evals.errors import EvaluationError
+from workbook.evals.examples import Example
+
+Grader = Callable[[str, Example], float | None]
+
+# A number as people write it: sign, thousands with commas, a decimal point.
+_NUMBER = re.compile(r"(?<![\w.,])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|[.,]\d)")
+
+
+def exact(answer: str, example: Example) -> float:
+    """The label itself, white space around it aside."""
+    return float(answer.strip() == str(example.label).strip())
+
+
+def same_word(answer: str, example: Example) -> float:
+    """The label, whatever its case and the punctuation and white space around it."""
+    return float(_bare(answer) == _bare(str(example.label)))
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"^\W+|\W+$", "", text).casefold()
+
+
+def one_of(*labels: str) -> Grader:
+    """The label, named in the answer and no other of `labels` with it; None where none is named.
+
+    Case does not count. "A positive review" names "positive"; so does "not positive": look at a few
+    answers before you trust it.
+    """
+    if len(labels) < 2:
+        raise EvaluationError("one_of needs at least two labels to choose between.")
+    patterns = {label: re.compile(rf"(?<!\w){re.escape(label)}(?!\w)", re.I) for label in labels}
+
+    def grade(answer: str, example: Example) -> float | None:
+        named = [label for label, pattern in patterns.items() if pattern.search(answer)]
+        if len(named) != 1:
+            return None
+        return float(named[0].casefold() == str(example.label).casefold())
+
+    return grade
+
+
+def number_of(text: str) -> float | None:
+    """The number that a text names; None where it names none, or two different ones."""
+    numbers = {
+        float(match[0].replace(",", "").replace("−", "-")) for match in _NUMBER.finditer(text)
+    }
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def number_within(k: float, read: Callable[[str], float | None] = number_of) -> Grader:
+    """At most `k` away from the label, a number; None where the answer names no single number.
+
+    read: finds the number in an answer
+    """
+    if not (isinstance(k, (int, float)) and math.isfinite(k) and k >= 0):
+        raise EvaluationError(f"number_within takes a distance of 0 or more, not {k!r}.")
+
+    def grade(answer: str, example: Example) -> float | None:
+        label = number_of(str(example.label))
+        if label is None:
+            raise EvaluationError(
+                f"The label of example {example.id!r} is {example.label!r}, which is no number."
+            )
+        number = read(answer)
+        if number is None:
+            return None
+        return float(abs(number - label) <= k + 1e-9)
+
+    return grade
+
+
+def regex(pattern: str) -> Grader:
+    """The pattern is found somewhere in the answer. Raises EvaluationError for a broken pattern."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise EvaluationError(f"The pattern {pattern!r} is broken: {error}.") from None
+    return lambda answer, example: float(compiled.search(answer) is not None)
+
+
+def json_schema(schema: Mapping[str, Any]) -> Grader:
+    """JSON that fits a schema; None where the answer is no JSON.
+
+    Raises EvaluationError where the schema is none.
+    """
+    import jsonschema
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise EvaluationError(f"This is no JSON schema: {error.message}.") from None
+    validator = jsonschema.Draft202012Validator(schema)
+
+    def grade(answer: str, example: Example) -> float | None:
+        try:
+            value = json.loads(answer)
+        except (ValueError, RecursionError):
+            return None
+        return float(validator.is_valid(value))
+
+    return grade
