@@ -121,7 +121,9 @@ def test_reset_asks(run, home: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", typed := io.StringIO("no\nyes\n"))
     monkeypatch.setattr(typed, "isatty", lambda: True)
     assert run("reset")[0] == exits.REFUSED and records.exists()
-    assert run("reset")[0] == 0 and not records.exists()
+    status, out, _ = run("reset")
+    assert status == 0 and "Left alone" in out and "thesis.txt" in out
+    assert inventory.summary(home / "lab").startswith("0 files, 0 jobs")  # and no damage
     assert (home / "lab" / "thesis.txt").exists()
 
 

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from workbook.errors import WorkbookError
+from workbook.lab import reset
 from workbook.lab.ids import new_id, now
+from workbook.lab.state import server_file
+from workbook.lab.state.mark import FOLDERS
 from workbook.lab.state.records import Event, File, Job, Model, UnknownIdError
 from workbook.lab.state.store import Store
 
@@ -77,11 +81,103 @@ def test_a_step_is_written_once_and_a_status_changes_only_from_where_it_may(tmp_
     assert store.first_job("queued", "running", base="m").status == "running"
 
 
-def test_bytes_without_a_record_are_swept(tmp_path: Path) -> None:
-    Store(tmp_path)
-    for folder in ("files", "uploads"):
-        (tmp_path / folder / "left-over").write_bytes(b"x")
-    Store(tmp_path)
+def test_only_what_an_interrupted_call_left_is_swept(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    ids = [new_id("file-") for _ in range(3)]
+    noted, lost, half = ids
+    for name in (f"files/{noted}", f"uploads/{noted}", f"uploads/{half}", f"files/{lost}"):
+        (tmp_path / name).write_bytes(b"x")
+    begun, trained = (tmp_path / "jobs" / new_id("ftjob-") for _ in range(2))
+    (trained / "checkpoints").mkdir(parents=True)
+    begun.mkdir()
+    (begun / "training.jsonl").write_bytes(b"x")
+    Store(tmp_path).close()
+    assert os.listdir(tmp_path / "files") == [lost] and os.listdir(tmp_path / "uploads") == []
+    assert os.listdir(tmp_path / "jobs") == [trained.name]
+
+
+def test_what_others_put_into_the_labs_folders_stays_and_stops_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add(job(id="ftjob-done", status="failed"))
+    (tmp_path / "jobs" / "ftjob-done").mkdir()
+    store.close()
+    theirs = [f"{name}/{place}" for name in FOLDERS for place in ("notes/a.txt", "b.txt")]
+    theirs += ["jobs/ftjob-done/c.txt", "d.txt", "lab.sqlite3.bak"]
+    for name in theirs:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    Store(tmp_path).close()
+    Store(tmp_path).close()
+    assert [name for name in theirs if (tmp_path / name).read_text() != "mine"] == []
+
+
+@pytest.mark.parametrize("where", ["notes.txt", "files/notes.txt", "jobs/mine/a", "uploads/u"])
+def test_a_folder_of_somebody_elses_is_refused_and_not_touched(tmp_path: Path, where: str) -> None:
+    folder = tmp_path / "theirs"
+    (folder / where).parent.mkdir(parents=True)
+    (folder / where).write_text("mine")
+    (folder / "batches").mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    before = sorted(folder.rglob("*"))
+    for use in (Store, lambda f: server_file.hold(f).__enter__(), reset_by_force):
+        with pytest.raises(WorkbookError, match=r"no state folder of the lab: it holds .*--state"):
+            use(folder)
+    assert sorted(folder.rglob("*")) == before and folder.stat().st_mode & 0o777 == 0o755
+
+
+def reset_by_force(folder: Path) -> None:
+    with reset.holding(folder, with_weights=False) as deletion:
+        deletion.carry_out()
+
+
+def test_another_programs_records_are_not_taken_for_the_labs(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "lab.sqlite3") as theirs:
+        theirs.execute("CREATE TABLE files (id)")
+    theirs.close()
+    before = (tmp_path / "lab.sqlite3").read_bytes()
+    for use in (Store, reset_by_force):
+        with pytest.raises(WorkbookError, match="no state folder of the lab"):
+            use(tmp_path)
+    assert (tmp_path / "lab.sqlite3").read_bytes() == before
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_lost_records_stop_the_lab_and_nothing_is_deleted(tmp_path: Path, how: str) -> None:
+    store = Store(tmp_path)
+    (store.uploads() / "x").write_bytes(b"data")
+    file = store.add_file(store.uploads() / "x", "a.jsonl", "fine-tune")
+    store.close()
+    (tmp_path / "lab.sqlite3").unlink()
+    if how == "empty":
+        (tmp_path / "lab.sqlite3").touch()
+    for _ in range(2):
+        with pytest.raises(WorkbookError, match=r"records in .* are lost: .*backup.* reset"):
+            Store(tmp_path)
+    assert (tmp_path / "files" / file.id).read_bytes() == b"data"
+    reset_by_force(tmp_path)  # the way out that the sentence names
+    assert not (tmp_path / "files").exists()
+    Store(tmp_path).close()
+
+
+def test_a_first_start_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
+    for name in ("lock", "starting.lock", "lab.log", "key", ".key.0a1b2c3d.part", "lab.sqlite3"):
+        (tmp_path / name).touch()
+    (tmp_path / "files").mkdir()
+    Store(tmp_path).close()
+    Store(tmp_path).close()
+
+
+def test_a_file_added_in_vain_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.uploads() / "x").write_bytes(b"data")
+
+    def add_in_vain() -> None:
+        with store.transaction():
+            store.add_file(store.uploads() / "x", "a.jsonl", "fine-tune")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        add_in_vain()
     assert os.listdir(tmp_path / "files") == os.listdir(tmp_path / "uploads") == []
 
 

@@ -183,8 +183,10 @@ def reset(folder: Path, with_weights: bool, yes: bool) -> int:
         if not yes and not confirm.agrees(f"Delete {contents}, in {folder}?", "--yes deletes."):
             print("Nothing was deleted.")
             return exits.REFUSED
-        deletion.carry_out()
+        left = deletion.carry_out()
     print(f"Deleted: {contents}.")
+    if left:
+        print(f"Left alone, since the lab did not write it: {', '.join(left)}.")
     return exits.DONE
 
 

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from workbook import display, paths
 from workbook.errors import WorkbookError
-from workbook.lab.state import server_file
+from workbook.lab.state import mark, server_file
 
 # The first start fetches and converts 98 MB of weights; later ones take seconds.
 START_SECONDS = 600
@@ -64,6 +64,7 @@ def stop(folder: Path | None = None) -> bool:
 def connect() -> Connection:
     """Find the lab, or start it and wait until it has loaded its model. Raises WorkbookError."""
     folder = state_folder()
+    mark.check(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
         server = running() or _start(folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.errors import WorkbookError
+from workbook.lab.state.mark import APPLICATION_ID
 from workbook.lab.state.records import Record, UnknownIdError
 from workbook.lab.state.tables import DATABASE, JSON_COLUMNS, MIGRATIONS, TABLES
 
@@ -47,6 +48,8 @@ class Database:
         for number in range(version, len(MIGRATIONS)):
             script = f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             self._db.executescript(script)
+        if self._db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbook.errors import WorkbookError
 from workbook.lab.ids import base_of
-from workbook.lab.state.tables import DATABASE
+from workbook.lab.state.tables import DATABASE, TABLES
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,16 @@ class TunedModel:
 def is_state(folder: Path) -> bool:
     """Whether a lab has kept its records here."""
     return (folder / DATABASE).exists()
+
+
+def ids(folder: Path, name: str) -> list[str]:
+    """The ids of all files, jobs or batches, as far as the records can be read."""
+    if name not in TABLES.values():
+        return []
+    try:
+        return [row[0] for row in _rows(folder, f"SELECT id FROM {name}")]
+    except WorkbookError:
+        return []
 
 
 def tuned_models(folder: Path) -> list[TunedModel]:

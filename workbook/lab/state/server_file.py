@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from workbook import files, paths
 from workbook.errors import WorkbookError
 from workbook.lab import __version__
+from workbook.lab.state import mark
 
 KEY_FILE = "key"
 
@@ -30,8 +31,13 @@ def default_folder() -> Path:
 
 
 @contextlib.contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Make the folder private, and keep it for this process. Raises WorkbookError: it is taken."""
+def hold(folder: Path, check: Callable[[Path], None] = mark.check) -> Iterator[None]:
+    """Make the folder private, and keep it for this process.
+
+    check: whether it may be used; raises WorkbookError before anything in it is touched.
+    Raises WorkbookError: it is taken.
+    """
+    check(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     lock = FileLock(folder / "lock")
@@ -94,7 +100,7 @@ def stop(folder: Path) -> bool:
 
     Raises WorkbookError when it has not ended after some seconds.
     """
-    if not folder.is_dir() or _is_free(folder, 0):
+    if not (folder / "lock").exists() or _is_free(folder, 0):
         return False
     server = find(folder)
     if server is not None:

@@ -6,14 +6,17 @@ training or models' insides; times are Unix seconds.
 
 import contextlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from workbook.lab.ids import new_id, now
+from workbook.lab.state import mark
 from workbook.lab.state.database import Database, placeholders
+from workbook.lab.state.mark import FOLDERS
 from workbook.lab.state.records import (
     BATCH_UNFINISHED,
     UNFINISHED,
@@ -28,9 +31,16 @@ from workbook.lab.state.records import (
     Model,
     UnknownIdError,
 )
+from workbook.lab.state.reserve import Reserve
 
-FOLDERS = ("files", "jobs", "batches", "uploads")
+_log = logging.getLogger("lab")
 
+# In the folder of a job or batch that has not been recorded yet.
+_BEFORE_THE_RECORD = {
+    f"{kind}.{ending}" for kind in ("training", "validation") for ending in ("jsonl", "name")
+}
+_BEFORE_THE_RECORD |= {"input.jsonl"}
+_OF_A_BATCH = ("input.jsonl", "output.jsonl", "errors.jsonl")
 # In a job's folder: its own hold on its files, and the state to resume from with its scratch file
 # (`state.tmp`: as labs before 0.2 called it).
 _UNTIL_THE_END = ("training.jsonl", "validation.jsonl", "state.pt", ".state.pt.part", "state.tmp")
@@ -40,30 +50,68 @@ class Store(Database):
     """The state folder's records and files. Any thread may call any method."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises WorkbookError when a newer lab wrote the state, and sqlite3.DatabaseError."""
+        """Raises WorkbookError for what is no state of the lab, or a newer lab's, and
+        sqlite3.DatabaseError."""
+        mark.check(folder)
         for name in FOLDERS:
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         super().__init__(folder)
+        self._reserve = Reserve(folder)
+        self._arriving: list[str] = []  # files whose record is not written for good
         self._sweep()
 
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """As of any database; files that were added in vain are gone, too."""
+        with self._lock:
+            try:
+                with super().transaction():
+                    yield
+            except BaseException:
+                if not self._depth:
+                    for file_id in self._arriving:
+                        self.path(file_id).unlink(missing_ok=True)
+                raise
+            finally:
+                while not self._depth and self._arriving:
+                    self._note(self._arriving.pop()).unlink(missing_ok=True)
+
+    def _note(self, file_id: str) -> Path:
+        """Stands while a file comes or goes: bytes without a record are then no loss."""
+        return self.uploads() / file_id
+
     def _sweep(self) -> None:
-        """Remove what interrupted calls left: bytes and folders without a record, half uploads."""
-        file_ids = {row["id"] for row in self.rows("SELECT id FROM files")}
-        for path in (self.folder / "files").iterdir():
-            if path.name not in file_ids:
-                path.unlink(missing_ok=True)
-        for path in self.uploads().iterdir():
-            path.unlink(missing_ok=True)
-        statuses = {row["id"]: row["status"] for row in self.rows("SELECT id, status FROM jobs")}
-        for path in (self.folder / "jobs").iterdir():
-            if path.name not in statuses:
-                shutil.rmtree(path, ignore_errors=True)
-            elif statuses[path.name] not in UNFINISHED:
-                self.tidy_job(path.name)
-        unfinished = {batch.id for batch in self.batches(*BATCH_UNFINISHED)}
-        for path in (self.folder / "batches").iterdir():
-            if path.name not in unfinished:
-                self.tidy_batch(path.name)
+        """Remove what interrupted calls left, and nothing else.
+
+        That is what was still arriving, with the files that it names (see `_note`), and folders
+        of jobs and batches without a record in which nothing has been done. Whatever else has no
+        record stays, and the log tells of it: its record may have been lost.
+        """
+        ids = {
+            name: {row["id"] for row in self.rows(f"SELECT id FROM {name}")}
+            for name in ("files", "jobs", "batches")
+        }
+        for path in mark.own(self.folder, "uploads"):
+            if path.is_file():
+                if mark.is_file_id(path.name) and path.name not in ids["files"]:
+                    self.path(path.name).unlink(missing_ok=True)
+                path.unlink()
+        for id in self._ended("jobs", UNFINISHED):
+            self.tidy_job(id)
+        for id in self._ended("batches", BATCH_UNFINISHED):
+            self.tidy_batch(id)
+        for name, known in ids.items():
+            for path in mark.own(self.folder, name):
+                if path.name in known:
+                    continue
+                if name != "files" and {p.name for p in path.iterdir()} <= _BEFORE_THE_RECORD:
+                    shutil.rmtree(path)
+                else:
+                    _log.warning("%s has no record: it is left alone", path)
+
+    def _ended(self, table: str, unfinished: tuple[str, ...]) -> list[str]:
+        sql = f"SELECT id FROM {table} WHERE status NOT IN ({placeholders(unfinished)})"
+        return [row["id"] for row in self.rows(sql, *unfinished)]
 
     # Files
 
@@ -92,15 +140,24 @@ class Store(Database):
             expires_at=None if lifetime is None else created_at + lifetime,
         )
         _flush(source)
-        os.replace(source, self.path(file.id))
-        _flush(self.folder / "files")
-        self.add(file)
+        with self.transaction():
+            self._note(file.id).touch()
+            self._arriving.append(file.id)
+            os.replace(source, self.path(file.id))
+            _flush(self.folder / "files")
+            self.add(file)
         return file
 
     def delete_file(self, file_id: str) -> None:
         """Forget a file and remove its bytes. Raises UnknownIdError."""
-        self.delete(File, file_id)
-        self.path(file_id).unlink(missing_ok=True)
+        note = self._note(file_id)
+        with contextlib.suppress(OSError):  # on a full disk, bytes may outlive their record
+            note.touch()
+        try:
+            self._reserve.needed_for(lambda: self.delete(File, file_id))
+            self.path(file_id).unlink(missing_ok=True)
+        finally:
+            note.unlink(missing_ok=True)
 
     def expire_files(self) -> None:
         """Delete the files whose time is over."""
@@ -206,10 +263,9 @@ class Store(Database):
         Raises UnknownIdError.
         """
         folder = self.get(Model, model_id).folder
-        with self.transaction():
-            self.delete(Model, model_id)
-            column = self.to_column("folder", folder)
-            namesake = self.first_row("SELECT 1 FROM models WHERE folder = ?", column)
+        column = self.to_column("folder", folder)
+        self._reserve.needed_for(lambda: self.delete(Model, model_id))
+        namesake = self.first_row("SELECT 1 FROM models WHERE folder = ?", column)
         if namesake is None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -258,7 +314,11 @@ class Store(Database):
 
     def tidy_batch(self, batch_id: str) -> None:
         """Remove what an ended batch needs no more."""
-        shutil.rmtree(self.batch_folder(batch_id), ignore_errors=True)
+        folder = self.batch_folder(batch_id)
+        for name in _OF_A_BATCH:
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is gone, or somebody else has put something there
+            folder.rmdir()
 
 
 def _link(source: Path, target: Path) -> None:
