@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from workbook.doctor import profiles
+
 
 class InOrder(click.Group):
     """A group that lists its commands in the order in which they are defined."""
@@ -32,6 +34,12 @@ class Shares(click.ParamType):
 FILE = click.argument("file")
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE…")
 MODEL = click.option("--model", help="Count tokens, limits and prices for this model.")
+HOST = click.option(
+    "--for",
+    "host",
+    type=click.Choice(list(profiles.all_profiles())),
+    help="The host that will train on it: its own rules and limits hold (default: OpenAI's).",
+)
 FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
