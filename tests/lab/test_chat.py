@@ -121,6 +121,7 @@ RATED = [  # a conversation after which even a small model calls the tool of its
             }
         ],
     },
+    {"role": "tool", "tool_call_id": "1", "content": "ok"},
 ] * 3 + [{"role": "user", "content": "Review: Superb!"}]
 
 
@@ -133,15 +134,19 @@ def test_a_tool_call_parses(lab: Server, choice, stream: bool) -> None:
     answer = lab.chat(tools=TOOLS, tool_choice=choice, max_tokens=60, stream=stream, **more)
     if stream:
         chunks = [c.choices[0] for c in answer]
-        message, reason = (
-            next(c.delta for c in chunks if c.delta.tool_calls),
-            chunks[-1].finish_reason,
-        )
         assert not any(c.delta.content for c in chunks)
+        assert (chunks[0].delta.role, chunks[0].delta.content) == ("assistant", None)
+        pieces = [c.delta.tool_calls[0] for c in chunks if c.delta.tool_calls]
+        assert [piece.id is None for piece in pieces] == [False] + [True] * (len(pieces) - 1)
+        call, reason = pieces[0], chunks[-1].finish_reason
+        assert call.function.arguments == "" and len(pieces) > (
+            1 if choice == "required" else 3
+        )  # piece by piece
+        call.function.arguments = "".join(piece.function.arguments for piece in pieces)
     else:
         message, reason = answer.choices[0].message, answer.choices[0].finish_reason
         assert message.content is None
-    call = message.tool_calls[0]
+        call = message.tool_calls[0]
     schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
     jsonschema.validate(json.loads(call.function.arguments), schemas[call.function.name])
     assert call.id.startswith("call_") and reason == "tool_calls"
@@ -200,7 +205,7 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
             },
             (400, "unsupported_parameter", "messages[0].content[0]"),
         ),
-        ({"tool_choice": "required"}, (400, "invalid_parameter_combination", "tool_choice")),
+        ({"tool_choice": "required"}, (400, None, "tool_choice")),
         (
             {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "no"}}},
             (400, "invalid_value", "tool_choice"),
@@ -216,7 +221,7 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
                     },
                 }
             },
-            (400, "invalid_schema", "response_format"),
+            (400, None, "response_format"),
         ),
         (
             {
@@ -225,7 +230,7 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
                     "json_schema": {"name": "x", "strict": True, "schema": {"type": "object"}},
                 }
             },
-            (400, "invalid_schema", "response_format.json_schema.schema"),
+            (400, None, "response_format"),
         ),
     ],
 )

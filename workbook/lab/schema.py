@@ -19,6 +19,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 import jsonschema  # noqa: E402
 from jsonschema import Draft202012Validator  # noqa: E402
 
+from workbook.lab import nulls  # noqa: E402
 from workbook.lab.errors import ApiError  # noqa: E402
 
 if not _was_there:
@@ -28,15 +29,20 @@ _FOLDER = Path(__file__).resolve().parent
 _PYTHON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
-def check(name: str, request: Any) -> None:
-    """Raise ApiError (400) unless `request` fits the schema `name`; unknown parameters included."""
+def check(name: str, request: Any) -> dict[str, Any]:
+    """The request, once it fits the schema `name`, without the optional fields that are null.
+
+    Raises ApiError (400), for unknown parameters, too.
+    """
     if not isinstance(request, dict):
         raise ApiError(400, "The body of the request must be a JSON object.", "invalid_type")
-    if unknown := sorted(request.keys() - _parameters(name)):
+    if unknown := sorted(request.keys() - parameters(name)):
         raise ApiError(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", unknown[0])
     error = next(_validator(name).iter_errors(request), None)
     if error is not None:
         raise _api_error(error)
+    fields: dict[str, Any] = nulls.without(request)
+    return fields
 
 
 def check_metadata(metadata: Any) -> None:
@@ -86,7 +92,7 @@ def schema(name: str) -> dict[str, Any]:
 
 @functools.cache
 def _validator(name: str) -> Draft202012Validator:
-    rules = {"oneOf": _errors_of_branch, "anyOf": _errors_of_branch}
+    rules = {"oneOf": _errors_of_branch, "anyOf": _errors_of_branch, "properties": _of_properties}
     validator: Draft202012Validator = jsonschema.validators.extend(Draft202012Validator, rules)(
         schema(name)
     )
@@ -94,12 +100,12 @@ def _validator(name: str) -> Draft202012Validator:
 
 
 @functools.cache
-def _parameters(name: str) -> frozenset[str]:
+def parameters(name: str) -> frozenset[str]:
     whole = _resolve({"$ref": f"#/components/schemas/{name}"})
     names = set(whole.get("properties", {}))
     for part in whole.get("allOf", []):
         names |= (
-            _parameters(part["$ref"].rsplit("/", 1)[1])
+            parameters(part["$ref"].rsplit("/", 1)[1])
             if "$ref" in part
             else set(part.get("properties", {}))
         )
@@ -110,6 +116,17 @@ def _resolve(branch: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in branch:
         branch = document()["components"]["schemas"][branch["$ref"].rsplit("/", 1)[1]]
     return branch
+
+
+def _of_properties(
+    validator: Any, properties: dict[str, dict], instance: Any, schema: dict
+) -> Iterator[jsonschema.ValidationError]:
+    """What is wrong with an object's fields; null in an optional one is as if it were not there."""
+    if not isinstance(instance, dict):
+        return
+    for name, part in properties.items():
+        if name in instance and (instance[name] is not None or name in schema.get("required", [])):
+            yield from validator.descend(instance[name], part, path=name, schema_path=name)
 
 
 def _errors_of_branch(

@@ -83,6 +83,7 @@ def _routes(lab: Lab) -> list[Route]:
         Route("/batches/{id}", batches.retrieve),
         Route("/batches/{id}/cancel", batches.cancel, methods=["POST"]),
         Route("/models", models.list),
+        Route("/models/", models.list),
         Route("/models/{id:path}", models.retrieve),
         Route("/models/{id:path}", models.delete, methods=["DELETE"]),
         Route("/lab/loss_mask", own.loss_mask, methods=["POST"]),

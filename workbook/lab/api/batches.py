@@ -34,7 +34,7 @@ class BatchEndpoints:
         return JSONResponse(responses.batch(batch))
 
     def _create(self, body: dict[str, Any]) -> Batch:
-        schema.check("CreateBatchRequest", body)
+        body = schema.check("CreateBatchRequest", body)
         schema.check_metadata(body.get("metadata"))
         if body["endpoint"] not in ENDPOINTS:
             offered = " and ".join(f"'{path}'" for path in ENDPOINTS)

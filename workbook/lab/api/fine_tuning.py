@@ -46,7 +46,7 @@ class JobEndpoints:
         return JSONResponse(responses.job(job))
 
     def _create(self, body: dict[str, Any]) -> Job:
-        schema.check("CreateFineTuningJobRequest", body)
+        body = schema.check("CreateFineTuningJobRequest", body)
         method, hyperparameters = methods.parse(body)
         schema.check_metadata(body.get("metadata"))
         if body.get("integrations"):

@@ -48,6 +48,8 @@ async def _unless_disconnected(
 ) -> list[Completion]:
     """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
     results = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])
+    # Cancelled below, it ends in an error that nobody asks for: asyncio would log that.
+    results.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     disconnected = asyncio.ensure_future(_disconnected(request))
     either: set[asyncio.Future[Any]] = {results, disconnected}
     try:

@@ -19,7 +19,7 @@ class GraderEndpoints:
 
     async def run(self, request: Request) -> Response:
         body = await read_json(request)
-        schema.check("RunGraderRequest", body)
+        body = schema.check("RunGraderRequest", body)
         began = time.monotonic()
         grade = await run_in_threadpool(_grade, body)
         answer = responses.grade(body["grader"], grade, time.monotonic() - began)
@@ -27,7 +27,7 @@ class GraderEndpoints:
 
     async def validate(self, request: Request) -> Response:
         body = await read_json(request)
-        schema.check("ValidateGraderRequest", body)
+        body = schema.check("ValidateGraderRequest", body)
         graders.check(body["grader"])
         return JSONResponse({"grader": body["grader"]})
 

@@ -26,7 +26,6 @@ _UNSUPPORTED = (
     "moderation",
     "prediction",
     "reasoning_effort",
-    "store",
     "verbosity",
     "web_search_options",
 )
@@ -41,8 +40,11 @@ def prepare(
     adapter: a tuned model's folder; None is the base.
     Raises ApiError (400).
     """
-    schema.check("CreateChatCompletionRequest", body)
+    body = schema.check("CreateChatCompletionRequest", body)
     schema.check_metadata(body.get("metadata"))
+    if "metadata" in body and not body.get("store"):
+        message = "The 'metadata' parameter is only allowed when 'store' is enabled."
+        raise ApiError(400, message, None, "metadata")
     parameters.refuse(body, _UNSUPPORTED)
     if set(body.get("modalities") or ["text"]) != {"text"}:
         raise unsupported("modalities", "The lab's models write text only.")
@@ -97,7 +99,40 @@ def _messages(body: dict[str, Any]) -> list[dict]:
         for j, call in enumerate(message.get("tool_calls") or []):
             if call["type"] != "function":
                 raise unsupported(f"messages[{i}].tool_calls[{j}]", "Only functions are supported.")
+    _check_calls(messages)
     return messages
+
+
+def _check_calls(messages: list[dict]) -> None:
+    """Every call of a tool must be answered, right after it, and nothing else be answered."""
+    asked: set[str] = set()  # ids of the last assistant's calls
+    waiting: set[str] = set()  # those of them without an answer
+    for i, message in enumerate([*messages, {"role": "nobody"}]):
+        if message["role"] == "tool":
+            call_id, param = message["tool_call_id"], f"messages.[{i}]"
+            if not asked:
+                text = (
+                    "Invalid parameter: messages with role 'tool' must be a response to a "
+                    "preceeding message with 'tool_calls'."
+                )
+                raise ApiError(400, text, None, f"{param}.role")
+            if call_id not in asked:
+                text = (
+                    f"Invalid parameter: 'tool_call_id' of '{call_id[:80]}' not found in "
+                    "'tool_calls' of previous message."
+                )
+                raise ApiError(400, text, None, f"{param}.tool_call_id")
+            waiting.discard(call_id)
+            continue
+        if waiting:
+            text = (
+                "An assistant message with 'tool_calls' must be followed by tool messages "
+                "responding to each 'tool_call_id'. The following tool_call_ids did not have "
+                f"response messages: {', '.join(sorted(waiting))[:400]}"
+            )
+            raise ApiError(400, text, None, f"messages.[{min(i, len(messages) - 1)}].role")
+        asked = {call["id"] for call in message.get("tool_calls") or []}
+        waiting = set(asked)
 
 
 def _max_tokens(body: dict[str, Any], prompt_tokens: int, context: int) -> int:

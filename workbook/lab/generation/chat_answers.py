@@ -4,11 +4,9 @@ Built from the SDK's own types, so that no name can drift. Knows nothing of how 
 checked, or of sockets.
 """
 
-import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from openai.types import CompletionUsage
 from openai.types.chat import (
@@ -29,6 +27,7 @@ from openai.types.chat.chat_completion_message_function_tool_call import Functio
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 
 from workbook.lab.generation import answers
+from workbook.lab.generation.answers import CallText
 from workbook.lab.generation.structured_output import Calls
 from workbook.lab.ids import new_id, now
 from workbook.lab.model.tokenizer import CALL_OPEN
@@ -62,6 +61,7 @@ class ChatPlan:
             choices=[self._choice(index, each) for index, each in enumerate(completions)],
             usage=self.usage(completions),
             service_tier="default",
+            system_fingerprint=answers.fingerprint(self.model),
         ).to_dict(mode="json")
 
     def chunks(self) -> "ChatChunks":
@@ -72,20 +72,13 @@ class ChatPlan:
         """The prompt counts once, however many answers there are."""
         return answers.usage(len(self.requests[0].prompt), completions)
 
-    def tool_call(self, completion: Completion) -> "tuple[ToolCall | None, FinishReason]":
+    def tool_call(self, completion: Completion) -> tuple[CallText | None, FinishReason]:
         """The tool call in an answer, if it is one, and the finish reason."""
-        head = f'{CALL_OPEN}{{"name": '
         text = self.opening + completion.text
-        finish_reason: FinishReason = completion.finish_reason
-        if self.calls == "never" or not text.startswith(head):
-            return None, finish_reason
-        name, arguments = "", ""  # cut off within the name, nothing more is known
-        with contextlib.suppress(ValueError):
-            name, end = json.JSONDecoder().raw_decode(text, len(head))
-            arguments = text[end:].removeprefix(', "arguments":').lstrip()
-            json.loads(arguments)
-            finish_reason = "tool_calls"
-        return ToolCall(new_id("call_"), name, arguments), finish_reason
+        if self.calls == "never" or not text.startswith(CALL_OPEN):
+            return None, completion.finish_reason
+        call = answers.call_text(text) or CallText("", "")  # cut off within the name
+        return call, "tool_calls" if call.whole else completion.finish_reason
 
     def _choice(self, index: int, completion: Completion) -> Choice:
         call, finish_reason = self.tool_call(completion)
@@ -99,7 +92,7 @@ class ChatPlan:
             function = Function(name=call.name, arguments=call.arguments)
             message.tool_calls = [
                 ChatCompletionMessageFunctionToolCall(
-                    id=call.id, type="function", function=function
+                    id=new_id("call_"), type="function", function=function
                 )
             ]
         logprobs = None
@@ -109,61 +102,74 @@ class ChatPlan:
         return Choice(index=index, message=message, finish_reason=finish_reason, logprobs=logprobs)
 
 
-class ToolCall(NamedTuple):
-    """A call of a function; cut off by the limit of tokens, its arguments are no whole JSON."""
-
-    id: str
-    name: str
-    arguments: str
-
-
 class ChatChunks:
-    """One stream (see `plan.Chunks`). What may become a tool call is held back."""
+    """One stream (see `plan.Chunks`). What may become a tool call is held back until it is clear.
+
+    As OpenAI's, the first chunk has the role, and content "" before a text or null before a call.
+    """
 
     def __init__(self, plan: ChatPlan) -> None:
         self._plan, self._id, self._created = plan, new_id("chatcmpl-"), now()
         count = len(plan.requests)
-        self._text = [""] * count  # of each answer so far
-        self._sent = [0] * count  # characters of it that were sent
+        self._text = [plan.opening] * count  # of each answer so far
+        self._sent = [0] * count  # characters of its content, or its call's arguments
+        self._begun = [False] * count
         self._held: list[list[TokenLogprob]] = [[] for _ in range(count)]  # not sent yet
 
     def begin(self, index: int) -> Iterator[dict[str, Any]]:
-        yield self._delta(index, ChoiceDelta(role="assistant", content="", refusal=None))
+        if self._plan.calls == "never":
+            yield from self._begin(index)
 
     def text(
         self, index: int, piece: str, logprobs: list[TokenLogprob]
     ) -> Iterator[dict[str, Any]]:
         self._text[index] += piece
         self._held[index] += logprobs
-        if self._is_text(self._text[index]):
-            yield from self._rest(index, self._text[index])
+        text = self._text[index]
+        if self._plan.calls == "never" or not answers.may_be_call(text):
+            yield from self._rest(index, text)
+        elif call := answers.call_text(text):
+            yield from self._rest_of_call(index, call)
 
     def end(self, index: int, completion: Completion) -> Iterator[dict[str, Any]]:
         call, finish_reason = self._plan.tool_call(completion)
         if call is None:
             yield from self._rest(index, completion.text)
         else:
-            function = DeltaFunction(name=call.name, arguments=call.arguments)
-            delta = ChoiceDeltaToolCall(index=0, id=call.id, type="function", function=function)
-            yield self._delta(index, ChoiceDelta(tool_calls=[delta]))
+            yield from self._rest_of_call(index, call)
         yield self._delta(index, ChoiceDelta(), finish_reason)
 
     def close(self, completions: list[Completion]) -> Iterator[dict[str, Any]]:
         if self._plan.include_usage:
             yield self._chunk([], self._plan.usage(completions))
 
-    def _is_text(self, text: str) -> bool:
-        """Whether what has been written so far is to be shown: it can't become a tool call."""
-        if self._plan.calls == "never":
-            return True
-        return self._plan.calls == "maybe" and not text.startswith(CALL_OPEN[: len(text)])
+    def _begin(self, index: int) -> Iterator[dict[str, Any]]:
+        if not self._begun[index]:
+            self._begun[index] = True
+            yield self._delta(index, ChoiceDelta(role="assistant", content="", refusal=None))
 
     def _rest(self, index: int, text: str) -> Iterator[dict[str, Any]]:
         """What of the text has not been sent, with its logprobs."""
+        yield from self._begin(index)
         held, rest = self._held[index], text[self._sent[index] :]
         if rest or held:
             self._held[index], self._sent[index] = [], len(text)
             yield self._delta(index, ChoiceDelta(content=rest), logprobs=held)
+
+    def _rest_of_call(self, index: int, call: CallText) -> Iterator[dict[str, Any]]:
+        """The call's name once, then what of its arguments has not been sent."""
+        if not self._begun[index]:
+            self._begun[index] = True
+            function = DeltaFunction(name=call.name, arguments="")
+            first = ChoiceDeltaToolCall(
+                index=0, id=new_id("call_"), type="function", function=function
+            )
+            delta = ChoiceDelta(role="assistant", content=None, refusal=None, tool_calls=[first])
+            yield self._delta(index, delta)
+        if rest := call.arguments[self._sent[index] :]:
+            self._sent[index] = len(call.arguments)
+            more = ChoiceDeltaToolCall(index=0, function=DeltaFunction(arguments=rest))
+            yield self._delta(index, ChoiceDelta(tool_calls=[more]))
 
     def _delta(
         self,
@@ -190,6 +196,7 @@ class ChatChunks:
             created=self._created,
             model=self._plan.model,
             service_tier="default",
+            system_fingerprint=answers.fingerprint(self._plan.model),
             choices=choices,
         )
         if self._plan.include_usage:

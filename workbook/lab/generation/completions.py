@@ -63,7 +63,12 @@ class CompletionPlan:
     ) -> CompletionObject:
         """The object with these choices."""
         return CompletionObject(
-            id=id, object="text_completion", created=created, model=self.model, choices=choices
+            id=id,
+            object="text_completion",
+            created=created,
+            model=self.model,
+            choices=choices,
+            system_fingerprint=answers.fingerprint(self.model),
         )
 
 
@@ -76,7 +81,7 @@ def prepare(
     adapter: a tuned model's folder; None is the base.
     Raises ApiError (400).
     """
-    schema.check("CreateCompletionRequest", body)
+    body = schema.check("CreateCompletionRequest", body)
     if body.get("suffix"):
         raise unsupported("suffix", "The lab's models write on; they can't fill in a gap.")
     n = parameters.value(body, "n", 1)

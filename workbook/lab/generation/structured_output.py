@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import llguidance
 
 from workbook.lab.errors import ApiError
+from workbook.lab.generation import json_schemas
+from workbook.lab.generation.json_schemas import Place
 from workbook.lab.generation.parameters import unsupported
 from workbook.lab.model.tokenizer import CALL_OPEN
 
@@ -58,16 +60,20 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
                 "allowed, 64 at most."
             )
             raise ApiError(400, message, "invalid_value", f"{where}.name")
-        if function.get("strict"):
-            _check_strict(function.get("parameters") or {}, f"{where}.parameters")
-    choice = body.get("tool_choice") or ("auto" if tools else "none")
-    if choice != "none" and not tools:
-        raise ApiError(
-            400,
-            "'tool_choice' is only allowed when 'tools' are given.",
-            "invalid_parameter_combination",
-            "tool_choice",
-        )
+        if "parameters" in function:
+            place = Place(
+                f"function '{function['name']}'",
+                f"{where}.parameters",
+                "invalid_function_parameters",
+            )
+            json_schemas.check(function["parameters"], bool(function.get("strict")), place)
+    for name in ("tool_choice", "parallel_tool_calls"):
+        if name in body and not tools:
+            message = (
+                f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified."
+            )
+            raise ApiError(400, message, None, name)
+    choice = body.get("tool_choice", "auto" if tools else "none")
     if isinstance(choice, dict):
         if choice["type"] != "function":
             raise unsupported(
@@ -117,7 +123,7 @@ def _call_grammar(functions: list[dict], opening: str) -> str:
     """One of the calls after `opening`, up to the end of its arguments: the rest says nothing."""
     return " | ".join(
         f"{json.dumps(_call_head(f).removeprefix(opening))} "
-        f"{_json(f.get('parameters') or {'type': 'object'})}"
+        f"{_json(f.get('parameters') or {'type': 'object', 'properties': {}})}"
         for f in functions
     )
 
@@ -144,48 +150,27 @@ def _format_grammar(response_format: dict[str, Any], body: dict[str, Any]) -> st
             "invalid_value",
             "response_format.json_schema.name",
         )
-    if json_schema.get("strict"):
-        _check_strict(json_schema.get("schema") or {}, "response_format.json_schema.schema")
-    return f"start: {_json(json_schema.get('schema') or {'type': 'object'})}"
+    schema = json_schema.get("schema") or {"type": "object"}
+    place = Place(f"response_format '{json_schema['name']}'", "response_format", None)
+    json_schemas.check(schema, bool(json_schema.get("strict")), place)
+    return f"start: {_json(schema)}"
 
 
 def _json(schema: dict[str, Any]) -> str:
-    return "%json " + json.dumps(schema | {"x-guidance": _JSON_STYLE})
+    return "%json " + json.dumps(json_schemas.closed(schema) | {"x-guidance": _JSON_STYLE})
 
 
 def _checked(grammar: str, param: str) -> str:
     compiled = llguidance.LLMatcher.grammar_from_lark(grammar)
     if problem := llguidance.LLMatcher.validate_grammar(compiled, None):
-        reason = problem.strip().splitlines()[0]
-        raise ApiError(400, f"Invalid schema in '{param}': {reason}", "invalid_schema", param)
+        message = f"Invalid schema in '{param}': the lab can't enforce it: {_reason(problem)}."
+        raise ApiError(400, message, "invalid_schema", param)
     return compiled
 
 
-def _check_strict(schema: Any, where: str) -> None:
-    """OpenAI's rules for `strict`: no other properties, every property required, at all depths."""
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object" or "properties" in schema:
-        if schema.get("additionalProperties") is not False:
-            raise ApiError(
-                400,
-                f"Invalid schema in '{where}': with strict, 'additionalProperties' must be false.",
-                "invalid_schema",
-                where,
-            )
-        missing = sorted(set(schema.get("properties", {})) - set(schema.get("required", [])))
-        if missing:
-            raise ApiError(
-                400,
-                f"Invalid schema in '{where}': with strict, 'required' must name "
-                f"every property; '{missing[0]}' is missing.",
-                "invalid_schema",
-                where,
-            )
-    for key in ("properties", "$defs", "definitions"):
-        for name, part in (schema.get(key) or {}).items():
-            _check_strict(part, f"{where}.{key}.{name}")
-    for key in ("anyOf", "oneOf", "allOf"):
-        for i, part in enumerate(schema.get(key) or []):
-            _check_strict(part, f"{where}.{key}[{i}]")
-    _check_strict(schema.get("items"), f"{where}.items")
+def _reason(problem: str) -> str:
+    """What llguidance says, without the grammar that it quotes."""
+    lines = [line.strip() for line in problem.strip().splitlines()]
+    reason = next((line for line in lines if line.startswith("error:")), lines[0])
+    reason = re.sub(r"^(at [^:]*: )?(failed to compile JSON schema: )?(error: )?", "", reason)
+    return reason.rstrip(".")[:200]

@@ -1,0 +1,260 @@
+"""The contract: for each endpoint and field what OpenAI documents and what the lab does with it.
+
+A row is a request that differs in one field from a good one. It is planned, not carried out: that
+answers are right, the other tests of the lab say.
+"""
+# ruff: noqa: E501 - a line of the contract is a line
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from labserver import ASK, MODEL
+
+from workbook.lab import schema
+from workbook.lab.errors import ApiError
+from workbook.lab.model import weights
+from workbook.lab.service import Lab
+
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+SCHEMAS = {CHAT: "CreateChatCompletionRequest", COMPLETIONS: "CreateCompletionRequest"}
+GOOD: dict[str, dict[str, Any]] = {
+    CHAT: {"model": MODEL, "messages": ASK},
+    COMPLETIONS: {"model": MODEL, "prompt": "One, two,"},
+}
+HONOURED, IGNORED = "honoured", "taken and without effect"
+
+
+class Row(NamedTuple):
+    """One line of the contract.
+
+    field: a dot parts a field from the case of it.
+    lab: HONOURED, IGNORED, or the (code, param) of the refusal.
+    says: what its sentence must hold.
+    """
+
+    endpoint: str
+    field: str
+    openai: str
+    change: dict[str, Any]
+    lab: str | tuple[str | None, str]
+    says: str = ""
+
+
+def function(parameters: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", "parameters": parameters} | more}
+
+
+def tools(parameters: Any, **more: Any) -> dict[str, Any]:
+    return {"tools": [function(parameters, **more)]}
+
+
+def form(schema: Any, **more: Any) -> dict[str, Any]:
+    json_schema = {"name": "x", "schema": schema} | more
+    return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
+
+
+def assistant(*ids: str) -> dict[str, Any]:
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    return {"role": "assistant", "content": None, "tool_calls": [call | {"id": id} for id in ids]}
+
+
+def answer(id: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": id, "content": "4"}
+
+
+A_STRING = {"type": "string"}
+EMPTY = {"type": "object", "properties": {}}
+ONE = {"type": "object", "properties": {"a": A_STRING}}
+STRICT = ONE | {"required": ["a"], "additionalProperties": False}
+TAKEN = {"tools": [function(EMPTY)]}
+BAD_FUNCTION = ("invalid_function_parameters", "tools[0].function.parameters")
+BAD_FORMAT = (None, "response_format")
+IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]
+
+ROWS = [
+    Row(CHAT, "model", "required", {"model": None}, ("invalid_type", "model")),
+    Row(CHAT, "messages", "at least one", {"messages": []}, ("empty_array", "messages")),
+    Row(CHAT, "messages.image", "read", {"messages": IMAGE}, ("unsupported_parameter", "messages[0].content[0]")),
+    Row(CHAT, "messages.tools", "each call answered", {"messages": [*ASK, assistant("1", "2"), answer("2"), answer("1")]}, HONOURED),
+    Row(CHAT, "messages.no-call", "refused", {"messages": [*ASK, answer("1")]}, (None, "messages.[1].role"), "must be a response to a preceeding message with 'tool_calls'"),
+    Row(CHAT, "messages.late", "refused", {"messages": [*ASK, assistant("1"), answer("1"), *ASK, answer("1")]}, (None, "messages.[4].role"), "must be a response"),
+    Row(CHAT, "messages.other-id", "refused", {"messages": [*ASK, assistant("1"), answer("x")]}, (None, "messages.[2].tool_call_id"), "'tool_call_id' of 'x' not found in 'tool_calls' of previous message"),
+    Row(CHAT, "messages.unanswered", "refused", {"messages": [*ASK, assistant("1", "2"), answer("1"), *ASK]}, (None, "messages.[3].role"), "did not have response messages: 2"),
+    Row(CHAT, "messages.unanswered-last", "refused", {"messages": [*ASK, assistant("1")]}, (None, "messages.[1].role"), "did not have response messages: 1"),
+    Row(CHAT, "messages.no-calls", "refused", {"messages": [*ASK, assistant()]}, ("empty_array", "messages[1].tool_calls"), "empty array"),
+    Row(CHAT, "audio", "voice of answers", {"audio": {"voice": "ash", "format": "wav"}}, ("unsupported_parameter", "audio")),
+    Row(CHAT, "frequency_penalty", "-2 to 2", {"frequency_penalty": 0.5}, HONOURED),
+    Row(CHAT, "function_call", "deprecated", {"function_call": "none"}, ("unsupported_parameter", "function_call")),
+    Row(CHAT, "functions", "deprecated", {"functions": [{"name": "f"}]}, ("unsupported_parameter", "functions")),
+    Row(CHAT, "logit_bias", "token ids to bias", {"logit_bias": {"5": -100}}, HONOURED),
+    Row(CHAT, "logprobs", "of the answer's tokens", {"logprobs": True}, HONOURED),
+    Row(CHAT, "top_logprobs", "0 to 20, with logprobs", {"logprobs": True, "top_logprobs": 3}, HONOURED),
+    Row(CHAT, "top_logprobs.alone", "needs logprobs", {"top_logprobs": 3}, ("invalid_parameter_combination", "top_logprobs")),
+    Row(CHAT, "max_completion_tokens", "bounds the answer", {"max_completion_tokens": 3}, HONOURED),
+    Row(CHAT, "max_tokens", "deprecated, the same", {"max_tokens": 3}, HONOURED),
+    Row(CHAT, "max_tokens.both", "one of the two", {"max_tokens": 3, "max_completion_tokens": 3}, ("invalid_parameter_combination", "max_tokens")),
+    Row(CHAT, "metadata", "only with store", {"metadata": {"a": "b"}}, (None, "metadata"), "only allowed when 'store' is enabled"),
+    Row(CHAT, "metadata.store", "kept with the answer", {"metadata": {"a": "b"}, "store": True}, IGNORED),
+    Row(CHAT, "metadata.length", "16 pairs", {"metadata": {str(i): "" for i in range(17)}, "store": True}, ("object_above_max_properties", "metadata")),
+    Row(CHAT, "store", "keeps the answer", {"store": True}, IGNORED),
+    Row(CHAT, "modalities", "text, audio", {"modalities": ["text"]}, HONOURED),
+    Row(CHAT, "modalities.audio", "speaks", {"modalities": ["text", "audio"]}, ("unsupported_parameter", "modalities")),
+    Row(CHAT, "moderation", "of input and output", {"moderation": {"model": "omni-moderation-latest"}}, ("unsupported_parameter", "moderation")),
+    Row(CHAT, "n", "1 to 128", {"n": 2}, HONOURED),
+    Row(CHAT, "parallel_tool_calls", "with tools", TAKEN | {"parallel_tool_calls": True}, HONOURED),
+    Row(CHAT, "parallel_tool_calls.alone", "needs tools", {"parallel_tool_calls": True}, (None, "parallel_tool_calls"), "only allowed when 'tools' are specified"),
+    Row(CHAT, "prediction", "speeds up", {"prediction": {"type": "content", "content": "x"}}, ("unsupported_parameter", "prediction")),
+    Row(CHAT, "presence_penalty", "-2 to 2", {"presence_penalty": 3}, ("decimal_above_max_value", "presence_penalty")),
+    Row(CHAT, "prompt_cache_key", "a hint", {"prompt_cache_key": "x"}, IGNORED),
+    Row(CHAT, "prompt_cache_options", "a hint", {"prompt_cache_options": {"mode": "implicit"}}, IGNORED),
+    Row(CHAT, "prompt_cache_retention", "a hint", {"prompt_cache_retention": "24h"}, IGNORED),
+    Row(CHAT, "reasoning_effort", "of models that reason", {"reasoning_effort": "low"}, ("unsupported_parameter", "reasoning_effort")),
+    Row(CHAT, "response_format", "text, json_object, json_schema", form(STRICT, strict=True), HONOURED),
+    Row(CHAT, "response_format.object", "needs the word json", {"response_format": {"type": "json_object"}}, (None, "messages"), "must contain the word 'json'"),
+    Row(CHAT, "response_format.array", "strict: an object", form({"type": "array", "items": A_STRING}, strict=True), BAD_FORMAT, "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"array\"'"),
+    Row(CHAT, "response_format.closed", "strict: closed", form(ONE, strict=True), BAD_FORMAT, "In context=(), 'additionalProperties' is required to be supplied and to be false"),
+    Row(CHAT, "response_format.required", "strict: all required", form(ONE | {"additionalProperties": False}, strict=True), BAD_FORMAT, "every key in properties. Missing 'a'"),
+    Row(CHAT, "response_format.oneOf", "strict: refused", form(STRICT | {"properties": {"a": {"oneOf": [A_STRING]}}}, strict=True), BAD_FORMAT, "In context=('properties', 'a'), 'oneOf' is not permitted"),
+    Row(CHAT, "response_format.allOf", "strict: refused", form(STRICT | {"properties": {"a": {"allOf": [A_STRING]}}}, strict=True), BAD_FORMAT, "'allOf' is not permitted"),
+    Row(CHAT, "response_format.ref", "strict: alone", form(STRICT | {"$defs": {"A": A_STRING}, "properties": {"a": {"$ref": "#/$defs/A", "description": "x"}}}, strict=True), BAD_FORMAT, "context=('properties', 'a'), $ref cannot have keywords {'description'}"),
+    Row(CHAT, "response_format.no-type", "strict: typed", form(STRICT | {"properties": {"a": {}}}, strict=True), BAD_FORMAT, "schema must have a 'type' key"),
+    Row(CHAT, "response_format.no-schema", "JSON Schema", form(ONE | {"required": 5}), BAD_FORMAT, "5 is not of type 'array'"),
+    Row(CHAT, "response_format.unique", "not enforced", form({"type": "array", "items": A_STRING, "uniqueItems": True}), ("invalid_schema", "response_format"), "can't enforce it: Unimplemented keys: [\"uniqueItems\"]"),
+    Row(CHAT, "response_format.lookahead", "not enforced", form(ONE | {"properties": {"a": {"type": "string", "pattern": "^(?=a)"}}}), ("invalid_schema", "response_format"), "look-around"),
+    Row(CHAT, "safety_identifier", "for the host", {"safety_identifier": "x"}, IGNORED),
+    Row(CHAT, "seed", "repeatable", {"seed": 1}, HONOURED),
+    Row(CHAT, "service_tier", "of the host", {"service_tier": "flex"}, IGNORED),
+    Row(CHAT, "stop", "up to four", {"stop": list("abcd")}, HONOURED),
+    Row(CHAT, "stop.five", "up to four", {"stop": list("abcde")}, ("array_above_max_length", "stop")),
+    Row(CHAT, "stream", "events", {"stream": True}, HONOURED),
+    Row(CHAT, "stream_options", "with stream", {"stream": True, "stream_options": {"include_usage": True}}, HONOURED),
+    Row(CHAT, "temperature", "0 to 2", {"temperature": 2.1}, ("decimal_above_max_value", "temperature")),
+    Row(CHAT, "top_p", "0 to 1", {"top_p": 0.5}, HONOURED),
+    Row(CHAT, "tools", "functions", tools(ONE), HONOURED),
+    Row(CHAT, "tools.none", "at least one", {"tools": []}, ("empty_array", "tools"), "Invalid 'tools': empty array"),
+    Row(CHAT, "tools.bare", "no parameters", {"tools": [{"type": "function", "function": {"name": "f"}}]}, HONOURED),
+    Row(CHAT, "tools.custom", "free text", {"tools": [{"type": "custom", "custom": {"name": "f"}}]}, ("unsupported_parameter", "tools[0].type")),
+    Row(CHAT, "tools.properties", "required", tools({"type": "object"}), BAD_FUNCTION, "Invalid schema for function 'f': In context=(), object schema missing properties"),
+    Row(CHAT, "tools.array", "an object", tools({"type": "array", "items": A_STRING}), BAD_FUNCTION, "got 'type: \"array\"'"),
+    Row(CHAT, "tools.untyped", "an object", tools({}), BAD_FUNCTION, "got 'type: \"None\"'"),
+    Row(CHAT, "tools.items", "arrays have items", tools(ONE | {"properties": {"a": {"type": "array"}}}), BAD_FUNCTION, "In context=('properties', 'a'), array schema missing items"),
+    Row(CHAT, "tools.anyOf", "not at the top", tools(ONE | {"anyOf": [ONE]}), BAD_FUNCTION, "at the top level"),
+    Row(CHAT, "tools.strict", "strict: closed", tools(ONE, strict=True), BAD_FUNCTION, "'additionalProperties' is required"),
+    Row(CHAT, "tools.no-schema", "JSON Schema", tools(ONE | {"properties": []}), BAD_FUNCTION, "is not of type 'object'"),
+    Row(CHAT, "tool_choice", "none, auto, required, one", TAKEN | {"tool_choice": "required"}, HONOURED),
+    Row(CHAT, "tool_choice.alone", "needs tools", {"tool_choice": "none"}, (None, "tool_choice"), "only allowed when 'tools' are specified"),
+    Row(CHAT, "tool_choice.allowed", "some of them", TAKEN | {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}, ("unsupported_parameter", "tool_choice.type")),
+    Row(CHAT, "user", "for the host", {"user": "x"}, IGNORED),
+    Row(CHAT, "verbosity", "of newer models", {"verbosity": "low"}, ("unsupported_parameter", "verbosity")),
+    Row(CHAT, "web_search_options", "searches", {"web_search_options": {"search_context_size": "low"}}, ("unsupported_parameter", "web_search_options")),
+    Row(CHAT, "unknown", "refused", {"top_k": 5}, ("unknown_parameter", "top_k")),
+    Row(COMPLETIONS, "model", "required", {"model": None}, ("invalid_type", "model")),
+    Row(COMPLETIONS, "prompt", "text, texts, tokens", {"prompt": [[1, 2], [3]]}, HONOURED),
+    Row(COMPLETIONS, "best_of", "the best of", {"best_of": 3}, ("unsupported_parameter", "best_of")),
+    Row(COMPLETIONS, "echo", "the prompt again", {"echo": True}, HONOURED),
+    Row(COMPLETIONS, "frequency_penalty", "-2 to 2", {"frequency_penalty": 1}, HONOURED),
+    Row(COMPLETIONS, "logit_bias", "token ids to bias", {"logit_bias": {"x": 1}}, ("invalid_value", "logit_bias")),
+    Row(COMPLETIONS, "logprobs", "0 to 5", {"logprobs": 6}, ("integer_above_max_value", "logprobs")),
+    Row(COMPLETIONS, "max_tokens", "16 by default", {"max_tokens": 0}, HONOURED),
+    Row(COMPLETIONS, "n", "1 to 128", {"n": 2}, HONOURED),
+    Row(COMPLETIONS, "presence_penalty", "-2 to 2", {"presence_penalty": 1}, HONOURED),
+    Row(COMPLETIONS, "seed", "repeatable", {"seed": 1}, HONOURED),
+    Row(COMPLETIONS, "stop", "up to four", {"stop": "x"}, HONOURED),
+    Row(COMPLETIONS, "stream", "events", {"stream": True}, HONOURED),
+    Row(COMPLETIONS, "stream_options", "with stream", {"stream_options": {"include_usage": True}}, ("invalid_parameter_combination", "stream_options")),
+    Row(COMPLETIONS, "suffix", "fills a gap", {"suffix": "x"}, ("unsupported_parameter", "suffix")),
+    Row(COMPLETIONS, "temperature", "0 to 2", {"temperature": 0}, HONOURED),
+    Row(COMPLETIONS, "top_p", "0 to 1", {"top_p": 0.5}, HONOURED),
+    Row(COMPLETIONS, "user", "for the host", {"user": "x"}, IGNORED),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab that loads no model: plans need none."""
+    lab = Lab(tmp_path_factory.mktemp("contract") / "state", weights.ensure(), MODEL)
+    yield lab
+    lab.store.close()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.endpoint} {row.field}")
+def test_each_line_of_the_contract_holds(lab: Lab, row: Row) -> None:
+    body = GOOD[row.endpoint] | row.change
+    if row.lab in (HONOURED, IGNORED):
+        assert lab.plan(row.endpoint, body).requests
+        return
+    with pytest.raises(ApiError) as caught:
+        lab.plan(row.endpoint, body)
+    assert (caught.value.code, caught.value.param) == row.lab
+    assert row.says in caught.value.message and caught.value.status == 400
+
+
+@pytest.mark.parametrize("endpoint", GOOD)
+def test_the_contract_names_every_field(endpoint: str) -> None:
+    named = {row.field.partition(".")[0] for row in ROWS if row.endpoint == endpoint}
+    assert schema.parameters(SCHEMAS[endpoint]) <= named
+
+
+@pytest.mark.parametrize("endpoint", GOOD)
+def test_null_in_any_optional_field_is_as_if_it_were_not_there(lab: Lab, endpoint: str) -> None:
+    good = GOOD[endpoint]
+    for name in schema.parameters(SCHEMAS[endpoint]) - good.keys():
+        assert lab.plan(endpoint, good | {name: None}).requests == lab.plan(endpoint, good).requests
+
+
+def test_nulls_within_messages_tools_and_schemas_are_as_if_they_were_not_there(lab: Lab) -> None:
+    nothing = dict.fromkeys(("title", "description", "enum", "items", "anyOf", "required"))
+    a = {"type": "string", "default": None} | nothing
+    parameters = {"type": "object", "properties": {"a": a}, "additionalProperties": None}
+    call = assistant("1") | dict.fromkeys(("name", "refusal", "audio", "function_call"))
+    messages = [
+        {"role": "system", "content": "Be brief.", "name": None},
+        *ASK,
+        call,
+        answer("1") | {"name": None},
+    ]
+    tool = function(parameters | nothing, strict=None, description=None)
+    options = {"stream": True, "stream_options": {"include_usage": None}}
+    plan = lab.plan(CHAT, {"model": MODEL, "messages": messages, "tools": [tool]} | options)
+    bare = [
+        {"role": "system", "content": "Be brief."},
+        *ASK,
+        {key: value for key, value in assistant("1").items() if key != "content"},
+        answer("1"),
+    ]
+    same = function({"type": "object", "properties": {"a": {"type": "string", "default": None}}})
+    assert (
+        plan.requests == lab.plan(CHAT, GOOD[CHAT] | {"messages": bare, "tools": [same]}).requests
+    )
+
+
+def test_null_stays_where_it_is_a_value(lab: Lab) -> None:
+    either = {"type": ["string", "null"], "enum": ["a", None]}
+    plan = lab.plan(CHAT, GOOD[CHAT] | form(STRICT | {"properties": {"a": either}}, strict=True))
+    assert '["a", null]' in plan.requests[0].grammar.replace("\\", "")
+    with pytest.raises(ApiError, match=r"Invalid type for 'metadata\.a'"):
+        lab.plan(CHAT, GOOD[CHAT] | {"store": True, "metadata": {"a": None}})
+
+
+@pytest.mark.parametrize(
+    ("schema", "closed"),
+    [
+        (ONE, True),
+        (ONE | {"additionalProperties": True}, False),
+        (ONE | {"additionalProperties": A_STRING}, False),
+        ({"type": "object", "additionalProperties": ONE}, True),
+        ({"type": "array", "items": ONE}, True),
+        ({"anyOf": [ONE, A_STRING]}, True),
+        ({"$defs": {"A": ONE}, "allOf": [{"$ref": "#/$defs/A"}]}, True),
+        ({"$defs": {"A": ONE}, "properties": {"b": {"$ref": "#/$defs/A"}}, "additionalProperties": True}, True),
+        ({"$defs": {"A": ONE}, "allOf": [{"$ref": "#/$defs/A"}, {"properties": {"b": A_STRING}}]}, False),
+        ({"allOf": [ONE, {"properties": {"b": A_STRING}}]}, False),
+        (ONE | {"anyOf": [{"properties": {"b": A_STRING}}]}, False),
+        ({"type": "object"}, False),
+    ],
+)  # fmt: skip
+def test_objects_are_closed_unless_they_say_otherwise(schema: dict, closed: bool) -> None:
+    from workbook.lab.generation import json_schemas
+
+    assert ('"additionalProperties": false' in str(json_schemas.closed(schema)).replace("'", '"').replace("False", "false")) == closed  # fmt: skip
