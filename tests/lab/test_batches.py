@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,10 @@ import openai
 import pytest
 from labserver import MODEL, Server, conform, offline, start
 
+from workbook.lab.ids import now
 from workbook.lab.jobs.batch_output import BatchOutput
-from workbook.lab.state.records import Batch, File
+from workbook.lab.serving.types import Completion
+from workbook.lab.state.records import BATCH_UNFINISHED, Batch, File
 from workbook.lab.state.store import Store
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
@@ -235,3 +238,76 @@ def test_a_crash_while_results_are_filed_files_them_once(tmp_path: Path, monkeyp
     assert [f.id for f in files] == [done.output_file, file.id]
     assert len(list((tmp_path / "files").iterdir())) == 2
     assert not list((tmp_path / "batches").iterdir()) + list(lab.store.uploads().iterdir())
+
+
+class _Answering:
+    """An engine that answers at once."""
+
+    def submit(self, request) -> Future:
+        future = Future()
+        future.set_result(Completion("blue", [1], "stop", None))
+        return future
+
+
+def ready(lab, lines: list[dict], folder: str = "batch_1") -> Batch:
+    """A batch that has been validated."""
+    source = lab.store.uploads() / "x"
+    source.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    file = lab.store.add_file(source, "in.jsonl", "batch")
+    counts = {"total": len(lines), "completed": 0, "failed": 0}
+    expires = now() + 3600
+    batch = Batch(folder, "in_progress", CHAT, file.id, "24h", 1, expires, MODEL, counts=counts)
+    lab.store.add_batch(batch)
+    return batch
+
+
+def until_ended(lab, *ids: str) -> list[Batch]:
+    lab.batch_runner.start()
+    try:
+        until = time.monotonic() + 20
+        while lab.store.batches(*BATCH_UNFINISHED):
+            assert time.monotonic() < until, lab.store.batches(*BATCH_UNFINISHED)
+            time.sleep(0.02)
+    finally:
+        lab.batch_runner.close()
+    return [lab.store.get(Batch, id) for id in ids]
+
+
+def test_whatever_a_row_runs_into_is_that_rows_error(tmp_path: Path) -> None:
+    lab, _ = offline(tmp_path)
+    plan = lab.batch_runner._plan
+
+    def stumble(endpoint, body):
+        if body.get("user") == "stumble":
+            raise TypeError("'int' object is not iterable")
+        return plan(endpoint, body)
+
+    lab.batch_runner._plan = stumble
+    lab.scheduler.engine.set_result(_Answering())
+    lines = [line(0), line(1, user="stumble"), line(2)]
+    ready(lab, lines)
+    ready(lab, [line(0)], "batch_2")
+    first, second = until_ended(lab, "batch_1", "batch_2")
+    assert first.status == second.status == "completed"
+    assert first.counts == {"total": 3, "completed": 2, "failed": 1}
+    [row] = map(json.loads, lab.store.path(first.error_file).read_text().splitlines())
+    assert row["custom_id"] == "row-1" and row["response"]["status_code"] == 500
+
+
+@pytest.mark.parametrize("fault", ["damaged", "gone"])
+def test_a_batch_that_cannot_be_carried_out_fails_and_the_next_has_its_turn(
+    tmp_path: Path, fault: str
+) -> None:
+    lab, _ = offline(tmp_path)
+    lab.scheduler.engine.set_result(_Answering())
+    broken = lab.store.batch_folder(ready(lab, [line(0), line(1)]).id)
+    ready(lab, [line(0)], "batch_2")
+    if fault == "gone":
+        (broken / "input.jsonl").unlink()
+    else:
+        (broken / "output.jsonl").write_bytes(b"{}\n")
+    first, second = until_ended(lab, "batch_1", "batch_2")
+    assert (first.status, second.status) == ("failed", "completed")
+    assert first.errors[0]["code"] == "server_error"
+    if fault == "damaged":
+        assert lab.store.path(first.output_file).read_bytes() == b"{}\n"  # nothing is lost

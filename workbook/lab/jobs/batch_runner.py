@@ -6,6 +6,9 @@ the batch's own files, so a restarted server goes on without a doubled or missin
 nothing of HTTP or of what is asked.
 """
 
+import contextlib
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,11 +26,13 @@ from workbook.lab.jobs.batch_output import ANSWERS, ERRORS, BatchOutput
 from workbook.lab.jobs.worker_thread import WorkerThread
 from workbook.lab.serving.scheduler import Scheduler
 from workbook.lab.serving.types import Completion
-from workbook.lab.state.records import Batch, BatchStatus
+from workbook.lab.state.records import BATCH_UNFINISHED, Batch, BatchStatus
 from workbook.lab.state.store import Store
 
 POLL = 0.1  # seconds between looks at whether a batch is still to be worked on
 REPORT = 1.0  # seconds between counts written to the store
+
+_log = logging.getLogger("lab")
 
 
 @dataclass
@@ -78,7 +83,8 @@ class BatchRunner:
 
     def _tend(self) -> bool:
         for batch in self._store.batches("validating"):
-            self._validate(batch)
+            with self._failing(batch):
+                self._validate(batch)
             return True
         with self._lock:
             ready = [
@@ -87,7 +93,8 @@ class BatchRunner:
                 if batch.id != self._active
             ]
         for batch in ready[:1]:
-            self._settle(batch)
+            with self._failing(batch):
+                self._settle(batch)
         return bool(ready)
 
     def _validate(self, batch: Batch) -> None:
@@ -153,7 +160,8 @@ class BatchRunner:
         if batch is None:
             return False
         try:
-            self._answer_all(batch)
+            with self._failing(batch):
+                self._answer_all(batch)
         finally:
             self._active = None
             self._clerk.wake.set()
@@ -208,11 +216,38 @@ class BatchRunner:
             if plan.stream:
                 message = "A batch's answers are not streamed: leave 'stream' out."
                 raise unsupported("stream", message)
-        except ApiError as error:
-            output.add(custom_id, error.status, error.body())
-        else:
             answers = self._scheduler.submit_batched(plan.requests)
+        except Exception as error:
+            if not isinstance(error, ApiError):
+                _log.exception("a request of %s", batch.id)
+            fault = engine_error(error)
+            output.add(custom_id, fault.status, fault.body())
+        else:
             pending.append(_Pending(custom_id, plan, answers))
+
+    @contextlib.contextmanager
+    def _failing(self, batch: Batch) -> Iterator[None]:
+        """Whatever is wrong with a batch ends that batch: the others have their turn.
+
+        A disk that is full may have room later, so then it is tried again.
+        """
+        try:
+            yield
+        except Exception as error:
+            again = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+            if again or isinstance(error, sqlite3.OperationalError):
+                raise
+            _log.exception("%s", batch.id)
+            what = "A file of it is gone from the lab's state"
+            if not isinstance(error, FileNotFoundError):
+                what = "The lab made a mistake with it; its log says which"
+            fault = {"code": "server_error", "message": f"{what}.", "param": None, "line": None}
+            results = {}
+            with contextlib.suppress(Exception):  # what was answered is not lost
+                results["output_file"] = self._store.add_result(batch, ANSWERS)
+                results["error_file"] = self._store.add_result(batch, ERRORS)
+            changes = {"status": "failed", "errors": [fault]} | results
+            self._store.update_batch(batch.id, BATCH_UNFINISHED, **changes)
 
     def _is_in_progress(self, batch: Batch) -> bool:
         """Whether to go on. A batch whose time is over is closed with what it has."""

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between looks for work; after many errors
+
 _log = logging.getLogger("lab")
 
 
@@ -21,12 +23,13 @@ class WorkerThread:
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
+        pause = PAUSE
         while not self._stopping.is_set():
             try:
-                busy = self._work()
-            except Exception:
+                busy, pause = self._work(), PAUSE
+            except Exception:  # as of a full disk: it is tried again, less and less often
                 _log.exception("%s", self.thread.name)
-                busy = False
+                busy, pause = False, min(2 * pause, LONGEST_PAUSE)
             if not busy:
-                self.wake.wait(1)
+                self.wake.wait(pause)
                 self.wake.clear()
