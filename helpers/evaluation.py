@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers import intervals, ratings
+from helpers import ratings
 from helpers import reviews as corpus
 from workbook.errors import WorkbookError
+from workbook.evals import statistics
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
@@ -142,8 +143,8 @@ def summary(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         exact, within = int(result["correct"].sum()), int(result["off_by_one"].sum())
         rows[name] = {
             "answers": n,
-            **_share("exact", "exact", exact / n, intervals.of_share(exact, n)),
-            **_share("within_one", "within", within / n, intervals.of_share(within, n)),
+            **_share("exact", "exact", exact / n, statistics.of_share(exact, n)),
+            **_share("within_one", "within", within / n, statistics.of_share(within, n)),
             "no_rating": float(result["stars"].isna().mean()),
             **{
                 column: float(result[column].mean()) if column in result else np.nan
@@ -206,8 +207,8 @@ def human_ceiling(reviews: pd.DataFrame, name: str = "one person") -> pd.DataFra
         within.append(float(np.mean([abs(one - rest) <= 1 for one, rest in pairs])))
     row = {
         "answers": sum(len(scores) for scores in reviews["ratings"]),
-        **_share("exact", "exact", float(np.mean(exact)), intervals.of_mean(exact)),
-        **_share("within_one", "within", float(np.mean(within)), intervals.of_mean(within)),
+        **_share("exact", "exact", float(np.mean(exact)), statistics.of_mean(exact)),
+        **_share("within_one", "within", float(np.mean(within)), statistics.of_mean(within)),
         **dict.fromkeys(("no_rating", "prompt_tokens", "completion_tokens", "seconds"), np.nan),
     }
     return pd.DataFrame.from_dict({name: row}, orient="index")

@@ -6,7 +6,7 @@ Knows how a box looks in light and dark themes; knows nothing of what is said in
 import html
 import numbers
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # A tone is the colour of the bar on the left and the sign before the text. The signs carry the
@@ -33,27 +33,39 @@ def in_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def box_html(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
-    """One bordered box; `more` is folded away until it is clicked. All text is escaped."""
+More = str | Sequence[str]
+
+
+def box_html(text: str, tone: str = "note", more: More = "", more_title: str = "Hint") -> str:
+    """One bordered box; `more` is folded away until it is clicked. All text is escaped.
+
+    more: several texts are folded one inside the other, so that each asks for a click of its own
+    """
     color, sign = TONES[tone]
-    details = (
-        f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
-        f"{html.escape(more_title)}</summary>{_lines(more)}</details>"
-        if more
-        else ""
-    )
+    details, texts = "", _texts(more)
+    for number, each in reversed(list(enumerate(texts, start=1))):
+        title = f"{more_title} {number} of {len(texts)}" if len(texts) > 1 else more_title
+        details = (
+            f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
+            f"{html.escape(title)}</summary>{_lines(each)}{details}</details>"
+        )
     return (
         f'<div style="border-left:4px solid {color};padding:.4em .8em;margin:.3em 0;'
         f'max-width:50em;line-height:1.45">{sign} {_lines(text)}{details}</div>'
     )
 
 
-def box_text(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> str:
+def box_text(text: str, tone: str = "note", more: More = "", more_title: str = "Hint") -> str:
     """The same for a terminal."""
-    return f"{TONES[tone][1]} {text}" + (f"\n  {more_title}: {more}" if more else "")
+    lines = [f"\n  {more_title}: {each}" for each in _texts(more)]
+    return f"{TONES[tone][1]} {text}{''.join(lines)}"
 
 
-def box(text: str, tone: str = "note", more: str = "", more_title: str = "Hint") -> None:
+def _texts(more: More) -> list[str]:
+    return [each for each in ([more] if isinstance(more, str) else more) if each]
+
+
+def box(text: str, tone: str = "note", more: More = "", more_title: str = "Hint") -> None:
     """Show a box in the notebook, or print it."""
     show(box_html(text, tone, more, more_title), box_text(text, tone, more, more_title))
 

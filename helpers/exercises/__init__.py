@@ -9,62 +9,18 @@ untouched, which is no mistake, so that "Run all" always works.
 """
 
 import importlib
+import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from helpers.exercises import record
+from helpers.exercises.verdicts import UntouchedError, Verdict, WrongAnswerError
 from workbook import display
 from workbook.errors import WorkbookError
 
 Check = Callable[[Any], str]
 
 _checks: dict[str, Check] = {}
-
-
-class WrongAnswerError(Exception):
-    """Raised by a check: `what` is wrong, and a `hint` that doesn't give the answer away."""
-
-    def __init__(self, what: str, hint: str = "") -> None:
-        super().__init__(what)
-        self.what, self.hint = what, hint
-
-
-class UntouchedError(Exception):
-    """Raised by a check that meets the three dots deeper than `grade` looks."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check says of an answer."""
-
-    status: str  # "right", "wrong" or "untouched"
-    message: str
-    hint: str = ""
-
-
-# What several checks need
-
-
-def function_of(answer: Any, call: str) -> Callable[..., Any]:
-    """The function that was handed in; otherwise the answer is wrong.
-
-    call: how it is handed in, for the hint
-    """
-    if not callable(answer):
-        raise WrongAnswerError("Hand in the function itself, without calling it.", call)
-    return answer
-
-
-def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a student's function returns; nothing, or the three dots: it is untouched."""
-    result = function(*arguments)
-    if result is ... or result is None:
-        raise UntouchedError
-    return result
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 # What the notebooks and tests call
@@ -102,22 +58,31 @@ def grade(id: str, answer: Any) -> Verdict:
     try:
         return Verdict("right", checks[id](answer))
     except WrongAnswerError as error:
-        return Verdict("wrong", error.what, error.hint)
+        return Verdict("wrong", error.what, error.hints)
     except UntouchedError:
         return Verdict("untouched", "Not answered yet: replace the three dots.")
     except Exception as error:  # whatever a student may hand in, the answer is a sentence
         return Verdict(
             "wrong",
             f"This answer could not be checked: {type(error).__name__}: {error}",
-            f"Your answer is of type {type(answer).__name__}; does the exercise ask for that?",
+            (f"Your answer is of type {type(answer).__name__}; does the exercise ask for that?",),
         )
 
 
 def check(id: str, answer: Any) -> None:
-    """Show the verdict on an answer; the hint is folded away until it is wanted."""
+    """Show the verdict on an answer, and keep it; hints are folded away, one inside the other."""
     verdict = grade(id, answer)
+    if verdict.status != "untouched":
+        record.add(id, verdict.status)
     tone = "open" if verdict.status == "untouched" else verdict.status
-    display.box(f"Exercise {id}: {verdict.message}", tone, verdict.hint)
+    display.box(f"Exercise {id}: {verdict.message}", tone, verdict.hints)
+
+
+def progress() -> None:
+    """Show which exercises of the course are done."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    notebooks = [name.removeprefix("nb") for name in modules if name.startswith("nb")]
+    record.show([id for notebook in notebooks for id in sorted(registered(notebook))])
 
 
 def _has_dots(answer: Any) -> bool:

@@ -1,9 +1,10 @@
 """The trial exercises of notebook 00."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from helpers.exercises import WrongAnswerError, exercise
+from helpers.exercises import exercise
+from helpers.exercises.verdicts import WrongAnswerError
 from workbook.prices import registry
 
 
@@ -51,6 +52,8 @@ def messages_with_a_system_prompt(answer: list[dict[str, Any]]) -> str:
 @exercise("00.3")
 def the_last_day(answer: str | date) -> str:
     """The first day on which nobody can create a fine-tuning job at OpenAI."""
+    if isinstance(answer, datetime):  # pandas' Timestamp is one
+        answer = answer.date()
     if isinstance(answer, str):
         try:
             answer = date.fromisoformat(answer.strip())
@@ -58,6 +61,8 @@ def the_last_day(answer: str | date) -> str:
             raise WrongAnswerError(
                 f"{answer!r} is not a date.", 'Write year-month-day in quotes: "2026-10-23".'
             ) from None
+    if not isinstance(answer, date):
+        raise WrongAnswerError(f"{answer!r} is not a date.", 'Write it in quotes: "2026-10-23".')
     closing = max(model.tunable_until for model in registry.hosted() if model.tunable_until)
     if answer != closing:
         raise WrongAnswerError(f"{answer} is another date.", "Look for “anyone” in the table.")

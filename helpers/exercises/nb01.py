@@ -1,8 +1,11 @@
 """Checks for notebook 01: a few-shot prompt of one's own, and which tool fits which situation."""
 
+import re
 from typing import Any
 
-from helpers.exercises import WrongAnswerError, exercise, function_of, result_of
+from helpers.exercises import exercise
+from helpers.exercises.values import function_of, result_of, word
+from helpers.exercises.verdicts import WrongAnswerError
 
 _WORDS = ("Spanish", "Portuguese")
 _TRIAL = "A loja abre às nove horas."
@@ -20,6 +23,7 @@ def _few_shot(answer: Any) -> str:
             '[{"role": "system", "content": "…"}, …]',
         )
     roles = [message.get("role") for message in messages]
+    roles = ["system" if role == "developer" else role for role in roles]  # its newer name
     if strange := set(roles) - {"system", "user", "assistant"}:
         raise WrongAnswerError(
             f"There is no role {strange.pop()!r}.", "system, user and assistant."
@@ -57,6 +61,13 @@ def _check_examples(examples: list[dict[str, str]]) -> None:
             f"No solved example answers {missing[0]}.", "At least one example of each."
         )
     texts = [m["content"] for m in examples if m["role"] == "user"]
+    for text, label in zip(texts, answers, strict=True):
+        if (language := _language(text)) not in (None, label):
+            raise WrongAnswerError(
+                f"“{text[:60]}” is {language}, and the example answers {label}.",
+                "Which language has ñ and ¿, which has ã and ç?",
+                "A model that is shown wrong answers learns wrong answers.",
+            )
     if any(_TRIAL in text for text in texts):
         raise WrongAnswerError(
             "The text to be judged stands among the examples.", "Use texts of your own."
@@ -65,6 +76,18 @@ def _check_examples(examples: list[dict[str, str]]) -> None:
         raise WrongAnswerError(
             "An example's text is shorter than two words.", "Show real sentences."
         )
+
+
+_MARKS = {
+    "Spanish": re.compile(r"[ñ¿¡]|\b(?:el|los|las|una|y|muy|pero|con)\b", re.I),
+    "Portuguese": re.compile(r"[ãõç]|\b(?:os|uma|não|é|são|mas|com|muito)\b", re.I),
+}
+
+
+def _language(text: str) -> str | None:
+    """The language whose signs and small words are in a text, where the other's are not."""
+    named = [word for word, marks in _MARKS.items() if marks.search(text)]
+    return named[0] if len(named) == 1 else None
 
 
 _REASONS = {
@@ -82,10 +105,6 @@ def _tools(answer: Any) -> str:
             "The answer is a dictionary with a, b, c and d.", "Keep the keys as they are."
         )
     for key, (tool, hint) in _REASONS.items():
-        if answer[key] not in ("prompt", "schema", "tune"):
-            raise WrongAnswerError(
-                f"{key}: {answer[key]!r} is none of the three.", "prompt, schema or tune."
-            )
-        if answer[key] != tool:
+        if word(answer[key], ("prompt", "schema", "tune"), key) != tool:
             raise WrongAnswerError(f"{key}: {answer[key]!r} would not be the first choice.", hint)
     return "Right: form by schema, new ideas by prompt, missing skill and long prompts by tuning."

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from helpers import reviews
-from helpers.exercises import WrongAnswerError, exercise, function_of, result_of
+from helpers.exercises import exercise
+from helpers.exercises.values import function_of, result_of
+from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor, paths, quoting
 from workbook.errors import WorkbookError
 from workbook.rows.validator import format_of
@@ -30,13 +32,13 @@ def _leaks(answer: Any) -> str:
         ([], _rows("1_1"), set()),
     ]
     for train, test, shared in cases:
-        result = result_of(function, list(train), list(test))
+        result = result_of(function, train, test)
         ids = f"train {[row['id'] for row in train]}, test {[row['id'] for row in test]}"
         if not isinstance(result, (set, frozenset)):
             raise WrongAnswerError(
                 f"Your function returned a {type(result).__name__}, not a set.",
-                "{… for row in train} with curly brackets makes a set; & gives what two "
-                "sets share.",
+                "Curly brackets make a set: {… for row in train}.",
+                "What two sets share is `one & other`.",
             )
         if {str(name) for name in result} == shared:
             continue
@@ -59,12 +61,12 @@ def _leaks(answer: Any) -> str:
 
 @exercise("02.2")
 def _marv(answer: Any) -> str:
-    if not isinstance(answer, list) or len(answer) != 3:
+    if not isinstance(answer, (list, tuple)) or len(answer) != 3:
         raise WrongAnswerError(
             "Three examples are asked for, in a list.",
             '[{"messages": [system, user, assistant]}, …, …]',
         )
-    for finding in doctor.check(answer).findings:
+    for finding in doctor.check(list(answer)).findings:
         if finding.code != "too-few":
             where = f"Example {finding.line}: " if finding.line else ""
             raise WrongAnswerError(f"{where}{finding.message}.", f"{finding.why} {finding.fix}")

@@ -1,15 +1,12 @@
 """Checks for notebook 03: the bill of a job, a promotion, and a decision with hosting in it."""
 
-import math
 from datetime import date
 from typing import Any
 
-from helpers.exercises import WrongAnswerError, exercise, function_of, is_number, result_of
+from helpers.exercises import exercise
+from helpers.exercises.values import function_of, number, result_of, same, word
+from helpers.exercises.verdicts import WrongAnswerError
 from workbook.prices import costs, registry
-
-
-def _same(usd: Any, expected: float) -> bool:
-    return math.isclose(float(usd), expected, rel_tol=1e-6, abs_tol=1e-9)
 
 
 @exercise("03.1")
@@ -23,28 +20,28 @@ def _bill(answer: Any) -> str:
     }
     limit, price = 4096, 8.0
     for name, counts in files.items():
-        usd = result_of(function, list(counts), limit, price)
+        usd = number(result_of(function, counts, limit, price), "What your function returns")
         epochs = costs.default_epochs(len(counts))
         expected = costs.billed_tokens(counts, epochs, limit) * price / 1e6
-        if _same(usd, expected):
+        if same(usd, expected):
             continue
-        sentence = f"For {name} at $8 a million your bill is {costs.usd(float(usd))}"
-        if _same(usd, expected * 1e6):
+        sentence = f"For {name} at $8 a million your bill is {costs.usd(usd)}"
+        if same(usd, expected * 1e6):
             raise WrongAnswerError(
                 f"{sentence}.", "The price is for a million tokens, not for one."
             )
-        if _same(usd, sum(counts) * price / 1e6):
+        if same(usd, sum(counts) * price / 1e6):
             raise WrongAnswerError(
                 f"{sentence}: one epoch, and no limit.",
                 "Three things are in a bill: the tokens up to the limit, the epochs, the price.",
             )
-        if _same(usd, expected / epochs):
+        if same(usd, expected / epochs):
             raise WrongAnswerError(f"{sentence}: that is one epoch.", "Each epoch is billed again.")
-        if _same(usd, sum(counts) * epochs * price / 1e6):
+        if same(usd, sum(counts) * epochs * price / 1e6):
             raise WrongAnswerError(
                 f"{sentence}: the cut-off tokens are in it.", "min(count, limit)"
             )
-        if _same(usd, expected / epochs * 3):
+        if same(usd, expected / epochs * 3):
             raise WrongAnswerError(
                 f"{sentence}: three epochs.",
                 "Ask costs.default_epochs: this file doesn't get three.",
@@ -69,26 +66,22 @@ def _promotion(answer: Any) -> str:
         expected = costs.training_cost(400_000, 3, model, day, free_tokens=free)
         full = costs.training_cost(400_000, 3, model, day)
         once = costs.training_cost(400_000, 1, model, day)
-        usd = answer[name]
-        if not is_number(usd):
-            raise WrongAnswerError(f"{name}: a number of dollars is wanted.", "5.0, not '$5'")
-        if _same(usd, expected):
+        usd = number(answer[name], name)
+        if same(usd, expected):
             continue
-        if _same(usd, once) or _same(usd, max(0.0, once - 25)):
+        if same(usd, once) or same(usd, max(0.0, once - 25)):
             raise WrongAnswerError(
                 f"{name}: the file is read three times.", "400,000 × 3 tokens are billed."
             )
-        if free and _same(usd, full):
+        if free and same(usd, full):
             raise WrongAnswerError(
                 f"{name}: a part of the tokens was free.", "Take the free tokens off first."
             )
-        if not free and _same(usd, full - 25):
+        if not free and same(usd, full - 25):
             raise WrongAnswerError(
                 f"{name}: nothing was free any more.", "The promotion ended on 31 October."
             )
-        raise WrongAnswerError(
-            f"{name}: not {costs.usd(float(usd))}.", "(billed − free) × 25 / 1,000,000"
-        )
+        raise WrongAnswerError(f"{name}: not {costs.usd(usd)}.", "(billed − free) × 25 / 1,000,000")
     return "Right: $5.00 with the free million, $30.00 without it."
 
 
@@ -99,19 +92,14 @@ def _decision(answer: Any) -> str:
             "The answer is a pair: the cheaper way and dollars.", '("prompt", 12.5)'
         )
     way, difference = answer
-    if way not in ("prompt", "tuned"):
-        raise WrongAnswerError(f"The first part is {way!r}.", 'Either "prompt" or "tuned".')
-    if not is_number(difference):
-        raise WrongAnswerError(
-            "The second part is a number of dollars.", "Leave out the dollar sign."
-        )
+    way = word(way, ("prompt", "tuned"), "The first part")
     model = registry.from_source_documents("004")[0]
     volume, hosting = 200_000, 1.70
     prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
     request = costs.request_cost(model.as_tuned(), 100, 50)
     tuned = costs.monthly_cost(request, volume, hosting)
     cheap = costs.monthly_cost(costs.request_cost(model, 100, 50), volume, hosting)
-    amount = abs(float(difference))
+    amount = abs(number(difference, "The second part"))
     if _close(amount, prompt - request * volume):
         raise WrongAnswerError(
             "The hosting is missing from the tuned model's month.", "$1.70 × 730 hours"

@@ -5,14 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.exercises import WrongAnswerError, exercise, function_of, is_number, result_of
+from helpers.exercises import exercise
+from helpers.exercises.values import function_of, number, result_of
+from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor
 
 
 @exercise("04.1")
 def _steps(answer: Any) -> str:
-    if not is_number(answer):
-        raise WrongAnswerError("The answer is a number.", "How many batches does one epoch have?")
+    answer = number(answer)
     if answer == math.floor(500 / 8) * 4:
         raise WrongAnswerError(
             "Some examples would never be seen: 62 batches of 8 are only 496.",
@@ -29,7 +30,9 @@ def _steps(answer: Any) -> str:
         )
     if answer != math.ceil(500 / 8) * 4:
         raise WrongAnswerError(
-            f"Not {answer}.", "Batches in one epoch, rounded up, times the epochs."
+            f"Not {answer:g}.",
+            "How many batches has one epoch, the last and smaller one counted?",
+            "Batches in one epoch, rounded up, times the epochs.",
         )
     return "Right: 63 batches in an epoch (the last one has 4 examples), times 4 epochs."
 
@@ -47,22 +50,20 @@ def _best_step(answer: Any) -> str:
                 "valid_loss": losses,
             }
         )
-        step = result_of(function, table.copy())
-        if isinstance(step, pd.Series):
+        step = result_of(function, table)
+        if isinstance(step, (pd.Series, pd.DataFrame)) and step.size > 1:
             raise WrongAnswerError("You return a whole row.", 'Take its "step".')
+        step = number(step, "What your function returns")
         if step == expected - 1:
             raise WrongAnswerError(
-                f"With validation losses {losses} you return {step}: that is the row's number.",
+                f"With validation losses {losses} you return {step:g}: that is the row's number.",
                 "Rows count from 0, steps from 1. Read the column `step`.",
             )
         if step != expected:
             raise WrongAnswerError(
-                f"With validation losses {losses} the best step is {expected}, not {step}.",
+                f"With validation losses {losses} the best step is {expected}, not {step:g}.",
+                "Find the row with the smallest `valid_loss`, then read its `step`.",
                 "`valid_loss.idxmin()` gives the row's label and skips NaN by itself.",
-            )
-        if isinstance(step, float):
-            raise WrongAnswerError(
-                "The number is right, but it is a float.", "Put int(…) around it."
             )
     return "Right, and it copes with steps that have no validation loss."
 
@@ -74,18 +75,18 @@ def _mended(answer: Any) -> str:
             "`mended` is a list of three rows.", "Copy `broken` and repair each row."
         )
     questions = ["What is 2 + 2?", "Is ice cold?", "Who wrote Hamlet?"]
-    for number, (row, question) in enumerate(zip(answer, questions, strict=True), start=1):
+    for place, (row, question) in enumerate(zip(answer, questions, strict=True), start=1):
         problems = [
             finding
             for finding in doctor.check([row] * 10).findings
             if finding.severity == "error" and finding.line in (None, 1)
         ]
         if problems:
-            raise WrongAnswerError(f"Row {number}: {problems[0].message}", problems[0].fix or "")
+            raise WrongAnswerError(f"Row {place}: {problems[0].message}", problems[0].fix or "")
         if not any(
             m.get("role") == "user" and m.get("content") == question for m in row["messages"]
         ):
             raise WrongAnswerError(
-                f"Row {number}: the user's question is gone.", f"It was: {question}"
+                f"Row {place}: the user's question is gone.", f"It was: {question}"
             )
     return "Right: every row has a question, and an answer by the assistant to learn from."

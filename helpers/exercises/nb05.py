@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from helpers import intervals
-from helpers.exercises import WrongAnswerError, exercise, function_of, is_number, result_of
+from helpers.exercises import exercise
+from helpers.exercises.values import function_of, number, result_of, same, word
+from helpers.exercises.verdicts import WrongAnswerError
+from workbook.evals import statistics
 
 _TRIALS: list[tuple[list[int], list[int | None], float]] = [
     ([1, 2, 3, 4], [1, 3, 5, 4], 0.75),
@@ -17,22 +19,10 @@ _TRIALS: list[tuple[list[int], list[int | None], float]] = [
 def _within_one(answer: Any) -> str:
     function = function_of(answer, 'check("05.1", within_one)')
     for labels, answers, expected in _TRIALS:
-        try:
-            share = result_of(function, list(labels), list(answers))
-        except TypeError:
-            if None not in answers:
-                raise
-            raise WrongAnswerError(
-                "It stops at an answer that is None.",
-                "Ask `is not None` first, then compare the numbers.",
-            ) from None
+        share = number(result_of(function, labels, answers), "What your function returns")
         n_rated = sum(value is not None for value in answers)
-        if not is_number(share):
-            raise WrongAnswerError(
-                f"It returns {share!r}, which is no number.", "A share: hits / answers."
-            )
         sentence = f"For the true stars {labels} and the answers {answers}"
-        if abs(share - expected) < 1e-9:
+        if same(share, expected):
             continue
         if abs(share - expected * len(labels)) < 1e-9:
             raise WrongAnswerError(
@@ -50,31 +40,30 @@ def _within_one(answer: Any) -> str:
     return "Right: near misses count, missing ratings don't."
 
 
+_NEAR = 150  # reviews: 2,250 and 2,550 give an interval that rounds to ± 0.02, too
+
+
 def _half_width(n: int) -> float:
-    low, high = intervals.of_share(n // 2, n)
+    low, high = statistics.of_share(n // 2, n)
     return (high - low) / 2
 
 
 @exercise("05.2")
 def _exam_size(answer: Any) -> str:
-    if not is_number(answer):
-        raise WrongAnswerError("The answer is a number of reviews.", "For instance n = 800.")
-    n = round(answer)
+    n = round(number(answer))
     if n < 10:
-        raise WrongAnswerError(
-            f"{answer} is too few for an exam.", "400 reviews give about ± 0.05."
-        )
+        raise WrongAnswerError(f"{n} is too few for an exam.", "400 reviews give about ± 0.05.")
     if n == 1000:
         raise WrongAnswerError(
             "2.5 times the reviews don't make the interval 2.5 times as narrow.",
             "It shrinks with the square root of n.",
         )
     exact = 2398  # the smallest n whose interval at 0.5 is at most ± 0.02
-    if n < exact - 100:
+    if n < exact - _NEAR:
         raise WrongAnswerError(
             f"With {n} reviews it is still ± {_half_width(n):.3f}.", "Take more."
         )
-    if n > exact + 100:
+    if n > exact + _NEAR:
         raise WrongAnswerError(
             f"{n} reviews give ± {_half_width(n):.3f}: more than needed.", "Take fewer."
         )
@@ -93,25 +82,17 @@ def _reading(answer: Any) -> str:
             "Hand in the dictionary with its three keys.", ", ".join(map(repr, keys))
         )
     for key, expected in _SHARES.items():
-        value = answer[key]
-        if not is_number(value):
-            raise WrongAnswerError(
-                f"{key!r} is a number between 0 and 1.", "A share of the 100 reviews."
-            )
-        if abs(value - 100 * expected) < 1e-9:
+        value = number(answer[key], repr(key))
+        if same(value, 100 * expected):
             raise WrongAnswerError(f"{key!r} is a share.", "Divide by the 100 reviews.")
-        if abs(value - expected) > 0.0051:
+        if not same(value, expected):
             raise WrongAnswerError(
-                f"{key!r} is not {value}.",
+                f"{key!r} is not {value:g}.",
                 "Add up the diagonal."
                 if key == "exact"
                 else "The diagonal and the two lines of cells beside it.",
             )
-    if answer["leans"] not in ("high", "low"):
-        raise WrongAnswerError(
-            '\'leans\' is "high" or "low".', "Where do most of the wrong answers lie?"
-        )
-    if answer["leans"] != _LEANS:
+    if word(answer["leans"], ("high", "low"), "'leans'") != _LEANS:
         raise WrongAnswerError(
             "It leans the other way.",
             "Right of the diagonal: more stars than the truth. Left of it: fewer.",

@@ -121,7 +121,7 @@ def run_notebooks(python: Path, notebooks: str, *before: str) -> None:
         "tests/backends/test_backends.py",
         "tests/budget/test_budget.py",
         "tests/helpers/test_evaluation.py",
-        "tests/helpers/test_intervals.py",
+        "tests/evals/test_statistics.py",
         "tests/helpers/test_widgets.py",
     )
     chosen = sorted(str(path) for path in (ROOT / "notebooks").glob(notebooks))

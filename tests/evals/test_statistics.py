@@ -10,13 +10,49 @@ from workbook.evals.errors import EvaluationError
 
 def table(scores: list[float], clusters: list[str] | None = None) -> pd.DataFrame:
     ids = [str(i) for i in range(len(scores))]
-    return pd.DataFrame({"id": ids, "exact": scores, "cluster": clusters or ids})
+    return pd.DataFrame({"id": ids, "correct": scores, "cluster": clusters or ids})
 
 
-def test_a_share_has_wilsons_interval() -> None:
-    # Agresti and Coull 1998: 0 of 10 gives 0 to 0.278.
-    low, high = statistics.interval([0] * 10)
-    assert low == 0 and high == pytest.approx(0.2775, abs=1e-3)
+def test_the_interval_of_a_share_against_published_values() -> None:
+    # Newcombe 1998, Statistics in Medicine 17, 857–872, table I, method 3
+    assert statistics.of_share(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert statistics.of_share(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert statistics.of_share(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert statistics.of_share(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (5, 4), (-1, 4)])
+def test_an_impossible_share_has_no_interval(successes: int, n: int) -> None:
+    with pytest.raises(EvaluationError):
+        statistics.of_share(successes, n)
+
+
+def test_the_interval_of_a_mean_agrees_with_the_normal_one_on_many_values() -> None:
+    values = np.random.default_rng(0).normal(3, 2, 400)
+    margin = 1.96 * values.std(ddof=1) / 20
+    expected = (values.mean() - margin, values.mean() + margin)
+    assert statistics.of_mean(values) == pytest.approx(expected, abs=0.02)
+    assert statistics.of_mean(values) == statistics.of_mean(values)
+
+
+def test_one_value_alone_has_no_interval() -> None:
+    with pytest.raises(EvaluationError, match="at least two"):
+        statistics.of_mean([0.5])
+
+
+def test_paired_test_counts_only_the_reviews_that_differ() -> None:
+    # 50 both, 10 only a, 1 only b, 39 neither: the two-sided binomial of 1 in 11 is 24 / 2048.
+    a = table([True] * 50 + [True] * 10 + [False] * 1 + [False] * 39)
+    b = table([True] * 50 + [False] * 10 + [True] * 1 + [False] * 39)
+    paired = statistics.compare(a, b)
+    assert (paired.both, paired.only_a, paired.only_b, paired.neither) == (50, 10, 1, 39)
+    assert paired.p == pytest.approx(24 / 2048)
+    assert paired.difference == pytest.approx(0.09)
+    assert 0.02 < paired.low < 0.09 < paired.high < 0.16
+    assert paired.sentence("A", "B") == (
+        "Only A is right on 10 reviews, only B on 1: a difference of +0.090 "
+        f"({paired.low:+.3f} to {paired.high:+.3f}), p = 0.012."
+    )
 
 
 def test_an_interval_of_clusters_is_wider_where_they_agree_and_the_same_where_they_do_not() -> None:
@@ -24,43 +60,35 @@ def test_an_interval_of_clusters_is_wider_where_they_agree_and_the_same_where_th
     alone = rng.integers(0, 2, 400)
     names = [str(i // 8) for i in range(400)]
     agreeing = np.repeat(rng.integers(0, 2, 50), 8)
-    plain, clustered = statistics.interval(alone), statistics.interval(alone, names)
+    plain, clustered = statistics.of_mean(alone), statistics.of_mean(alone, names)
     assert np.ptp(clustered) == pytest.approx(np.ptp(plain), rel=0.35)
-    wide = statistics.interval(agreeing, names)
-    assert np.ptp(wide) == pytest.approx(
-        np.sqrt(8) * np.ptp(statistics.interval(agreeing)), rel=0.2
-    )
-
-
-@pytest.mark.parametrize("values", [[], [float("nan")], [0.5]])
-def test_no_interval_without_values(values: list[float]) -> None:
-    with pytest.raises(EvaluationError):
-        statistics.interval(values)
+    wide = statistics.of_mean(agreeing, names)
+    assert np.ptp(wide) == pytest.approx(np.sqrt(8) * np.ptp(statistics.of_mean(agreeing)), rel=0.2)
 
 
 def test_mcnemars_exact_test_and_the_verdicts() -> None:
     a = table([1] * 30 + [1] * 10 + [0] * 2 + [0] * 8)
     b = table([1] * 30 + [0] * 10 + [1] * 2 + [0] * 8)
-    result = statistics.compare(a, b, "exact")
+    result = statistics.compare(a, b)
     assert (result.both, result.only_a, result.only_b, result.neither) == (30, 10, 2, 8)
     assert result.p == pytest.approx(2 * (1 + 12 + 66) / 2**12)  # two tails of a fair coin, n = 12
     assert result.verdict == "a is better" and result.difference == pytest.approx(0.16)
-    assert statistics.compare(b, a, "exact").verdict == "b is better"
-    same = statistics.compare(a, a, "exact")
+    assert statistics.compare(b, a).verdict == "b is better"
+    same = statistics.compare(a, a)
     assert same.verdict == "no difference" and same.p == 1 and same.effect == 0
 
 
 def test_rows_are_matched_by_id() -> None:
     a, b = table([1, 0, 1, 0]), table([1, 0, 1, 0])
-    assert statistics.compare(a, b.iloc[::-1], "exact").difference == 0
+    assert statistics.compare(a, b.iloc[::-1]).difference == 0
     with pytest.raises(EvaluationError, match="same examples"):
-        statistics.compare(a, b.head(3), "exact")
+        statistics.compare(a, b.head(3))
 
 
 def test_scores_between_zero_and_one_are_compared_too() -> None:
     rng = np.random.default_rng(0)
     b = rng.random(60)
-    result = statistics.compare(table(list(b + 0.2)), table(list(b)), "exact")
+    result = statistics.compare(table(list(b + 0.2)), table(list(b)))
     assert result.p < 0.001 and result.difference == pytest.approx(0.2)
 
 
@@ -68,8 +96,8 @@ def test_a_difference_within_few_clusters_is_none() -> None:
     """Ten sentences of one review that all flipped are one flip, not ten."""
     clusters = [str(i // 10) for i in range(50)]
     a, b = [1.0] * 50, [1.0] * 40 + [0.0] * 10
-    plain = statistics.compare(table(a, clusters), table(b, clusters), "exact")
-    clustered = statistics.compare(table(a, clusters), table(b, clusters), "exact", clustered=True)
+    plain = statistics.compare(table(a, clusters), table(b, clusters))
+    clustered = statistics.compare(table(a, clusters), table(b, clusters), clustered=True)
     assert plain.p < 0.01 and clustered.p > 0.5
     assert clustered.verdict == "no difference"
 

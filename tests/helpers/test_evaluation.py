@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from openai.types.chat import ChatCompletion
 
-from helpers import evaluation, intervals
+from helpers import evaluation
 from helpers import reviews as corpus
+from workbook.evals import statistics
 
 
 def completion(text: str | None, arguments: str | None = None, cached: int | None = None):
@@ -119,7 +120,7 @@ def test_summary_counts_missing_ratings_as_wrong() -> None:
     frame = evaluation.judge(some_reviews([5, 5, 5, 5]), ["5", "4", "nothing", "1"])
     row = evaluation.summary({"model": frame}).loc["model"]
     assert (row["exact"], row["within_one"], row["no_rating"]) == (0.25, 0.5, 0.25)
-    assert (row["exact_low"], row["exact_high"]) == pytest.approx(intervals.of_share(1, 4))
+    assert (row["exact_low"], row["exact_high"]) == pytest.approx(statistics.of_share(1, 4))
     table = evaluation.readable(evaluation.summary({"model": frame}))
     assert table.loc["model"].tolist() == ["0.25 (0.05–0.70)", "0.50 (0.15–0.85)", "25%", *"–––"]
 

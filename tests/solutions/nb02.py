@@ -75,26 +75,46 @@ def words_for_stars():
     return rows
 
 
-SOLUTIONS = {"02.1": leaks, "02.2": marv(), "02.3": mended_file}
+def with_a_loop(train, test):
+    shared = set()
+    for row in train:
+        review, _, _ = row["id"].partition("_")
+        for other in test:
+            if other["id"].startswith(f"{review}_"):
+                shared.add(review)
+    return shared
+
+
+SOLUTIONS = {
+    "02.1": [leaks, with_a_loop],
+    "02.2": [marv(), tuple(marv(question="Can birds fly?", answer="Most can. Show-offs."))],
+    "02.3": [mended_file, mended],
+}
 WRONG = {
-    "02.1": [by_row, by_digit, as_list, {"7"}],
+    "02.1": [
+        (by_row, "review 7 is in both"),
+        (by_digit, "your function returned"),
+        (as_list, "a list, not a set"),
+        (lambda train, test: set(), "is in both"),
+        ({"7"}, "Hand in the function itself"),
+    ],
     "02.2": [
-        marv()[:2],
-        [{"prompt": "a", "completion": "b"}] * 3,
-        marv(system="Be nice."),
-        marv(question="What's the capital of France?"),
-        marv(question="What do cows drink?"),
-        marv(answer="White. " * 40),
-        marv(answer=""),
-        [row["messages"] for row in marv()],
-        [{"messages": row["messages"][1:]} for row in marv()],
+        (marv()[:2], "Three examples"),
+        ([{"prompt": "a", "completion": "b"}] * 3, "Example"),
+        (marv(system="Be nice."), "2 different system messages"),
+        (marv(question="What's the capital of France?"), "asks what marv_train.jsonl asks"),
+        (marv(question="What do cows drink?"), "asks what marv_test.jsonl asks"),
+        (marv(answer="White. " * 40), "has 280 characters"),
+        (marv(answer=""), "Example 3"),
+        ([row["messages"] for row in marv()], "no example at all"),
+        ([{"messages": row["messages"][1:]} for row in marv()], "should have three messages"),
     ],
     "02.3": [
-        lambda: str(paths.data("broken_reviews.jsonl")),
-        lambda: mended()[:9],
-        lambda: mended() + mended()[:1],
-        words_for_stars,
-        "no_such_file.jsonl",
-        lambda: doctor.read(paths.data("marv_train.jsonl")),
+        (lambda: str(paths.data("broken_reviews.jsonl")), "findings are left. The first is line"),
+        (lambda: mended()[:9], "only 9 examples"),
+        (lambda: mended() + mended()[:1], "findings are left"),
+        (words_for_stars, "One answer is"),
+        ("no_such_file.jsonl", "no_such_file.jsonl"),
+        (lambda: doctor.read(paths.data("marv_train.jsonl")), "of the file's reviews are left"),
     ],
 }

@@ -1,5 +1,9 @@
 """Solutions of notebook 05, and answers that must not pass."""
 
+from fractions import Fraction
+
+import numpy as np
+
 
 def within_one(labels, answers):
     hits = [a is not None and abs(a - b) <= 1 for a, b in zip(answers, labels, strict=True)]
@@ -25,17 +29,44 @@ def _fails_on_none(labels, answers):
 
 _READING = {"exact": 0.58, "within_one": 0.93, "leans": "high"}
 
-SOLUTIONS = {"05.1": within_one, "05.2": 2400, "05.3": _READING}
+
+def _with_numpy(labels, answers):
+    said = np.array([np.inf if a is None else a for a in answers])
+    return (abs(said - np.array(labels)) <= 1).mean()
+
+
+SOLUTIONS = {
+    "05.1": [within_one, _with_numpy, lambda a, b: Fraction(within_one(a, b))],
+    "05.2": [2400, 2500, 2398.0, np.int64(2345)],
+    "05.3": [_READING, {**_READING, "exact": np.float32(0.58), "leans": "High"}],
+}
 
 WRONG = {
-    "05.1": [0.75, _exact, _count, _only_rated, _fails_on_none],
-    "05.2": [400, 1000, 2000, 10_000, "2400", 0],
+    "05.1": [
+        (0.75, "Hand in the function itself"),
+        (_exact, "the share is 0.75, not 0.50"),
+        (_count, "you return a count"),
+        (_only_rated, "leave out what has no rating"),
+        (_fails_on_none, "stops with TypeError.*in the line `return sum"),
+        (lambda labels, answers: "0,75", "a text, not a number"),
+        (lambda labels, answers: sum(labels) / 0, "stops with ZeroDivisionError"),
+    ],
+    "05.2": [
+        (400, r"still ± 0.049"),
+        (1000, "2.5 times the reviews"),
+        (2000, "still ±"),
+        (10_000, "more than needed"),
+        ("2400", "a text, not a number"),
+        (0, "too few"),
+        (float("nan"), "nan"),
+    ],
     "05.3": [
-        {},
-        {**_READING, "exact": 58},
-        {**_READING, "exact": 0.93},
-        {**_READING, "within_one": 0.58},
-        {**_READING, "leans": "low"},
-        {**_READING, "leans": "right"},
+        ({}, "three keys"),
+        ({**_READING, "exact": 58}, "'exact' is a share"),
+        ({**_READING, "exact": 0.93}, "'exact' is not 0.93"),
+        ({**_READING, "exact": "0,58"}, "'exact' is a text"),
+        ({**_READING, "within_one": 0.58}, "'within_one' is not 0.58"),
+        ({**_READING, "leans": "low"}, "the other way"),
+        ({**_READING, "leans": "right"}, "'leans' is 'right', which is none"),
     ],
 }

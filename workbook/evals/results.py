@@ -66,7 +66,7 @@ def summary(
     for name, table in results.items():
         row: dict[str, Any] = {"answers": len(table)}
         for grader in graders:
-            low, high = statistics.interval(table[grader], table["cluster"] if clustered else None)
+            low, high = statistics.of_scores(table[grader], table["cluster"] if clustered else None)
             row |= {grader: table[grader].mean(), f"{grader}_low": low, f"{grader}_high": high}
         row["unread"] = table["unread"].mean()
         row |= {each: table[each].mean() for each in ("prompt_tokens", "completion_tokens")}

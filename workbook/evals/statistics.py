@@ -16,39 +16,56 @@ if TYPE_CHECKING:
 RESAMPLES = 10_000
 
 
-def interval(
+def of_share(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share: low and high, between 0 and 1.
+
+    Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22, 209–212), by scipy. Unlike
+    share ± 1.96 standard errors it stays right near 0 and 1. Raises EvaluationError unless
+    0 <= successes <= n and n > 0.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise EvaluationError(f"{successes} successes in {n} trials: there is no such share.")
+    from scipy.stats import binomtest
+
+    ends = binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
+    return float(ends.low), float(ends.high)
+
+
+def of_mean(
     values: "Sequence[float] | np.ndarray | pd.Series",
     clusters: "Sequence[Any] | pd.Series | None" = None,
 ) -> tuple[float, float]:
-    """The 95 % interval of a mean: low and high.
+    """The 95 % interval of a mean of values that are no plain yes or no.
 
-    Of zeros and ones without clusters by Wilson's score interval (1927, J. Am. Stat. Assoc. 22,
-    209–212), else by percentile bootstrap (Efron 1979, Ann. Stat. 7, 1–26), always with the same
-    draws. With clusters whole clusters are drawn (Davison and Hinkley 1997, section 3.8).
+    Percentile bootstrap (Efron 1979, Ann. Stat. 7, 1–26), by scipy; always the same draws. With
+    clusters whole clusters are drawn (Davison and Hinkley 1997, section 3.8).
 
+    values: one an example
     clusters: what each value belongs to; None: each stands for itself
-    Raises EvaluationError where there is no value, or just one that is no 0 or 1.
+    Raises EvaluationError for fewer than two values or clusters, and for what is no number.
     """
     import numpy as np
 
     numbers = np.asarray(values, dtype=float)
-    if not len(numbers) or not np.isfinite(numbers).all():
-        raise EvaluationError("An interval needs values, all of them numbers.")
+    if len(numbers) < 2:
+        raise EvaluationError("An interval needs at least two values.")
+    if not np.isfinite(numbers).all():
+        raise EvaluationError("An interval needs values that are numbers, all of them.")
     if clusters is not None:
         return _of_clusters(numbers, clusters)
-    if np.isin(numbers, (0, 1)).all():
-        from scipy.stats import binomtest
-
-        ends = binomtest(int(numbers.sum()), len(numbers)).proportion_ci(method="wilson")
-        return float(ends.low), float(ends.high)
-    if len(numbers) < 2:
-        raise EvaluationError("An interval of a mean needs at least two values.")
     from scipy.stats import bootstrap
 
     result = bootstrap(
         (numbers,), np.mean, method="percentile", n_resamples=RESAMPLES, batch=500, rng=0
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def of_scores(values: "pd.Series", clusters: "pd.Series | None" = None) -> tuple[float, float]:
+    """`of_share` for zeros and ones that stand for themselves, else `of_mean`."""
+    if clusters is None and values.isin((0, 1)).all():
+        return of_share(int(values.sum()), len(values))
+    return of_mean(values, clusters)
 
 
 def _of_clusters(numbers: "np.ndarray", clusters: Any) -> tuple[float, float]:
@@ -95,9 +112,17 @@ class Comparison:
             return "no difference"
         return "a is better" if self.difference > 0 else "b is better"
 
+    def sentence(self, a: str, b: str, what: str = "reviews") -> str:
+        """The comparison in words, for the names of the two and of what they were asked."""
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        return (
+            f"Only {a} is right on {self.only_a} {what}, only {b} on {self.only_b}: a difference "
+            f"of {self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}), {p}."
+        )
+
 
 def compare(
-    a: "pd.DataFrame", b: "pd.DataFrame", score: str, clustered: bool = False
+    a: "pd.DataFrame", b: "pd.DataFrame", score: str = "correct", clustered: bool = False
 ) -> Comparison:
     """Two tables of `results.grade`, matched by id, by one grader's score.
 
@@ -115,7 +140,7 @@ def compare(
     difference = ours - theirs
     shares = bool(np.isin([ours, theirs], (0, 1)).all())
     only_a, only_b = int((difference > 0).sum()), int((difference < 0).sum())
-    low, high = interval(difference, a["cluster"] if clustered else None)
+    low, high = of_mean(difference, a["cluster"] if clustered else None)
     if not difference.any():
         p = 1.0
     elif shares and not clustered:
