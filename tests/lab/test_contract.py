@@ -16,11 +16,16 @@ from workbook.lab.errors import ApiError
 from workbook.lab.model import weights
 from workbook.lab.service import Lab
 
-CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
-SCHEMAS = {CHAT: "CreateChatCompletionRequest", COMPLETIONS: "CreateCompletionRequest"}
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+SCHEMAS = {
+    CHAT: "CreateChatCompletionRequest",
+    COMPLETIONS: "CreateCompletionRequest",
+    RESPONSES: "CreateResponse",
+}
 GOOD: dict[str, dict[str, Any]] = {
     CHAT: {"model": MODEL, "messages": ASK},
     COMPLETIONS: {"model": MODEL, "prompt": "One, two,"},
+    RESPONSES: {"model": MODEL, "input": "Name a colour."},
 }
 HONOURED, IGNORED = "honoured", "taken and without effect"
 
@@ -63,6 +68,24 @@ def answer(id: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": id, "content": "4"}
 
 
+def flat(parameters: Any, **more: Any) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "name": "f", "parameters": parameters} | more]}
+
+
+def text(schema: Any, **more: Any) -> dict[str, Any]:
+    return {"text": {"format": {"type": "json_schema", "name": "x", "schema": schema} | more}}
+
+
+def items(*extra: dict[str, Any]) -> dict[str, Any]:
+    return {"input": [*ASK, *extra]}
+
+
+def parts(role: str, *kinds: str) -> dict[str, Any]:
+    return {"input": [{"role": role, "content": [{"type": kind, "text": "x"} for kind in kinds]}]}
+
+
+CALL = {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "1", "output": "4"}
 A_STRING = {"type": "string"}
 EMPTY = {"type": "object", "properties": {}}
 ONE = {"type": "object", "properties": {"a": A_STRING}}
@@ -167,6 +190,65 @@ ROWS = [
     Row(COMPLETIONS, "temperature", "0 to 2", {"temperature": 0}, HONOURED),
     Row(COMPLETIONS, "top_p", "0 to 1", {"top_p": 0.5}, HONOURED),
     Row(COMPLETIONS, "user", "for the host", {"user": "x"}, IGNORED),
+    Row(RESPONSES, "model", "required here", {"model": None}, ("invalid_type", "model")),
+    Row(RESPONSES, "input", "text, or items", {"input": None}, ("invalid_type", "input")),
+    Row(RESPONSES, "input.parts", "input_text", parts("user", "input_text"), HONOURED),
+    Row(RESPONSES, "input.answers", "output_text", parts("assistant", "output_text"), HONOURED),
+    Row(RESPONSES, "input.other-side", "refused", parts("assistant", "input_text"), ("invalid_value", "input[0].content[0].type"), "Supported values are: 'output_text', 'refusal'"),
+    Row(RESPONSES, "input.own-side", "refused", parts("user", "output_text"), ("invalid_value", "input[0].content[0].type")),
+    Row(RESPONSES, "input.image", "read", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, ("unsupported_parameter", "input[0].content[0]")),
+    Row(RESPONSES, "input.message", "with its type", {"input": [{"type": "message"} | ASK[0]]}, HONOURED),
+    Row(RESPONSES, "input.no-role", "required", {"input": [{"type": "message", "content": "x"}]}, ("missing_required_parameter", "input[0].role")),
+    Row(RESPONSES, "input.calls", "each answered", items(CALL, CALL | {"call_id": "2"}, OUTPUT, OUTPUT | {"call_id": "2"}), HONOURED),
+    Row(RESPONSES, "input.unanswered", "refused", items(CALL), (None, "input"), "No tool output found for function call 1."),
+    Row(RESPONSES, "input.no-call", "refused", items(OUTPUT), (None, "input"), "No tool call found for function call output with call_id 1."),
+    Row(RESPONSES, "input.reference", "an item kept", items({"type": "item_reference", "id": "msg_1"}), ("unsupported_parameter", "input[1]"), "store=False"),
+    Row(RESPONSES, "input.reasoning", "of models that reason", items({"type": "reasoning", "id": "rs_1", "summary": []}), ("unsupported_parameter", "input[1]")),
+    Row(RESPONSES, "input.search", "of a built-in tool", items({"type": "web_search_call", "id": "ws_1"}), ("unsupported_parameter", "input[1].type"), "web_search_call"),
+    Row(RESPONSES, "input.odd", "refused", items({"type": "x"}), ("invalid_value", "input[1].type")),
+    Row(RESPONSES, "access_programs", "of the host", {"access_programs": {"cyber": "standard"}}, ("unsupported_parameter", "access_programs")),
+    Row(RESPONSES, "background", "answers later", {"background": True}, ("unsupported_parameter", "background"), "`background=False`"),
+    Row(RESPONSES, "background_options", "when", {"background_options": {"completion_window": "2h"}}, ("unsupported_parameter", "background_options")),
+    Row(RESPONSES, "context_management", "compaction", {"context_management": [{"type": "compaction"}]}, ("unsupported_parameter", "context_management")),
+    Row(RESPONSES, "conversation", "kept items", {"conversation": "conv_1"}, ("unsupported_parameter", "conversation"), "send their items again"),
+    Row(RESPONSES, "image", "of images", {"image": {"context_compression": "auto"}}, ("unsupported_parameter", "image")),
+    Row(RESPONSES, "include", "more of the answer", {"include": ["message.output_text.logprobs"]}, HONOURED),
+    Row(RESPONSES, "include.reasoning", "of models that reason", {"include": ["reasoning.encrypted_content"]}, ("unsupported_parameter", "include")),
+    Row(RESPONSES, "instructions", "stand first", {"instructions": "Be brief."}, HONOURED),
+    Row(RESPONSES, "max_output_tokens", "at least 16", {"max_output_tokens": 15}, ("integer_below_min_value", "max_output_tokens")),
+    Row(RESPONSES, "max_tool_calls", "of built-in tools", {"max_tool_calls": 1}, IGNORED),
+    Row(RESPONSES, "metadata", "comes back", {"metadata": {"a": "b"}}, HONOURED),
+    Row(RESPONSES, "moderation", "of input and output", {"moderation": {"model": "x"}}, ("unsupported_parameter", "moderation")),
+    Row(RESPONSES, "parallel_tool_calls", "one or several", {"parallel_tool_calls": False}, HONOURED),
+    Row(RESPONSES, "previous_response_id", "a kept answer", {"previous_response_id": "resp_1"}, ("previous_response_not_found", "previous_response_id"), "Previous response with id 'resp_1' not found."),
+    Row(RESPONSES, "prompt", "a kept prompt", {"prompt": {"id": "pmpt_1"}}, ("unsupported_parameter", "prompt")),
+    Row(RESPONSES, "prompt_cache_key", "a hint", {"prompt_cache_key": "x"}, IGNORED),
+    Row(RESPONSES, "prompt_cache_options", "a hint", {"prompt_cache_options": {"mode": "implicit"}}, IGNORED),
+    Row(RESPONSES, "prompt_cache_retention", "a hint", {"prompt_cache_retention": "24h"}, IGNORED),
+    Row(RESPONSES, "reasoning", "of models that reason", {"reasoning": {"effort": "low"}}, ("unsupported_parameter", "reasoning")),
+    Row(RESPONSES, "safety_identifier", "for the host", {"safety_identifier": "x"}, IGNORED),
+    Row(RESPONSES, "service_tier", "of the host", {"service_tier": "auto"}, IGNORED),
+    Row(RESPONSES, "store", "keeps the answer", {"store": True}, IGNORED),
+    Row(RESPONSES, "stream", "events", {"stream": True}, HONOURED),
+    Row(RESPONSES, "stream_options", "with stream", {"stream_options": {"include_obfuscation": False}}, ("invalid_parameter_combination", "stream_options")),
+    Row(RESPONSES, "temperature", "0 to 2", {"temperature": 2.5}, ("decimal_above_max_value", "temperature")),
+    Row(RESPONSES, "text", "text, json_object, json_schema", text(STRICT, strict=True), HONOURED),
+    Row(RESPONSES, "text.chat", "flat", {"text": {"format": {"type": "json_schema", "json_schema": {"name": "x", "schema": ONE}}}}, ("missing_required_parameter", "text.format.name")),
+    Row(RESPONSES, "text.strict", "strict: closed", text(ONE, strict=True), ("invalid_json_schema", "text.format.schema"), "Invalid schema for response_format 'x': In context=()"),
+    Row(RESPONSES, "text.object", "needs the word json", {"text": {"format": {"type": "json_object"}}}, (None, "input"), "'text.format' of type 'json_object'"),
+    Row(RESPONSES, "text.verbosity", "of newer models", {"text": {"verbosity": "low"}}, ("unsupported_parameter", "text.verbosity")),
+    Row(RESPONSES, "tools", "functions", flat(ONE), HONOURED),
+    Row(RESPONSES, "tools.empty", "none", {"tools": []}, HONOURED),
+    Row(RESPONSES, "tools.chat", "flat", TAKEN, ("missing_required_parameter", "tools[0].name")),
+    Row(RESPONSES, "tools.search", "built in", {"tools": [{"type": "web_search"}]}, ("unsupported_parameter", "tools[0].type"), "Describe a function"),
+    Row(RESPONSES, "tools.properties", "required", flat({"type": "object"}), ("invalid_function_parameters", "tools[0].parameters"), "object schema missing properties"),
+    Row(RESPONSES, "tool_choice", "none, auto, required, one", flat(EMPTY) | {"tool_choice": {"type": "function", "name": "f"}}, HONOURED),
+    Row(RESPONSES, "tool_choice.alone", "needs tools", {"tool_choice": "required"}, (None, "tool_choice"), "must be specified with 'tools'"),
+    Row(RESPONSES, "tool_choice.unknown", "one of the tools", flat(EMPTY) | {"tool_choice": {"type": "function", "name": "g"}}, ("invalid_value", "tool_choice"), "'g'"),
+    Row(RESPONSES, "top_logprobs", "0 to 20", {"top_logprobs": 21}, ("integer_above_max_value", "top_logprobs")),
+    Row(RESPONSES, "top_p", "0 to 1", {"top_p": 0.5}, HONOURED),
+    Row(RESPONSES, "truncation", "drops what is too long", {"truncation": "auto"}, ("unsupported_parameter", "truncation"), "`truncation='disabled'`"),
+    Row(RESPONSES, "user", "for the host", {"user": "x"}, IGNORED),
 ]  # fmt: skip
 
 
@@ -194,6 +276,13 @@ def test_each_line_of_the_contract_holds(lab: Lab, row: Row) -> None:
 def test_the_contract_names_every_field(endpoint: str) -> None:
     named = {row.field.partition(".")[0] for row in ROWS if row.endpoint == endpoint}
     assert schema.parameters(SCHEMAS[endpoint]) <= named
+
+
+def test_the_contract_of_responses_names_what_openais_package_does() -> None:
+    from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+
+    fields = ResponseCreateParamsNonStreaming.__annotations__.keys()
+    assert schema.parameters("CreateResponse") >= fields
 
 
 @pytest.mark.parametrize("endpoint", GOOD)

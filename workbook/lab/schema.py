@@ -1,8 +1,9 @@
 """OpenAI's interface: requests are checked against its OpenAPI document, faults named as it does.
 
-`openai-api.json` is OpenAI's own document (MIT), cut to the endpoints that the lab has;
-`openai-api-overlay.json` adds what that document leaves out and says why. Knows nothing of models,
-files or sockets.
+`openai-api.json` is OpenAI's own document (MIT), cut to what the lab had at first;
+`openai-api-overlay.json` adds what that document leaves out and says why; `openai-api-more.json`
+has the endpoints that came later, written after the types of OpenAI's package. Knows nothing of
+models, files or sockets.
 """
 
 import copy
@@ -73,6 +74,9 @@ def check_metadata(metadata: Any) -> None:
 def document() -> dict[str, Any]:
     """The whole OpenAPI document, overlay applied."""
     whole = json.loads((_FOLDER / "openai-api.json").read_text(encoding="utf-8"))
+    more = json.loads((_FOLDER / "openai-api-more.json").read_text(encoding="utf-8"))
+    whole["paths"].update(more["paths"])
+    whole["components"]["schemas"].update(more["schemas"])
     for change in json.loads((_FOLDER / "openai-api-overlay.json").read_text(encoding="utf-8")):
         place = whole
         for key in change["at"]:
@@ -145,8 +149,12 @@ def _errors_of_branch(
             by_value = {v: b for b in candidates for v in _enum(_resolve(b), key)}
             free = [b for b in candidates if not _enum(_resolve(b), key)]
             if by_value and free and not isinstance(instance.get(key), str):
-                candidates = free  # objects of any names, beside those told apart by one of them
-                break
+                # Objects of any names, beside those told apart by one of them.
+                told = list(by_value.values())
+                kinds = [kind for b in told for kind in _enum(_resolve(b), "type")]
+                candidates = told if instance.get("type") in kinds else free
+                if candidates is free:
+                    continue
             if by_value:
                 if key not in instance:
                     yield jsonschema.ValidationError(

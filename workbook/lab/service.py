@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.lab.errors import ApiError
-from workbook.lab.generation import chat, completions
+from workbook.lab.generation import chat, completions, response_requests
 from workbook.lab.generation.plan import Plan
 from workbook.lab.ids import base_of, now
 from workbook.lab.jobs.batch_runner import BatchRunner
@@ -25,6 +25,7 @@ from workbook.lab.state.store import Store
 ENDPOINTS: Mapping[str, Callable[[Any, Tokenizer, int, Path | None], Plan]] = {
     "/v1/chat/completions": chat.prepare,
     "/v1/completions": completions.prepare,
+    "/v1/responses": response_requests.prepare,
 }
 
 _log = logging.getLogger("lab")

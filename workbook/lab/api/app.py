@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from workbook.lab import __version__
-from workbook.lab.api import error_responses
+from workbook.lab.api import absent, error_responses
 from workbook.lab.api.access import AccessControl
 from workbook.lab.api.batches import BatchEndpoints
 from workbook.lab.api.files import FileEndpoints
@@ -86,6 +86,7 @@ def _routes(lab: Lab) -> list[Route]:
         Route("/models/", models.list),
         Route("/models/{id:path}", models.retrieve),
         Route("/models/{id:path}", models.delete, methods=["DELETE"]),
+        *absent.routes(),
         Route("/lab/loss_mask", own.loss_mask, methods=["POST"]),
         Route("/lab/stop", own.stop, methods=["POST"]),
     ]

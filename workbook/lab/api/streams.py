@@ -45,10 +45,11 @@ class EventStream(StreamingResponse):
 
 async def _events(chunks: Chunks, news: News, count: int) -> AsyncIterator[str]:
     completions: dict[int, Completion] = {}
+    event = _named_event if chunks.named_events else _event
     try:
         for index in range(count):
             for chunk in chunks.begin(index):
-                yield _event(chunk)
+                yield event(chunk)
         while len(completions) < count:
             index, arrival = await news.get()
             if isinstance(arrival, Future):
@@ -57,16 +58,21 @@ async def _events(chunks: Chunks, news: News, count: int) -> AsyncIterator[str]:
             else:
                 stage = chunks.text(index, *arrival)
             for chunk in stage:
-                yield _event(chunk)
+                yield event(chunk)
         for chunk in chunks.close(list(completions.values())):
-            yield _event(chunk)
-        yield "data: [DONE]\n\n"
+            yield event(chunk)
+        if not chunks.named_events:
+            yield "data: [DONE]\n\n"
     except Exception as error:  # headers are sent: the fault can only be told inside the stream
-        yield _event(engine_error(error).body())
+        yield event(chunks.failure(engine_error(error)))
 
 
 def _event(chunk: dict[str, Any]) -> str:
     return f"data: {json.dumps(chunk)}\n\n"
+
+
+def _named_event(chunk: dict[str, Any]) -> str:
+    return f"event: {chunk['type']}\n{_event(chunk)}"
 
 
 def _start(plan: Plan, submit: Submit) -> tuple[News, list[Future[Completion]]]:

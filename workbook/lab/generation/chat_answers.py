@@ -26,6 +26,7 @@ from openai.types.chat.chat_completion_chunk import ChoiceLogprobs as ChunkLogpr
 from openai.types.chat.chat_completion_message_function_tool_call import Function
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 
+from workbook.lab.errors import ApiError
 from workbook.lab.generation import answers
 from workbook.lab.generation.answers import CallText
 from workbook.lab.generation.structured_output import Calls
@@ -108,6 +109,8 @@ class ChatChunks:
     As OpenAI's, the first chunk has the role, and content "" before a text or null before a call.
     """
 
+    named_events = False
+
     def __init__(self, plan: ChatPlan) -> None:
         self._plan, self._id, self._created = plan, new_id("chatcmpl-"), now()
         count = len(plan.requests)
@@ -142,6 +145,9 @@ class ChatChunks:
     def close(self, completions: list[Completion]) -> Iterator[dict[str, Any]]:
         if self._plan.include_usage:
             yield self._chunk([], self._plan.usage(completions))
+
+    def failure(self, error: ApiError) -> dict[str, Any]:
+        return error.body()
 
     def _begin(self, index: int) -> Iterator[dict[str, Any]]:
         if not self._begun[index]:

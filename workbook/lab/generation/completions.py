@@ -144,6 +144,8 @@ def _prompts(prompt: Any, tokenizer: Tokenizer) -> list[list[int]]:
 class CompletionChunks:
     """One stream (see `plan.Chunks`)."""
 
+    named_events = False
+
     def __init__(self, plan: CompletionPlan) -> None:
         self._plan, self._id, self._created = plan, new_id("cmpl-"), now()
         self._offsets = [0] * len(plan.echoes)  # characters of each answer that were sent
@@ -164,6 +166,9 @@ class CompletionChunks:
     def close(self, completions: list[Completion]) -> Iterator[dict[str, Any]]:
         if self._plan.include_usage:
             yield self._chunk([], self._plan.usage(completions))
+
+    def failure(self, error: ApiError) -> dict[str, Any]:
+        return error.body()
 
     def _chunk(
         self, choices: list[CompletionChoice], usage: CompletionUsage | None = None

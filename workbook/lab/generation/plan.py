@@ -7,6 +7,7 @@ know.
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from workbook.lab.errors import ApiError
 from workbook.lab.serving.types import Completion, Request, TokenLogprob
 
 
@@ -15,6 +16,8 @@ class Chunks(Protocol):
 
     index: which of the answers.
     """
+
+    named_events: bool  # whether events carry their type as a name; else [DONE] ends the stream
 
     def begin(self, index: int) -> Iterable[dict[str, Any]]:
         """Before anything is written."""
@@ -29,6 +32,9 @@ class Chunks(Protocol):
 
     def close(self, completions: list[Completion]) -> Iterable[dict[str, Any]]:
         """When all are."""
+
+    def failure(self, error: ApiError) -> dict[str, Any]:
+        """What is sent last when the engine can't go on."""
 
 
 class Plan(Protocol):

@@ -21,6 +21,26 @@ MAX_TOOLS = 128  # documented by OpenAI, not in its spec
 Calls = Literal["never", "maybe", "always"]
 
 
+class Names(NamedTuple):
+    """How an endpoint names, in its errors, what several endpoints have.
+
+    function: where the i-th function stands, as a format.
+    form: the format of the answer.
+    schema, schema_code: param and code where its JSON Schema is refused.
+    prompt: where the word "json" must stand for a JSON object.
+    """
+
+    function: str
+    form: str
+    schema: str
+    schema_code: str | None
+    prompt: str
+
+
+CHAT = Names("tools[{}].function", "response_format", "response_format", None, "messages")
+RESPONSES = Names("tools[{}]", "text.format", "text.format.schema", "invalid_json_schema", "input")
+
+
 class Constraint(NamedTuple):
     """What an answer must look like.
 
@@ -39,8 +59,12 @@ _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
-def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
-    """The functions that may be called, and the choice: none, auto, required, or one by name."""
+def tools_of(body: dict[str, Any], names: Names = CHAT) -> tuple[list[dict], str | dict]:
+    """The functions that may be called, and the choice: none, auto, required, or one by name.
+
+    body: tools and tool_choice as in chat.
+    Raises ApiError (400).
+    """
     tools = body.get("tools") or []
     if len(tools) > MAX_TOOLS:
         raise ApiError(
@@ -53,7 +77,7 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
     for i, tool in enumerate(tools):
         if tool["type"] != "function":
             raise unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
-        function, where = tool["function"], f"tools[{i}].function"
+        function, where = tool["function"], names.function.format(i)
         if not _FUNCTION_NAME.fullmatch(function["name"]):
             message = (
                 f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
@@ -91,15 +115,18 @@ def tools_of(body: dict[str, Any]) -> tuple[list[dict], str | dict]:
     return tools, choice
 
 
-def constraint(body: dict[str, Any], tools: list[dict], choice: str | dict) -> Constraint:
+def constraint(
+    body: dict[str, Any], tools: list[dict], choice: str | dict, names: Names = CHAT
+) -> Constraint:
     """What the tools and the response format ask of the answer. Raises ApiError (400).
 
+    body: messages and response_format as in chat.
     tools, choice: as `tools_of` gives them.
     """
     response_format = body.get("response_format") or {"type": "text"}
-    answer = _format_grammar(response_format, body)
+    answer = _format_grammar(response_format, body["messages"], names)
     if not tools or choice == "none":
-        return Constraint("never", "", answer and _checked(answer, "response_format"))
+        return Constraint("never", "", answer and _checked(answer, names.form))
     name = choice["function"]["name"] if isinstance(choice, dict) else None
     functions = [t["function"] for t in tools if name in (None, t["function"]["name"])]
     if choice == "auto":
@@ -128,30 +155,29 @@ def _call_grammar(functions: list[dict], opening: str) -> str:
     )
 
 
-def _format_grammar(response_format: dict[str, Any], body: dict[str, Any]) -> str | None:
+def _format_grammar(
+    response_format: dict[str, Any], messages: list[dict], names: Names
+) -> str | None:
     if response_format["type"] == "text":
         return None
     if response_format["type"] == "json_object":
-        if "json" not in json.dumps(body["messages"]).lower():
-            raise ApiError(
-                400,
-                "'messages' must contain the word 'json' in some form, to use "
-                "'response_format' of type 'json_object'.",
-                None,
-                "messages",
+        if "json" not in json.dumps(messages).lower():
+            message = (
+                f"'{names.prompt}' must contain the word 'json' in some form, to use "
+                f"'{names.form}' of type 'json_object'."
             )
+            raise ApiError(400, message, None, names.prompt)
         return f"start: {_json({'type': 'object'})}"
     json_schema = response_format["json_schema"]
     if not _FUNCTION_NAME.fullmatch(json_schema["name"]):
-        raise ApiError(
-            400,
-            "Invalid 'response_format.json_schema.name': letters, digits, "
-            "underscores and hyphens are allowed, 64 at most.",
-            "invalid_value",
-            "response_format.json_schema.name",
+        name = f"{names.form}.name" if names is RESPONSES else f"{names.form}.json_schema.name"
+        message = (
+            f"Invalid '{name}': letters, digits, underscores and hyphens are allowed, 64 at most."
         )
+        raise ApiError(400, message, "invalid_value", name)
     schema = json_schema.get("schema") or {"type": "object"}
-    place = Place(f"response_format '{json_schema['name']}'", "response_format", None)
+    what = f"response_format '{json_schema['name']}'"
+    place = Place(what, names.schema, names.schema_code)
     json_schemas.check(schema, bool(json_schema.get("strict")), place)
     return f"start: {_json(schema)}"
 

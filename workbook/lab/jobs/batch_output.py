@@ -96,6 +96,7 @@ class BatchOutput:
             return
         self.completed += 1
         usage = row["response"]["body"]["usage"]
-        self._tokens["prompt"] += usage["prompt_tokens"]
-        self._tokens["cached"] += usage["prompt_tokens_details"]["cached_tokens"]
-        self._tokens["completion"] += usage["completion_tokens"]
+        for name, new_name in (("prompt", "input"), ("completion", "output")):  # as Responses
+            self._tokens[name] += usage.get(f"{name}_tokens", usage.get(f"{new_name}_tokens", 0))
+        details = usage.get("prompt_tokens_details", usage.get("input_tokens_details", {}))
+        self._tokens["cached"] += details.get("cached_tokens", 0)
