@@ -1,7 +1,7 @@
 """The arithmetic of cost: every figure of the source documents, and the rules behind a bill."""
 
 import math
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from workbook.errors import WorkbookError
 from workbook.prices import costs, registry
+from workbook.prices.model import NoPriceError
 
 
 def test_the_learning_log_figure_of_two_dollars_forty():
@@ -90,16 +91,42 @@ def test_an_estimate_from_a_file():
 
 def test_cached_and_batched_requests():
     model = registry.get("gpt-4.1")
-    plain = costs.request_cost(model, 1000, 10)
-    assert plain == pytest.approx((1000 * 2 + 10 * 8) / 1e6)
-    assert costs.request_cost(model, 1000, 10, cached_tokens=900) == pytest.approx(
-        (100 * 2 + 900 * 0.5 + 10 * 8) / 1e6
+    plain = costs.request_cost(model, 2000, 10)
+    assert plain == pytest.approx((2000 * 2 + 10 * 8) / 1e6)
+    assert costs.request_cost(model, 2000, 10, cached_tokens=1900) == pytest.approx(
+        (208 * 2 + 1792 * 0.5 + 10 * 8) / 1e6
     )
-    assert costs.request_cost(model, 1000, 10, batch=True) == plain / 2
+    assert costs.request_cost(model, 2000, 10, batch=True) == pytest.approx(plain / 2)
     old = registry.get("gpt-3.5-turbo")  # sold no cached input
-    assert costs.request_cost(old, 1000, 0, cached_tokens=900) == costs.request_cost(old, 1000, 0)
+    assert costs.request_cost(old, 2000, 0, cached_tokens=1900) == costs.request_cost(old, 2000, 0)
     with pytest.raises(WorkbookError, match="only a part"):
         costs.request_cost(model, 10, 0, cached_tokens=11)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shared", "cached"),
+    [
+        (300, 280, 0),
+        (1023, 1023, 0),
+        (1024, 1024, 1024),
+        (5000, 1000, 0),
+        (1347, 1319, 1280),
+        (1151, 1151, 1024),
+        (1152, 1152, 1152),
+    ],
+)
+def test_a_cached_price_begins_at_1024_tokens_and_counts_in_steps_of_128(prompt, shared, cached):
+    assert costs.cacheable(prompt, shared) == cached
+    usd = ((prompt - cached) * 0.15 + cached * 0.075) / 1e6
+    assert costs.request_cost("gpt-4o-mini", prompt, 0, shared) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize("model", registry.hosted(), ids=lambda model: model.id)
+def test_nobody_is_sold_training_after_its_last_day(model):
+    last = model.tunable_until
+    assert costs.training_cost(100_000, 3, model, last - timedelta(days=1)) > 0
+    with pytest.raises(NoPriceError, match=f"since {last} nobody can tune it"):
+        costs.training_cost(100_000, 3, model, last)
 
 
 def test_break_even_without_hosting():
@@ -143,34 +170,6 @@ def test_a_dearer_tuned_request_never_pays():
 )
 def test_money_reads_well(amount, text):
     assert costs.usd(amount) == text
-
-
-def test_a_month_of_use_each_way():
-    month = costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, training_usd=0.5)
-    plain = costs.request_cost("gpt-4o-mini", 2000, 50)
-    tuned = costs.request_cost(registry.get("gpt-4o-mini").as_tuned(), 100, 50)
-    assert month.ways == pytest.approx(
-        {
-            "long prompt": 10_000 * plain,
-            "long prompt, cached": 10_000 * costs.request_cost("gpt-4o-mini", 2000, 50, 1900),
-            "long prompt, in batches": 5_000 * plain,
-            "tuned model": 10_000 * tuned,
-            "tuned model, in batches": 5_000 * tuned,
-        }
-    )
-    assert month.cheapest == "tuned model, in batches"
-    days = 0.5 / ((plain - tuned) * 10_000) * 365 / 12
-    assert month.paid_back(date(2026, 1, 1)) == date(2026, 1, 1 + math.ceil(days))
-
-
-def test_hosting_counts_only_for_the_tuned_model():
-    free, hosted = (
-        costs.use("gpt-4o-mini", 2000, 100, 50, 10_000, 0.5, hosting_per_hour=usd)
-        for usd in (None, 1.70)
-    )
-    assert hosted.ways["tuned model"] - free.ways["tuned model"] == pytest.approx(1241)
-    assert hosted.ways["long prompt"] == free.ways["long prompt"]
-    assert hosted.paid_back(date(2026, 1, 1)) is None
 
 
 @pytest.mark.parametrize("id_", ["davinci", "gpt-4o", "gpt-4o-mini"])

@@ -53,12 +53,40 @@ def test_an_hourly_price_is_not_taken_for_a_token_price():
         registry.get("o4-mini").price("training")
 
 
-def test_unverified_prices_are_refused_and_hosting_is_known():
-    azure = registry.get("azure/gpt-4.1")
-    assert azure.hosting_per_hour == 1.70
-    with pytest.raises(NoPriceError, match="not verified"):
-        azure.price("training")
-    assert registry.get("gpt-4.1").hosting_per_hour == 0
+def test_azure_sells_tuned_tokens_at_the_base_rate_and_hosting_by_the_hour():
+    """OpenAI's raised prices of tuned tokens don't hold there; of training no price is known."""
+    for name in ("gpt-4.1", "gpt-4o", "gpt-4o-mini", "gpt-4.1-mini", "gpt-4.1-nano"):
+        azure, here = registry.get(f"azure/{name}"), registry.get(name)
+        assert azure.hosting_per_hour == 1.70 and here.hosting_per_hour == 0
+        for kind in ("input", "cached_input", "output"):
+            assert azure.as_tuned().price(kind) == azure.price(kind) == here.price(kind)
+        assert azure.as_tuned().price("input") < here.as_tuned().price("input")
+        with pytest.raises(NoPriceError, match="not known"):
+            azure.price("training")
+
+
+def test_a_batch_is_not_half_price_for_every_model():
+    tuned = registry.get("gpt-4o").as_tuned()
+    prices = [tuned.price(f"batch_{kind}") for kind in ("input", "cached_input", "output")]
+    assert prices == [2.225, 0.90, 12.50]
+    old = registry.get("gpt-3.5-turbo-1106")
+    assert old.price("batch_input") == old.price("input")
+    with pytest.raises(NoPriceError, match="no tuned batch input price"):
+        old.as_tuned().price("batch_input")
+
+
+def test_models_tuned_from_a_base_can_outlive_it():
+    base, tuned = "gpt-3.5-turbo-0613", "ft:gpt-3.5-turbo-0613:school::1"
+    day = date(2025, 3, 1)
+    with pytest.raises(registry.ModelGoneError, match="was shut down on 2024-09-13"):
+        registry.get(base, as_of=day)
+    assert registry.get(tuned, as_of=day).price("input", day) == 3
+    with pytest.raises(registry.ModelGoneError, match=r"Models tuned from .* 2026-10-23"):
+        registry.get(tuned, as_of=date(2026, 10, 23))
+    azure = "gpt-4o-2024-08-06.ft-0a1b"
+    assert registry.get(azure, as_of=date(2027, 9, 30)).tuned
+    with pytest.raises(registry.ModelGoneError):
+        registry.get(azure, as_of=date(2027, 10, 1))
 
 
 def test_the_lab_is_free_on_any_day():

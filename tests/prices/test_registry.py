@@ -145,7 +145,10 @@ def test_limits():
     assert limits["gpt-3.5-turbo-0613"] == 4096
     assert limits["gpt-3.5-turbo-0125"] == 16385
     assert registry.lab().context_window == 8192
-    assert registry.get("gpt-4.1").max_example_tokens is None  # not verified
+    assert registry.get("gpt-4.1").max_example_tokens == 65_536
+    assert registry.get("gpt-4.1-nano").max_example_tokens == 32_768
+    assert [m.max_example_tokens for m in registry.legacy()] == [2049] * 4
+    assert registry.get("gpt-4.1").max_output_tokens == 32_768
 
 
 def test_the_oldest_windows_are_sourced():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workbook import paths
 from workbook.errors import WorkbookError
-from workbook.prices import registry, tokens
+from workbook.prices import registry, tokens, vocabularies
 
 TEXT = "Reseña: ¡Qué libro tan bueno! It's “great”. 10/10 — não é?"
 MARV = [
@@ -50,13 +50,12 @@ def test_where_our_table_is_right_and_tiktokens_is_not():
     assert tokens.encoding_for("ft:gpt-4.1-2025-04-14:a::b") == "o200k_base"
 
 
-def test_every_model_of_the_registry_has_an_encoding_or_says_why_not():
+def test_every_model_is_counted_with_its_vocabulary_or_with_one_that_stands_in():
     for name in registry.names():
-        if registry.get(name).encoding is None:
-            with pytest.raises(WorkbookError, match="no public vocabulary"):
-                tokens.count("hello", name)
-        else:
-            assert registry.get(name).encoding in tokens.names()
+        encoding = registry.get(name).encoding
+        assert tokens.encoding_for(name) == (encoding or "o200k_base")
+        assert tokens.encoding_for(name) in vocabularies.names()
+        assert tokens.is_approximate(name) == (encoding is None), name
 
 
 def test_an_unknown_model_is_refused():
@@ -70,16 +69,16 @@ def test_counts_without_any_network(model, monkeypatch):
         raise AssertionError("went to the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    tokens.vocabulary.cache_clear()
+    vocabularies.vocabulary.cache_clear()
     assert tokens.count(TEXT, model) > 10
     assert "".join(tokens.pieces("plain words", model)) == "plain words"
 
 
 def test_a_damaged_vocabulary_is_reported_and_left_alone(tmp_path, monkeypatch):
-    for name, _ in tokens._FILES.values():
+    for name, _ in vocabularies._FILES.values():
         (tmp_path / name).write_bytes(b"damaged")
-    monkeypatch.setattr(tokens, "_FOLDER", tmp_path)
-    tokens.vocabulary.cache_clear()
+    monkeypatch.setattr(vocabularies, "_FOLDER", tmp_path)
+    vocabularies.vocabulary.cache_clear()
     with pytest.raises(WorkbookError, match="missing or was changed"):
         tokens.count("hello", "gpt-4o")
     assert all(file.read_bytes() == b"damaged" for file in tmp_path.iterdir())
@@ -94,7 +93,7 @@ def test_special_tokens_in_a_text_are_ordinary_characters(model):
 
 @given(st.text(max_size=60))
 def test_any_text_survives_the_round_trip(text):
-    words = tokens.vocabulary("o200k_base")
+    words = vocabularies.vocabulary("o200k_base")
     assert words.decode(words.encode(text)) == text
 
 
@@ -168,7 +167,7 @@ def test_both_file_formats():
 
 def test_the_lab_without_its_vocabulary_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path))
-    tokens.vocabulary.cache_clear()
+    vocabularies.vocabulary.cache_clear()
     with pytest.raises(WorkbookError, match="Start the lab once"):
         tokens.count("hello", registry.lab().id)
 
@@ -182,9 +181,9 @@ def test_the_labs_vocabulary_is_read_from_its_cache(tmp_path, monkeypatch):
     small = tokenizers.Tokenizer(model)
     small.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     small.save(str(folder / "tokenizer.json"))
-    tokens.vocabulary.cache_clear()
+    vocabularies.vocabulary.cache_clear()
     assert tokens.encode("good book", registry.lab().id) == [0, 1]
-    tokens.vocabulary.cache_clear()
+    vocabularies.vocabulary.cache_clear()
 
 
 # Pieces at which tokenizers have been known to differ: contractions, cases, spaces, breaks, digits,
@@ -241,7 +240,7 @@ PIECES = st.sampled_from(
 
 @pytest.mark.parametrize("encoding", ["r50k_base", "p50k_base", "cl100k_base", "o200k_base"])
 def test_texts_by_the_million_are_counted_exactly(encoding):
-    count, words = tokens.counter(encoding), tokens.vocabulary(encoding)
+    count, words = vocabularies.counter(encoding), vocabularies.vocabulary(encoding)
 
     @given(st.lists(PIECES | st.text(max_size=8), max_size=12).map("".join))
     def same(text):
@@ -261,9 +260,9 @@ def test_texts_by_the_million_are_counted_exactly(encoding):
 
 def test_counting_by_the_million_needs_gigatoken_for_its_speed_only(monkeypatch):
     monkeypatch.setitem(sys.modules, "gigatoken", None)
-    assert tokens.counter("o200k_base")(TEXT) == tokens.count(TEXT, "gpt-4o")
+    assert vocabularies.counter("o200k_base")(TEXT) == tokens.count(TEXT, "gpt-4o")
     with pytest.raises(WorkbookError, match="No encoding"):
-        tokens.counter("none")
+        vocabularies.counter("none")
 
 
 @pytest.mark.parametrize("own", [None, "elsewhere"])

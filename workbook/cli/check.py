@@ -93,7 +93,10 @@ def _basics(files: tuple[str, ...], model: str | None, form: str, scheduler: str
         )
         if scan.rows:
             try:
-                print(f"Training: {costs.usd(scan.cost(model).usd)} with {model}.")
+                bill = scan.cost(model)
+                print(f"Training: {costs.usd(bill.usd)} with {model}.")
+                for notice in bill.notices():
+                    print(f"Take care. {notice}")
             except WorkbookError as error:
                 print(error)
     return status

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbook.doctor.codes import CODES, SEVERITIES
 from workbook.doctor.findings import Finding
+from workbook.doctor.partial_results import BOUNDS
 from workbook.errors import WorkbookError
-from workbook.prices import costs
+from workbook.prices import costs, tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,8 @@ class CheckResult:
     name: str
     findings: tuple[Finding, ...]
     counts: "pd.DataFrame"
-    """One row an example: line, messages; with a model also tokens, answer_tokens."""
+    """One row an example: line, messages; with a model also tokens, answer_tokens, and the bounds
+    of tokens: tokens_at_least, tokens_at_most."""
     labels: Mapping[str, int] | None = None
     """How often each answer occurs, where the answers are labels."""
     model: str | None = None
@@ -34,6 +36,8 @@ class CheckResult:
     """What was checked: an opened file, or the rows."""
     kinds: Mapping[str, int] = field(default_factory=dict)
     """How many examples there are of each format."""
+    gaps: frozenset[str] = frozenset()
+    """What of the examples no rule counts, such as a sound."""
 
     @property
     def ok(self) -> bool:
@@ -52,7 +56,8 @@ class CheckResult:
         ]
         size = f"{len(self.counts):,} example{'' if len(self.counts) == 1 else 's'}"
         if "tokens" in self.counts:
-            size += f", {int(self.counts['tokens'].sum()):,} tokens for {self.model}"
+            about = "about " if tokens.is_approximate(str(self.model)) else ""
+            size += f", {about}{int(self.counts['tokens'].sum()):,} tokens for {self.model}"
         return f"{self.name}: {size}; {', '.join(words) or 'nothing wrong found'}."
 
     @property
@@ -75,7 +80,7 @@ class CheckResult:
         """
         import pandas as pd
 
-        numbers = self.counts.drop(columns="line")
+        numbers = self.counts.drop(columns=["line", *BOUNDS], errors="ignore")
         return pd.DataFrame(
             {
                 "mean": numbers.mean(),
@@ -87,13 +92,26 @@ class CheckResult:
             }
         )
 
-    def cost(self, n_epochs: int | None = None) -> costs.Estimate:
+    def cost(
+        self, n_epochs: int | None = None, validation: "CheckResult | None" = None
+    ) -> costs.Estimate:
         """What training on the file costs with the model it was checked for, at its last known
         price. Raises WorkbookError without a model, without examples, or where no price is known.
+
+        validation: what was found in the validation file, checked for the same model
         """
         if not self.model:
             raise WorkbookError("Say for which model: doctor.check(file, model=…).")
-        return costs.estimate(self.counts["tokens"].tolist(), self.model, n_epochs)
+        at_least, at_most = (self.counts[bound].tolist() for bound in BOUNDS)
+        return costs.estimate(
+            self.counts["tokens"].tolist(),
+            self.model,
+            n_epochs,
+            at_least=at_least,
+            at_most=at_most,
+            validation=validation.counts[BOUNDS[1]].tolist() if validation else (),
+            gaps=self.gaps | (validation.gaps if validation else frozenset()),
+        )
 
     def table(self) -> "pd.DataFrame":
         """All findings: severity, code, line, message, excerpt, why, fix."""

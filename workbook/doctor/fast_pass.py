@@ -23,7 +23,6 @@ import psutil
 from workbook.doctor import row_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Finding, Findings
-from workbook.doctor.lengths import TokenCounter, piecewise, tokens_of
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.progress import byte_bar, watched
 from workbook.doctor.readers.bounded_lines import bounded_lines
@@ -31,7 +30,10 @@ from workbook.doctor.readers.jsonl import line_of
 from workbook.doctor.readers.source import open_source
 from workbook.doctor.row_parts import is_system, objects_in
 from workbook.doctor.set_checks.size import size_problems
-from workbook.prices import costs, registry, tokens
+from workbook.prices import costs, registry, vocabularies
+from workbook.prices.size import Size
+from workbook.prices.sizes import Sizer, TokenCounter
+from workbook.prices.token_rules import TokenRules
 from workbook.rows import rules
 from workbook.rows.validator import format_of
 
@@ -40,10 +42,10 @@ _WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
 _GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
 _ROLES = frozenset(rules.ROLES)
 
-Task = tuple[str, int, int, str, int | None]
-"""(path, start, end, encoding, limit): what one process does in one go."""
-RowCount = tuple[int, int, bool]
-"""(tokens of a row, those of its answers, whether there is a system message)."""
+Task = tuple[str, int, int, TokenRules, int | None]
+"""(path, start, end, rules, limit): what one process does in one go."""
+RowCount = tuple[int, int, int, int, bool]
+"""(tokens of a row, of its answers, at least, at most, whether there is a system message)."""
 
 
 @dataclass
@@ -56,6 +58,11 @@ class Scan:
     """Tokens of each example, in the order of the file."""
     answers: array = field(default_factory=lambda: array("i"))
     """Tokens of its answers."""
+    at_least: array = field(default_factory=lambda: array("i"))
+    at_most: array = field(default_factory=lambda: array("i"))
+    """The bounds of the tokens of each example."""
+    gaps: set[str] = field(default_factory=set)
+    """What of the examples no rule counts, such as a sound."""
     without_system: int = 0
 
     @property
@@ -78,7 +85,14 @@ class Scan:
 
     def cost(self, model: str, n_epochs: int | None = None) -> costs.Estimate:
         """What training on the file costs. Raises WorkbookError where no price is known."""
-        return costs.estimate(self.counts, model, n_epochs)
+        return costs.estimate(
+            self.counts,
+            model,
+            n_epochs,
+            at_least=self.at_least,
+            at_most=self.at_most,
+            gaps=self.gaps,
+        )
 
     def append(self, part: "Scan") -> None:
         """Add what was found in the part that follows."""
@@ -86,6 +100,9 @@ class Scan:
         self.lines += part.lines
         self.counts.extend(part.counts)
         self.answers.extend(part.answers)
+        self.at_least.extend(part.at_least)
+        self.at_most.extend(part.at_most)
+        self.gaps |= part.gaps
         self.without_system += part.without_system
 
     def end(self, problems: Iterable[Problem]) -> None:
@@ -100,22 +117,22 @@ def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
     processes: by default as many as the file is worth, up to one a processor.
     Raises WorkbookError for an unknown model or a missing file.
     """
-    encoding = tokens.encoding_for(model)
+    rules = registry.token_rules(model)
     limit = registry.get(model).max_example_tokens
     source = open_source(path)
     if source.plain:
-        whole = _scan_in_parts(source.path, encoding, limit, processes)
+        whole = _scan_in_parts(source.path, rules, limit, processes)
     else:  # packed, in UTF-16, or no JSONL: one stream
         lines = watched(source.raw_lines(), f"scanning {source.path.name}")
-        whole = scan_lines(lines, True, encoding, limit)
+        whole = scan_lines(lines, True, rules, limit)
     whole.end(source.problems)
     return whole
 
 
-def _scan_in_parts(path: Path, encoding: str, limit: int | None, processes: int | None) -> Scan:
+def _scan_in_parts(path: Path, rules: TokenRules, limit: int | None, processes: int | None) -> Scan:
     whole, size = Scan(), path.stat().st_size
     processes = processes or min(os.cpu_count() or 1, size // _WORTH + 1)
-    tasks = [(str(path), start, end, encoding, limit) for start, end in _parts(path)]
+    tasks = [(str(path), start, end, rules, limit) for start, end in _parts(path)]
     with byte_bar(size, f"scanning {path.name}") as bar:
         for (_, start, end, _, _), part in zip(tasks, _scans(tasks, processes), strict=True):
             whole.append(part)
@@ -151,38 +168,40 @@ def _parts(path: Path) -> Iterator[tuple[int, int]]:
             start = end
 
 
-def _scan_part(path: str, start: int, end: int, encoding: str, limit: int | None) -> Scan:
+def _scan_part(path: str, start: int, end: int, rules: TokenRules, limit: int | None) -> Scan:
     with open(path, "rb") as stream:
         stream.seek(start)
-        return scan_lines(bounded_lines(stream, end - start), start == 0, encoding, limit)
+        return scan_lines(bounded_lines(stream, end - start), start == 0, rules, limit)
 
 
 def scan_lines(
-    lines: Iterable[bytes | Line], opens_file: bool, encoding: str, limit: int | None
+    lines: Iterable[bytes | Line], opens_file: bool, rules: TokenRules, limit: int | None
 ) -> Scan:
     """What is found in some lines.
 
     opens_file: whether the file's first line is one of them: it may open with a byte order mark.
-    encoding: of the model's tokens.
+    rules: how the model's tokens are counted.
     limit: tokens of an example that the model reads.
     """
     result = Scan()
-    count, remembering_count, memory = _counters(encoding)
+    sizer, remembering_count, memory = _counters(rules)
     for raw in lines:
         result.lines = number = result.lines + 1
         if isinstance(raw, Line):
             number = raw.number
-            row_count = _count_any(raw, number, count, result)
+            row_count = _count_any(raw, number, sizer, result)
         else:
-            row_count = _count_plain(raw, count, remembering_count)
+            row_count = _count_plain(raw, sizer, remembering_count)
             if row_count is None:
                 line = line_of(1 if opens_file and number == 1 else 2, raw)
-                row_count = _count_any(line, number, count, result)
+                row_count = _count_any(line, number, sizer, result)
         if row_count is None:
             continue
-        total, answers, has_system = row_count
+        total, answers, at_least, at_most, has_system = row_count
         result.counts.append(total)
         result.answers.append(answers)
+        result.at_least.append(at_least)
+        result.at_most.append(at_most)
         if not has_system:
             result.without_system += 1
         if limit and total > limit:
@@ -194,10 +213,10 @@ def scan_lines(
 
 
 @cache
-def _counters(encoding: str) -> tuple[TokenCounter, TokenCounter, int]:
-    """(a counter, one that remembers what often comes again, the memory in use at this time)."""
-    count = tokens.counter(encoding)
-    return piecewise(count), lru_cache(2_000)(count), _memory()
+def _counters(rules: TokenRules) -> tuple[Sizer, TokenCounter, int]:
+    """(counts rows, remembers what often comes again, the memory in use at this time)."""
+    count = vocabularies.counter(rules.encoding)
+    return Sizer(rules, count), lru_cache(2_000)(count), _memory()
 
 
 def _memory() -> int:
@@ -205,24 +224,25 @@ def _memory() -> int:
     return psutil.Process().memory_info().rss
 
 
-def _count_plain(
-    raw: bytes, count: TokenCounter, remembering_count: TokenCounter
-) -> RowCount | None:
+def _count_plain(raw: bytes, sizer: Sizer, remembering_count: TokenCounter) -> RowCount | None:
     """The tokens of a plain chat row; None for a line that is none, or that something may be wrong
     with: the careful functions look at it."""
     if len(raw) > rules.MAX_LINE:
         return None
     try:
-        return _count_chat(orjson.loads(raw), count, remembering_count)
+        return _count_chat(orjson.loads(raw), sizer, remembering_count)
     except Exception:  # not JSON, or not as usual
         return None
 
 
-def _count_chat(row: Any, count: TokenCounter, remembering_count: TokenCounter) -> RowCount | None:
+def _count_chat(row: Any, sizer: Sizer, remembering_count: TokenCounter) -> RowCount | None:
     messages = row["messages"]
     if len(row) != 1 or type(messages) is not list or not messages:
         return None
-    total, answers, roles = tokens.PER_CONVERSATION, 0, set()
+    texts, answers, roles, rules = 0, 0, set(), sizer.rules
+    marks = rules.conversation + rules.message * len(messages)
+    if messages[0]["role"] not in ("system", "developer"):
+        marks += rules.without_system
     for message in messages:
         role, content = message["role"], message["content"]
         if (
@@ -235,17 +255,19 @@ def _count_chat(row: Any, count: TokenCounter, remembering_count: TokenCounter) 
             return None
         # System messages and labels come again and again.
         comes_again = len(content) < (5_000 if role == "system" else 25)
-        number = remembering_count(content) if comes_again else count(content)
-        total += tokens.PER_MESSAGE + remembering_count(role) + number
+        number = remembering_count(content) if comes_again else sizer.tokens(content)
+        texts += remembering_count(role) + number
         if role == "assistant":
             answers += number
         roles.add(role)
     if role != "assistant" or "user" not in roles or "tool" in roles:
         return None
-    return total, answers, "system" in roles or "developer" in roles
+    has_system = "system" in roles or "developer" in roles
+    size = Size(texts, texts + marks, texts + marks).within(rules.low, rules.high)
+    return size.expected, answers, size.at_least, size.at_most, has_system
 
 
-def _count_any(line: Line, number: int, count: TokenCounter, result: Scan) -> RowCount | None:
+def _count_any(line: Line, number: int, sizer: Sizer, result: Scan) -> RowCount | None:
     """As `_count_plain`, for any line; None for what is no example.
 
     number: of the line in this part of the file.
@@ -261,4 +283,6 @@ def _count_any(line: Line, number: int, count: TokenCounter, result: Scan) -> Ro
     if format_of(line.value) is None:
         return None
     has_system = any(map(is_system, objects_in(line.value.get("messages"))))
-    return *tokens_of(line.value, count), has_system
+    size = sizer.row(line.value)
+    result.gaps |= size.gaps
+    return size.expected, sizer.answers(line.value), size.at_least, size.at_most, has_system

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 from workbook.doctor.findings import Findings
 from workbook.doctor.fingerprints import Example, example_of
-from workbook.doctor.lengths import TokenCounter, piecewise, tokens_of
 from workbook.doctor.lines import Line
 from workbook.doctor.row_checks import check_row
 from workbook.doctor.row_parts import messages_of
-from workbook.prices import registry, tokens
+from workbook.prices import registry, sizes
 
 
 @dataclass
@@ -29,11 +28,16 @@ class PartialResult:
     kinds: Counter[str] = field(default_factory=Counter)
     """How many examples there are of each format."""
     examples: list[Example] = field(default_factory=list)
+    gaps: set[str] = field(default_factory=set)
+    """What of the examples no rule counts, such as a sound."""
+
+
+BOUNDS = ("tokens_at_least", "tokens_at_most")
 
 
 def columns(model: str | None) -> list[str]:
     """What is counted of each example: its line and messages and, for a model, tokens."""
-    return ["line", "messages", *(("tokens", "answer_tokens") if model else ())]
+    return ["line", "messages", *(("tokens", "answer_tokens", *BOUNDS) if model else ())]
 
 
 def check_lines(
@@ -45,7 +49,7 @@ def check_lines(
     Raises WorkbookError for an unknown model.
     """
     limit = registry.get(model).max_example_tokens if model else None
-    count = _token_counter(model) if model else None
+    sizer = sizes.for_model(model) if model else None
     result = PartialResult(counts={column: array("q") for column in columns(model)})
     for line in lines:
         result.lines += 1
@@ -62,17 +66,15 @@ def check_lines(
         result.kinds[example.kind] += 1
         result.counts["line"].append(line.number)
         result.counts["messages"].append(len(messages_of(line.value)))
-        if count is None:
+        if sizer is None:
             continue
-        total, answers = tokens_of(line.value, count)
-        result.counts["tokens"].append(total)
-        result.counts["answer_tokens"].append(answers)
-        if limit and total > limit:
-            message = f"{total:,} tokens, of which the model reads {limit:,}"
+        size = sizer.row(line.value)
+        result.gaps |= size.gaps
+        result.counts["tokens"].append(size.expected)
+        result.counts["answer_tokens"].append(sizer.answers(line.value))
+        for column, bound in zip(BOUNDS, (size.at_least, size.at_most), strict=True):
+            result.counts[column].append(bound)
+        if limit and size.expected > limit:
+            message = f"{size.expected:,} tokens, of which the model reads {limit:,}"
             result.findings.add("too-long", line.number, message, line.value)
     return result
-
-
-def _token_counter(model: str) -> TokenCounter:
-    encode = tokens.vocabulary(tokens.encoding_for(model)).encode
-    return piecewise(lambda text: len(encode(text)))

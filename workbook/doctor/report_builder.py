@@ -43,6 +43,7 @@ class ReportBuilder:
         self._findings = Findings()
         self._counts = {column: array("q") for column in columns(model)}
         self._kinds: Counter[str] = Counter()
+        self._gaps: set[str] = set()
 
     @property
     def needs_texts(self) -> bool:
@@ -57,6 +58,7 @@ class ReportBuilder:
         self.lines += part.lines
         self._findings.join(part.findings, offset)
         self._kinds.update(part.kinds)
+        self._gaps |= part.gaps
         for column, numbers in part.counts.items():
             if column == "line" and offset:
                 numbers = array("q", (number + offset for number in numbers))
@@ -96,6 +98,7 @@ class ReportBuilder:
             codes={code: totals[code] for code in CODES if totals[code]},
             source=source,
             kinds=dict(self._kinds),
+            gaps=frozenset(self._gaps),
         )
 
 

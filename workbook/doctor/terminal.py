@@ -83,7 +83,8 @@ def price(result: CheckResult) -> str:
         estimate = result.cost()
     except WorkbookError as error:
         return str(error)
-    return (
+    sentence = (
         f"{result.name}: {estimate.tokens:,} tokens, {estimate.n_epochs} epochs, "
         f"{estimate.billed:,} billed: {costs.usd(estimate.usd)} with {result.model}."
     )
+    return "\n".join([sentence, *(f"Take care. {notice}" for notice in estimate.notices())])

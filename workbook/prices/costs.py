@@ -6,7 +6,7 @@ Pure arithmetic over `workbook.prices.registry`; knows no files, no tokens' text
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from workbook.epochs import default_epochs as default_epochs
 from workbook.errors import WorkbookError
@@ -14,7 +14,7 @@ from workbook.prices import registry
 from workbook.prices.model import Model, NoPriceError
 
 HOURS_PER_MONTH = 24 * 365 / 12  # 730
-BATCH_FACTOR = 0.5  # OpenAI's Batch API: half price
+CACHED_FROM, CACHED_STEP = registry.caching()  # tokens of a prompt
 
 
 def billed_tokens(token_counts: Iterable[int], n_epochs: int, limit: int | None = None) -> int:
@@ -45,6 +45,17 @@ def training_cost(
     return billed * registry.resolve(model).price("training", as_of) / 1e6
 
 
+def cacheable(prompt_tokens: int, shared_tokens: int) -> int:
+    """How many tokens of a prompt cost the cached price, when so many of them were sent before.
+
+    None of a prompt under 1,024 tokens; of a longer one whole steps of 128
+    (https://cookbook.openai.com/examples/prompt_caching101).
+    """
+    if prompt_tokens < CACHED_FROM or shared_tokens < CACHED_FROM:
+        return 0
+    return min(prompt_tokens, shared_tokens) // CACHED_STEP * CACHED_STEP
+
+
 def request_cost(
     model: str | Model,
     prompt_tokens: int,
@@ -55,10 +66,11 @@ def request_cost(
 ) -> float:
     """USD for one request. An `ft:` id, or `Model.as_tuned()`, costs the tuned model's price.
 
-    cached_tokens: how many of the prompt cost the cached price, or the full one where the vendor
-        sells no cached input
-    batch: half of everything
-    Raises WorkbookError when more tokens are cached than sent.
+    cached_tokens: how many of the prompt were sent before; what of them is `cacheable` costs the
+        cached price, or the full one where the vendor sells no cached input
+    batch: at the prices of a batch, which are not half of the others for every model
+    Raises NoPriceError where there is no such price, and WorkbookError when more tokens are cached
+    than sent.
     """
     if not 0 <= cached_tokens <= prompt_tokens:
         raise WorkbookError(
@@ -66,27 +78,29 @@ def request_cost(
             "prompt can come from the cache."
         )
     model = registry.resolve(model)
-    full_price = model.price("input", as_of)
+    kind = "batch_" if batch else ""
+    cached = cacheable(prompt_tokens, cached_tokens)
+    full_price = model.price(f"{kind}input", as_of)
     try:
-        cached_price = model.price("cached_input", as_of)
+        cached_price = model.price(f"{kind}cached_input", as_of) if cached else full_price
     except NoPriceError:
         cached_price = full_price
-    usd = (
-        (prompt_tokens - cached_tokens) * full_price
-        + cached_tokens * cached_price
-        + completion_tokens * model.price("output", as_of)
+    return (
+        (prompt_tokens - cached) * full_price
+        + cached * cached_price
+        + completion_tokens * model.price(f"{kind}output", as_of)
     ) / 1e6
-    return usd * BATCH_FACTOR if batch else usd
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a training file costs on one model. Tokens are training tokens, money is USD.
 
-    `billed` and `usd` are what the published rule gives: epochs × tokens, the limit applied.
-    Two things no rule of OpenAI's says bound it: whether the tokens that only mark messages are
-    billed (`low`: they are not), and whether validation is (`high`: all of it, once an epoch, and
-    nothing cut off; https://docs.together.ai/docs/fine-tuning/pricing is a host that bills it).
+    `billed` and `usd` are what the published rules give: epochs × tokens, the limit applied.
+    What no rule of OpenAI's says bounds it. `low`: the tokens that only mark messages are not
+    billed. `high`: validation is, all of it, once an epoch, and nothing is cut off
+    (https://docs.together.ai/docs/fine-tuning/pricing is a host that bills it); functions, images
+    and prompts of preferences count the most that they can (`workbook.prices.sizes`).
     """
 
     model: Model
@@ -100,6 +114,23 @@ class Estimate:
     billed_high: int
     usd_low: float
     usd_high: float
+    gaps: tuple[str, ...] = ()  # what is in the file and no rule counts: "a sound"
+
+    def notices(self, day: date | None = None) -> list[str]:
+        """What must be said with the figures on that day (today by default).
+
+        That the model can't be trained any more or will end soon, that its tokens are counted with
+        another's vocabulary, and what could not be counted.
+        """
+        sentences = self.model.notices(day)
+        if self.model.token_rules.is_approximate:
+            sentences.append(
+                f"{self.model.label} has no public vocabulary: its tokens are counted with "
+                f"{self.model.token_rules.encoding}, and the bounds allow for that."
+            )
+        if self.gaps:
+            sentences.append(f"Not counted, as no rule is published: {', '.join(self.gaps)}.")
+        return sentences
 
     def __str__(self) -> str:
         return (
@@ -114,26 +145,30 @@ def estimate(
     model: str | Model,
     n_epochs: int | None = None,
     as_of: date | None = None,
-    text_counts: Iterable[int] | None = None,
-    validation_counts: Iterable[int] = (),
+    at_least: Iterable[int] | None = None,
+    at_most: Iterable[int] | None = None,
+    validation: Iterable[int] = (),
     free_tokens: int = 0,
+    gaps: Iterable[str] = (),
 ) -> Estimate:
     """The bill of a training file, from the tokens of each of its examples.
 
     n_epochs: None takes `default_epochs`
-    text_counts: the same examples without the tokens that mark messages (`tokens.count_text`);
-        without it, low equals expected
-    validation_counts: tokens of each example of the validation file
+    at_least, at_most: the bounds of the same examples (`sizes.Size`); without them, both are what
+        is expected
+    validation: the most tokens of each example of the validation file
     free_tokens: as in `training_cost`
+    gaps: what could not be counted
+    Raises NoPriceError where training is not sold by the token, or not on that day.
     """
     counts = list(token_counts)
     model = registry.resolve(model)
+    price = _price_of_training(model, as_of)
     epochs = default_epochs(len(counts)) if n_epochs is None else n_epochs
     limit = model.max_example_tokens
     billed = billed_tokens(counts, epochs, limit)
-    low = billed if text_counts is None else billed_tokens(text_counts, epochs, limit)
-    high = billed_tokens([*counts, *validation_counts], epochs)
-    price = model.price("training", as_of)
+    low = billed if at_least is None else billed_tokens(at_least, epochs, limit)
+    high = billed_tokens([*(counts if at_most is None else at_most), *validation], epochs)
 
     def dollars(tokens: int) -> float:
         return max(0, tokens - free_tokens) * price / 1e6
@@ -150,7 +185,19 @@ def estimate(
         billed_high=high,
         usd_low=dollars(low),
         usd_high=dollars(high),
+        gaps=tuple(sorted(gaps)),
     )
+
+
+def _price_of_training(model: Model, as_of: date | None) -> float:
+    """USD for 1M tokens. Raises NoPriceError; where training is sold by the hour, it says so."""
+    row = model.price_row("training", as_of)
+    if row.unit == "hour":
+        raise NoPriceError(
+            f"{model.label} is trained at {usd(row.usd)} an hour, not per token: what a job costs "
+            "depends on how long it runs, so no file can tell it. Set a limit of hours instead."
+        )
+    return row.usd_per_million
 
 
 def monthly_cost(request_usd: float, requests: float, hosting_per_hour: float = 0.0) -> float:
@@ -209,64 +256,6 @@ def break_even(
         training=training_usd,
         hosting_per_month=hosting_per_hour * HOURS_PER_MONTH,
     )
-
-
-@dataclass(frozen=True)
-class Use:
-    """A month of use, each way of working in USD, hosting included where the model is tuned."""
-
-    requests: float
-    ways: dict[str, float]
-    break_even: BreakEven  # the tuned model against the plain long prompt
-
-    @property
-    def cheapest(self) -> str:
-        """The name of the cheapest way."""
-        return min(self.ways, key=self.ways.__getitem__)
-
-    def paid_back(self, start: date) -> date | None:
-        """The day on which training and hosting are paid back; None: never at this volume."""
-        months = self.break_even.months(self.requests)
-        days = math.ceil(months * 365 / 12) if math.isfinite(months) else None
-        if days is None or days > (date.max - start).days:
-            return None
-        return start + timedelta(days=days)
-
-
-def use(
-    model: str | Model,
-    long_prompt: int,
-    short_prompt: int,
-    answer: int,
-    requests: float,
-    training_usd: float = 0.0,
-    hosting_per_hour: float | None = None,
-    as_of: date | None = None,
-) -> Use:
-    """The month's bill of each way to do one job: long prompt, cached, in batches, tuned.
-
-    The long prompt goes to the base model, the short one to the tuned model; all of the long
-    prompt but the last `short_prompt` tokens comes from the cache in "long prompt, cached".
-
-    long_prompt, short_prompt, answer: tokens
-    requests: a month
-    hosting_per_hour: None takes the model's own
-    """
-    base = registry.resolve(model)
-    tuned = base.as_tuned()
-    hosting = base.hosting_per_hour if hosting_per_hour is None else hosting_per_hour
-    cached = max(0, long_prompt - short_prompt)
-    plain = request_cost(base, long_prompt, answer, as_of=as_of)
-    short = request_cost(tuned, short_prompt, answer, as_of=as_of)
-    each = {
-        "long prompt": plain,
-        "long prompt, cached": request_cost(base, long_prompt, answer, cached, as_of=as_of),
-        "long prompt, in batches": plain * BATCH_FACTOR,
-    }
-    ways = {name: monthly_cost(request, requests) for name, request in each.items()}
-    ways["tuned model"] = monthly_cost(short, requests, hosting)
-    ways["tuned model, in batches"] = monthly_cost(short * BATCH_FACTOR, requests, hosting)
-    return Use(requests, ways, break_even(plain, short, training_usd, hosting))
 
 
 def usd(amount: float) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from workbook.errors import WorkbookError
+from workbook.prices.token_rules import TokenRules
 
 KINDS = ("training", "input", "cached_input", "output")
+BATCH_KINDS = ("batch_input", "batch_cached_input", "batch_output")
 _PER_MILLION = {"1M tokens": 1, "1K tokens": 1000}
 _WARN_DAYS = 90
 
@@ -66,13 +68,16 @@ class Model:
     tuned: bool
     encoding: str | None  # a name for workbook.prices.tokens; None: the vendor publishes none
     context_window: int | None  # tokens; None: not verified
+    max_output_tokens: int | None  # of one answer; None: not verified
     max_example_tokens: int | None  # a longer training example loses its end; None: not verified
+    token_rules: TokenRules
     methods: tuple[str, ...]
     tunable_from: date
     tunable_until: date | None  # the first day without new jobs
     newcomers_until: date | None  # the first day on which only old customers may train
     newcomers_closed: bool
-    shutdown: date | None
+    shutdown: date | None  # the first day without the base
+    tuned_shutdown: date | None  # the first day without the models tuned from it
     hosting: Price | None
     prices: tuple[Price, ...]
     promotions: tuple[Promotion, ...]
@@ -85,6 +90,11 @@ class Model:
         """USD an hour for keeping the tuned model online; 0 where the vendor takes nothing."""
         return self.hosting.usd if self.hosting else 0.0
 
+    @property
+    def end(self) -> date | None:
+        """The first day without this model: of a tuned one, without those of its base."""
+        return self.tuned_shutdown if self.tuned else self.shutdown
+
     def as_tuned(self) -> "Model":
         """The same model after tuning: `price("input")` is then the tuned model's."""
         return replace(self, tuned=True)
@@ -92,7 +102,7 @@ class Model:
     def price(self, kind: str, as_of: date | None = None) -> float:
         """USD per 1M tokens.
 
-        kind: "training", "input", "cached_input" or "output"
+        kind: "training", "input", "cached_input", "output", or one of a batch ("batch_input", …)
         as_of: None gives the last price known, also of a model that is gone, so that a sum over
             old models never depends on today; a day gives the price of that day
         Raises NoPriceError when there is none, with the days on which there was one.
@@ -101,8 +111,8 @@ class Model:
 
     def price_row(self, kind: str, as_of: date | None = None) -> Price:
         """As `price`, with unit, validity and source."""
-        if kind not in KINDS:
-            choices = ", ".join(KINDS)
+        if kind not in (*KINDS, *BATCH_KINDS):
+            choices = ", ".join((*KINDS, *BATCH_KINDS))
             raise NoPriceError(f"There is no price called {kind!r}. Choose one of: {choices}.")
         key = f"tuned_{kind}" if self.tuned and kind != "training" else kind
         rows = sorted((p for p in self.prices if key in p.kinds), key=lambda p: p.start)
@@ -120,7 +130,10 @@ class Model:
                 return row
         spans = ", ".join(f"{p.start} to {p.end or 'today'}" for p in rows)
         name = key.replace("_", " ")
-        raise NoPriceError(f"{self.id} had no {name} price on {as_of}; known: {spans}.")
+        ends = self.notices(as_of) if as_of >= rows[0].start else []
+        raise NoPriceError(
+            " ".join([f"{self.id} had no {name} price on {as_of}; known: {spans}.", *ends])
+        )
 
     def free_training_tokens(self, as_of: date) -> int:
         """Training tokens given away each day, on that day (0: none)."""
@@ -146,10 +159,13 @@ class Model:
         training for all, and the shutdown of the model.
         """
         today = as_of or date.today()
+        both = self.tuned_shutdown == self.shutdown
+        gone = "it is shut down" + (", with the models tuned from it" if both else "")
         events = [
             (self.newcomers_until, "new customers can no longer tune it"),
             (self.tunable_until, "nobody can tune it any more"),
-            (self.shutdown, "it is shut down, with the models tuned from it"),
+            (self.shutdown, gone),
+            (None if both else self.tuned_shutdown, "the models tuned from it are shut down"),
         ]
         sentences = []
         for day, event in events:

@@ -1,21 +1,19 @@
-"""The registry of models: prices, limits, encodings and dates, read from `data/models.json`.
+"""The registry of models: what they cost, what they take, and when they can be tuned and used.
 
-Every figure there carries its source, the day it was checked and a confidence (A, B or C). Finds
-models by name and by what can be done with them. Counts no tokens and multiplies nothing.
+Finds models by name and by what can be done with them, in `data/models.json` and in the user's own
+file (`own_models`), which goes before it. Counts no tokens and multiplies nothing.
 """
 
 import difflib
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from functools import cache
-from typing import Any
 
-from workbook import paths
 from workbook.errors import WorkbookError
-from workbook.prices.model import Model, Price, Promotion
+from workbook.prices import own_models, registry_file
+from workbook.prices.model import Model, NoPriceError
+from workbook.prices.registry_file import Host as Host
+from workbook.prices.token_rules import TokenRules
 
 
 class UnknownModelError(WorkbookError):
@@ -24,101 +22,6 @@ class UnknownModelError(WorkbookError):
 
 class ModelGoneError(WorkbookError):
     """The model can no longer be tuned, or no longer be used."""
-
-
-# Reading
-
-
-@cache
-def _registry() -> dict[str, Any]:
-    return json.loads(paths.data("models.json").read_text(encoding="utf-8"))
-
-
-@cache
-def _by_name() -> dict[str, Model]:
-    models = {}
-    for row in _registry()["models"]:
-        model = _model(row)
-        for name in [model.id, *row["aliases"]]:
-            models[name] = model
-    return models
-
-
-def _model(row: dict[str, Any]) -> Model:
-    tuning = row["tuning"]
-    newcomers = tuning["newcomers_until"]
-    return Model(
-        id=row["id"],
-        base_id=row["id"],
-        label=row["label"],
-        vendor=row["vendor"],
-        kind=row["kind"],
-        tuned=False,
-        encoding=_value(row["encoding"]),
-        context_window=_value(row["context_window"]),
-        max_example_tokens=_value(row["max_example_tokens"]),
-        methods=tuple(tuning["methods"]),
-        tunable_from=date.fromisoformat(tuning["from"]),
-        tunable_until=_day(tuning["until"]),
-        newcomers_until=None if newcomers == "closed" else _day(newcomers),
-        newcomers_closed=newcomers == "closed",
-        shutdown=_day(_value(row["shutdown"])),
-        hosting=_price(row["hosting"]) if row["hosting"] else None,
-        prices=tuple(_price(price) for price in row["prices"]),
-        promotions=tuple(_promotion(each) for each in row.get("promotions", [])),
-        source_documents=tuple(row["source_documents"]),
-        notes=row.get("note", ""),
-        sources=tuple(_title_and_address(source) for source in dict.fromkeys(_sources(row))),
-    )
-
-
-def _price(row: dict[str, Any]) -> Price:
-    source = _registry()["sources"][row["source"]]
-    return Price(
-        kinds=tuple(row.get("kinds", ["hosting"])),
-        usd=row["usd"] if "usd" in row else row["value"],
-        unit=row["unit"],
-        start=date.fromisoformat(row["from"]),
-        end=_day(row["until"]),
-        seen=row.get("seen", False),
-        source=source["title"],
-        url=source["url"],
-        checked=date.fromisoformat(row["checked"]),
-        confidence=row["confidence"],
-    )
-
-
-def _promotion(row: dict[str, Any]) -> Promotion:
-    return Promotion(
-        tokens_per_day=row["free_training_tokens_per_day"],
-        start=date.fromisoformat(row["from"]),
-        end=date.fromisoformat(row["until"]),
-    )
-
-
-def _sources(value: Any) -> Iterator[str]:
-    """Keys of the sources named below `value`, in order; a key may come again."""
-    if isinstance(value, dict):
-        if "source" in value:
-            yield value["source"]
-        for item in value.values():
-            yield from _sources(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _sources(item)
-
-
-def _title_and_address(source: str) -> str:
-    row = _registry()["sources"][source]
-    return f"{row['title']} ({row['url']})"
-
-
-def _value(fact: dict[str, Any] | None) -> Any:
-    return fact["value"] if fact else None
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
 
 
 # One model
@@ -159,9 +62,11 @@ def get(model_id: str, as_of: date | None = None) -> Model:
     model = models[base]
     if tuned:
         model = replace(model, id=model_id, tuned=True)
-    if as_of and model.shutdown and as_of >= model.shutdown:
+    if as_of and model.end and as_of >= model.end:
+        tuned_from = "Models tuned from " if tuned else ""
+        verb = "were" if tuned else "was"
         raise ModelGoneError(
-            f"{model.label} was shut down on {model.shutdown}. {_alternatives(as_of)}"
+            f"{tuned_from}{model.label} {verb} shut down on {model.end}. {_alternatives(as_of)}"
         )
     return model
 
@@ -199,9 +104,34 @@ def lab() -> Model:
     return next(m for m in all_models() if m.vendor == "the lab")
 
 
-def encoding_by_prefix(model_id: str) -> str | None:
+def encoding_for(model_id: str) -> str:
+    """The name of the encoding that a model's tokens are counted with; of a tuned one, its base's.
+
+    Our own table: tiktoken 0.14 takes `ft:gpt-4.1…` for a GPT-4 (cl100k_base). Where no vocabulary
+    is public, another stands in (`token_rules(model_id).is_approximate`).
+    Raises UnknownModelError.
+    """
+    return token_rules(model_id).encoding
+
+
+def token_rules(model_id: str) -> TokenRules:
+    """How a model's tokens are counted, also of one known by the start of its name only.
+
+    Raises UnknownModelError.
+    """
+    base, _ = base_of(model_id)
+    try:
+        return get(base).token_rules
+    except UnknownModelError:
+        encoding = _encoding_by_prefix(base.removeprefix("azure/"))
+        if encoding is None:
+            raise
+        return registry_file.rules_of(encoding)
+
+
+def _encoding_by_prefix(model_id: str) -> str | None:
     """The encoding of a model that has no row of its own, by the start of its name."""
-    for prefix, encoding in _registry()["encodings_by_prefix"]["prefixes"]:
+    for prefix, encoding in registry_file.content()["encodings_by_prefix"]["prefixes"]:
         if model_id.startswith(prefix):
             return encoding
     return None
@@ -210,9 +140,14 @@ def encoding_by_prefix(model_id: str) -> str | None:
 # Many models
 
 
+def _by_name() -> dict[str, Model]:
+    """Every model by each of its names, the user's own in front of the course's."""
+    return own_models.added_to(registry_file.models())
+
+
 def all_models() -> list[Model]:
     """Every model of the registry, oldest family first, the lab last."""
-    return [_by_name()[row["id"]] for row in _registry()["models"]]
+    return list(dict.fromkeys(_by_name().values()))
 
 
 def names() -> list[str]:
@@ -237,13 +172,65 @@ def from_source_documents(document: str | None = None) -> list[Model]:
 def hosted() -> list[Model]:
     """Every model of OpenAI's own that trains at a price per token, oldest first."""
     ours = [m for m in all_models() if m.vendor == "OpenAI"]
-    return [m for m in ours if m.price_row("training").unit != "hour"]
+    return [m for m in ours if any("training" in p.kinds and p.unit != "hour" for p in m.prices)]
 
 
 def tunable(as_of: date | None = None, existing_customer: bool = False) -> list[Model]:
     """The models for which a new job is accepted on that day (today by default)."""
     day = as_of or date.today()
     return [m for m in all_models() if m.is_tunable(day, existing_customer)]
+
+
+def usable(as_of: date, vendor: str | None = None) -> list[Model]:
+    """The hosted chat models that answer a prompt on that day, of one vendor or of all."""
+    return [
+        m
+        for m in all_models()
+        if m.kind == "chat"
+        and m.vendor == (vendor or m.vendor)
+        and m != lab()
+        and any("input" in p.kinds and p.holds(as_of) for p in m.prices)
+    ]
+
+
+def suggested(vendor: str, as_of: date) -> Model | None:
+    """A vendor's cheapest chat model to train on that day, by the price of training.
+
+    Where no price of training is known, the one whose use costs least. When nothing can be trained
+    any more, of those that could be last. None where the vendor trains none by examples.
+    """
+    ours = [m for m in all_models() if m.vendor == vendor and m.kind == "chat"]
+    ours = [m for m in ours if "supervised" in m.methods]
+    still = [m for m in ours if m.is_tunable(as_of, existing_customer=True)]
+    last = max((m.tunable_until or date.max for m in ours), default=None)
+    return min(still or [m for m in ours if m.tunable_until == last], key=_dearness, default=None)
+
+
+def _dearness(model: Model) -> tuple[float, float]:
+    """What training and a tuned token cost; what is not known comes last."""
+    prices = []
+    for each, kind in ((model, "training"), (model.as_tuned(), "input")):
+        try:
+            prices.append(each.price(kind))
+        except NoPriceError:
+            prices.append(float("inf"))
+    return prices[0], prices[1]
+
+
+def hosts(as_of: date | None = None) -> list[Host]:
+    """Who trains models for others: all that are known, or those that do on a day."""
+    return [
+        host
+        for host in registry_file.hosts()
+        if as_of is None
+        or ((host.start is None or host.start <= as_of) and (host.end is None or as_of < host.end))
+    ]
+
+
+def caching() -> tuple[int, int]:
+    """(the shortest prompt of which a part can be cached, the step in which it is), in tokens."""
+    rule = registry_file.content()["caching"]
+    return rule["least"], rule["step"]
 
 
 # The end of fine-tuning at OpenAI
@@ -259,5 +246,5 @@ def wind_down() -> list[tuple[date, str]]:
             date.fromisoformat(row["date"]),
             row["text"] + ("" if row["confidence"] == "A" else " (reported)"),
         )
-        for row in _registry()["notices"]
+        for row in registry_file.content()["notices"]
     ]

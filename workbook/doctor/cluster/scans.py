@@ -15,7 +15,8 @@ from workbook.doctor.cluster.ranges import (
 from workbook.doctor.fast_pass import Scan, scan_lines
 from workbook.doctor.lines import Problem
 from workbook.doctor.readers.source import Source
-from workbook.prices import registry, tokens
+from workbook.prices import registry
+from workbook.prices.token_rules import TokenRules
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -29,13 +30,13 @@ def scan_files(
     Raises WorkbookError where Dask is not installed or does not answer, for a missing file, and
     for an unknown model.
     """
-    encoding, limit = tokens.encoding_for(model), registry.get(model).max_example_tokens
+    rules, limit = registry.token_rules(model), registry.get(model).max_example_tokens
     with connect(scheduler) as client:
         sources = [open_file(file, {}) for file in files]
         # Not pure: a file of the same name may have changed since it was last looked at.
         futures = [
             [
-                client.submit(scan_range, file, span, encoding, limit, pure=False)
+                client.submit(scan_range, file, span, rules, limit, pure=False)
                 for span in spans(source, range_bytes)
             ]
             for file, source in zip(files, sources, strict=True)
@@ -54,11 +55,11 @@ def _joined(source: Source, futures: "list[Future]") -> Scan:
 
 
 def scan_range(
-    file: str, span: Span, encoding: str, limit: int | None
+    file: str, span: Span, rules: TokenRules, limit: int | None
 ) -> tuple[Scan, list[Problem]]:
     """On a worker: (structure and token counts of a range's lines, problems of the file)."""
     start, end = span
     if end is None:
         source = open_file(file, {})
-        return scan_lines(source.raw_lines(), True, encoding, limit), source.problems
-    return scan_lines(raw_lines(file, start, end), start == 0, encoding, limit), []
+        return scan_lines(source.raw_lines(), True, rules, limit), source.problems
+    return scan_lines(raw_lines(file, start, end), start == 0, rules, limit), []
