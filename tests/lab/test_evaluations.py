@@ -1,11 +1,17 @@
 """The evaluation harness over a real lab: chats, and a batch that is sent once."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-from labserver import MODEL, Server
+import pytest
+from labserver import MODEL, Server, rows
+from openai.types.fine_tuning import FineTuningJob
 
 from workbook import evals
+from workbook.cli import main
+from workbook.cli.jobs import Caller
 from workbook.evals import graders, results
 from workbook.evals.examples import Example
 
@@ -32,3 +38,56 @@ def test_chats_and_a_batch_are_kept_and_no_batch_is_sent_twice(lab: Server, tmp_
     again = evals.run(client, MODEL, asked, sent, through_batch=True, **settings)
     assert [each.text for each in again] == [each.text for each in many]
     assert next(iter(client.batches.list())).id == batch
+
+
+@pytest.fixture
+def compare(
+    lab: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """`workbook compare` against the lab: exit status, output, errors."""
+    monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path))
+    backend = SimpleNamespace(client=lab.client())
+    monkeypatch.setattr(Caller, "backend", backend)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(["compare", *words])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_job_is_compared_with_its_base(
+    compare: Callable[..., tuple[int, str, str]], tuned: FineTuningJob, tmp_path: Path
+) -> None:
+    exam = tmp_path / "exam.jsonl"
+    exam.write_text(rows(12))
+    status, output, _ = compare(tuned.id, MODEL, "--data", str(exam), "--max-tokens", "5")
+    assert status == 0, output
+    assert "A was trained on 12 of these questions" in output and "B was trained" not in output
+    assert str(tuned.fine_tuned_model) in output
+
+    status, output, _ = compare(
+        str(tuned.fine_tuned_model), MODEL, "--data", str(exam), "--max-tokens", "5", "--json"
+    )
+    values = json.loads(output)[str(exam)]
+    assert values["examples"] == 12 and values["trained_on"] == {"A": 12, "B": None}
+    assert values["verdict"] in ("a is better", "b is better", "no difference")
+    wins = [flip["better"] for flip in values["flips"]]
+    assert values["difference"] == pytest.approx((wins.count("a") - wins.count("b")) / 12)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a", "b"], "Missing option '--data'"),
+        (["a", "b", "--data", "none.jsonl"], "none.jsonl"),
+        (["a", "b", "--data", "none.jsonl", "--grader", "magic"], "'magic' is none"),
+        (["a", "b", "--data", "none.jsonl", "--grader", "number-within=x"], "'x' is no number"),
+        (["ftjob-none", "b", "--data", "none.jsonl"], "ftjob-none"),
+    ],
+)
+def test_compare_says_what_is_missing(
+    compare: Callable[..., tuple[int, str, str]], words: list[str], sentence: str
+) -> None:
+    status, _, errors = compare(*words)
+    assert status == 2 and sentence in errors and "Traceback" not in errors

@@ -26,6 +26,7 @@ PARTS = {
     "prices": ("prices", "What a model costs, and until when it can be tuned."),
     "estimate": ("prices", "What training on a file will cost."),
     "jobs": ("jobs", "Fine-tuning jobs on any backend."),
+    "compare": ("compare", "Which of two models is better, and how sure that is."),
     "lab": ("lab", "The service that trains on this machine."),
     "completion": ("app", "The lines that complete commands in your shell."),
 }
