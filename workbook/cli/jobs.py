@@ -18,7 +18,7 @@ import click
 
 from workbook import backends, error_sentences, jobs
 from workbook.cli import exits
-from workbook.cli.options import InOrder
+from workbook.cli.groups import InOrder
 from workbook.errors import WorkbookError
 from workbook.jobs import follow as following
 from workbook.jobs import records, send

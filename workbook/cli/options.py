@@ -1,4 +1,4 @@
-"""What several commands share: how a group lists its commands, and the options of data files."""
+"""The options that commands share which read training data."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,13 +7,6 @@ from typing import Any
 import click
 
 from workbook.doctor import profiles
-
-
-class InOrder(click.Group):
-    """A group that lists its commands in the order in which they are defined."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
 
 
 class Shares(click.ParamType):
