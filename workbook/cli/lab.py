@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from workbook import confirm
-from workbook.cli import exits, options
+from workbook.cli import exits, groups
 from workbook.errors import RefusedError, WorkbookError
 from workbook.lab import client
 from workbook.lab import reset as resetting
@@ -38,7 +38,7 @@ def with_state(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.group(
-    cls=options.InOrder, epilog="Its state is in the folder that `status` names. More: docs/lab.md"
+    cls=groups.InOrder, epilog="Its state is in the folder that `status` names. More: docs/lab.md"
 )
 def lab() -> None:
     """The lab answers OpenAI's files, fine-tuning and chat API on this machine, and really trains
