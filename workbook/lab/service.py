@@ -46,6 +46,7 @@ class Lab:
         self.tokenizer = Tokenizer(base)
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
         self.context: int = config["max_position_embeddings"]  # tokens
+        self.width: int = config["hidden_size"]  # numbers that the model has for a token
         self.job_runner = JobRunner(self.store, base, self.tokenizer, self.context)
         self.scheduler = Scheduler()
         self.batch_runner = BatchRunner(self.store, self.scheduler, model, self.plan)

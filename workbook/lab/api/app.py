@@ -4,7 +4,7 @@ What a path does, its module in `api` knows; what the paths share, `service`.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +17,7 @@ from workbook.lab import __version__
 from workbook.lab.api import absent, error_responses
 from workbook.lab.api.access import AccessControl
 from workbook.lab.api.batches import BatchEndpoints
+from workbook.lab.api.embeddings import EmbeddingEndpoint
 from workbook.lab.api.files import FileEndpoints
 from workbook.lab.api.fine_tuning import JobEndpoints
 from workbook.lab.api.generate import GenerationEndpoint
@@ -93,9 +94,8 @@ def _routes(lab: Lab) -> list[Route]:
 
 
 def _generation(lab: Lab, prefix: str = "") -> list[Route]:
-    return [
-        Route(
-            path.replace("/v1", prefix, 1), GenerationEndpoint(lab, path).create, methods=["POST"]
-        )
-        for path in ENDPOINTS
+    endpoints: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
+        (path.removeprefix("/v1"), GenerationEndpoint(lab, path).create) for path in ENDPOINTS
     ]
+    endpoints.append(("/embeddings", EmbeddingEndpoint(lab).create))
+    return [Route(prefix + path, endpoint, methods=["POST"]) for path, endpoint in endpoints]

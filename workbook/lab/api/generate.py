@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -13,7 +13,11 @@ from workbook.lab.api.streams import EventStream
 from workbook.lab.errors import ApiError
 from workbook.lab.generation.answers import engine_error
 from workbook.lab.service import Lab
-from workbook.lab.serving.types import Completion
+
+if TYPE_CHECKING:  # brings torch
+    from workbook.lab.serving.engine import Engine
+
+Result = TypeVar("Result")
 
 
 class GenerationEndpoint:
@@ -25,17 +29,12 @@ class GenerationEndpoint:
     async def create(self, request: Request) -> Response:
         body = await read_json(request)
         plan = await run_in_threadpool(self._lab.plan, self._endpoint, body)
-        try:
-            await asyncio.shield(asyncio.wrap_future(self._lab.scheduler.engine))
-        except Exception as error:
-            raise ApiError(
-                500, f"The model could not be loaded: {error}", "engine_error", kind="server_error"
-            ) from error
+        await loaded_engine(self._lab)
         if plan.stream:
             return EventStream(plan, self._lab.scheduler.submit)
         futures = self._lab.scheduler.submit(plan.requests)
         try:
-            completions = await _unless_disconnected(request, futures)
+            completions = await unless_disconnected(request, futures)
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -43,9 +42,17 @@ class GenerationEndpoint:
         return JSONResponse(plan.answer(completions))
 
 
-async def _unless_disconnected(
-    request: Request, futures: list[Future[Completion]]
-) -> list[Completion]:
+async def loaded_engine(lab: Lab) -> "Engine":
+    """The engine, once it has its model. Raises ApiError (500)."""
+    try:
+        return await asyncio.shield(asyncio.wrap_future(lab.scheduler.engine))
+    except Exception as error:
+        raise ApiError(
+            500, f"The model could not be loaded: {error}", "engine_error", kind="server_error"
+        ) from error
+
+
+async def unless_disconnected(request: Request, futures: list[Future[Result]]) -> list[Result]:
     """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
     results = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])
     # Cancelled below, it ends in an error that nobody asks for: asyncio would log that.

@@ -19,6 +19,7 @@ from workbook.lab.model.llama import Llama
 from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving import memory
 from workbook.lab.serving.batch import Batch
+from workbook.lab.serving.embeddings import Embedder
 from workbook.lab.serving.grammar import GrammarCompiler
 from workbook.lab.serving.model_loader import ModelLoader
 from workbook.lab.serving.prefix_cache import PrefixCache
@@ -44,6 +45,7 @@ class Engine:
         self._loader = ModelLoader(self.folder, self.dtype, self.device)
         self._base = self._loader.base()
         self.context = self._base.config.context
+        self.embedder = Embedder(self._base)
         self._grammars = GrammarCompiler(
             self.folder / "tokenizer.json", self._base.config.vocabulary, self.tokenizer.end
         )
@@ -66,6 +68,7 @@ class Engine:
     def close(self) -> None:
         """Stop the thread; unfinished requests are cancelled."""
         self._loading_thread.shutdown(cancel_futures=True)
+        self.embedder.close()
         self._inbox.put(None)
         self._thread.join()
 
