@@ -74,7 +74,7 @@ def test_a_key_is_found_and_hidden_whole(kind: str) -> None:
 
 def test_each_of_the_two_lists_is_needed() -> None:
     own = list(secret_keys.OWN_KEYS.values())
-    library = [pattern for _, pattern, _ in secret_keys._patterns() if pattern not in own]
+    library = [key.pattern for key in secret_keys._patterns() if key.pattern not in own]
     by_own, by_library = (
         sum(any(pattern.search(key) for pattern in patterns) for key in KEYS.values())
         for patterns in (own, library)

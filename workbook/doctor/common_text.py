@@ -3,10 +3,14 @@
 
 def common_start(one: str, other: str) -> str:
     """What both texts begin with."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
-        if a != b:
-            return one[:place]
-    return min(one, other, key=len)
+    equal, unequal = 0, min(len(one), len(other)) + 1  # so many are, so many are not
+    while unequal - equal > 1:
+        middle = (equal + unequal) // 2
+        if one[equal:middle] == other[equal:middle]:
+            equal = middle
+        else:
+            unequal = middle
+    return one[:equal]
 
 
 def common_end(one: str, other: str) -> str:

@@ -1,9 +1,10 @@
 """Texts that are nearly the same as an earlier one. Knows texts, not what they are part of."""
 
 import re
-import zlib
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from workbook.doctor.common_text import common_end, common_start
 
@@ -11,6 +12,8 @@ NEAR = 0.85
 """Share of five-letter pieces, or shingles (Jaccard), from which two texts are nearly the same."""
 SHORTEST = 40
 """Letters; shorter texts are alike too easily."""
+_LONGEST = 20_000  # letters; of longer texts so many are compared
+_SHINGLE = 5  # letters
 _PERMUTATIONS = 64
 _CANDIDATES = 20  # texts that one text is compared with letter by letter
 _FIRST = 10  # texts from which a common beginning and end are learned
@@ -37,6 +40,7 @@ class NearIndex:
         key: under which this text is remembered.
         is_candidate: says of an earlier key whether it counts.
         """
+        text = text[:_LONGEST]
         if self._index is None and len(self._texts) >= _FIRST:
             self._settle()
         elif self._index is None:
@@ -55,6 +59,8 @@ class NearIndex:
 
     def _nearest(self, text: str, core: str, keys: list[int]) -> tuple[int, float] | None:
         """The first of these earlier texts that is near enough."""
+        if not keys:
+            return None
         shingles, numbers = _shingles(core), _NUMBER.findall(text)
         for key in keys[:_CANDIDATES]:
             other = self._texts[key]
@@ -80,26 +86,32 @@ class NearIndex:
         from datasketch import MinHash, MinHashLSH  # here: its import takes a second
 
         # Drawing the permutations is slow; every hash shares one draw.
-        self._empty = MinHash(num_perm=_PERMUTATIONS, hashfunc=_hash)
+        self._empty = MinHash(num_perm=_PERMUTATIONS)
+        self._factors = (self._empty.permutations[0] | 1)[:, None]
         self._index = MinHashLSH(threshold=NEAR, num_perm=_PERMUTATIONS)
         for key, text in self._texts.items():
             if len(core := self._core(text)) >= SHORTEST:
                 self._index.insert(key, self._minhash(core))
 
     def _minhash(self, text: str) -> Any:
+        """As datasketch's `update_batch`, for all shingles at once."""
+        letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        letters = letters.astype(np.uint64)
+        hashes = np.zeros(len(letters) - _SHINGLE + 1, np.uint64)
+        for place in range(_SHINGLE):  # what is too large falls off at the top: modulo 2^64
+            hashes = hashes * _PRIME + letters[place : place + len(hashes)]
+        hashes ^= hashes >> np.uint64(29)
         minhash = self._empty.copy()
-        minhash.update_batch(list(_shingles(text)))
+        minhash.hashvalues = (self._factors * hashes).min(axis=1) >> np.uint64(32)
         return minhash
 
 
-def _hash(shingle: str) -> int:
-    """32 bits of a piece, the same in every process."""
-    return zlib.crc32(shingle.encode("utf-8", "replace"))
+_PRIME = np.uint64(0x9E3779B97F4A7C55)
 
 
-def _shingles(text: str, size: int = 5) -> set[str]:
+def _shingles(text: str) -> set[str]:
     """All pieces of that many letters."""
-    return {text[start : start + size] for start in range(max(1, len(text) - size + 1))}
+    return {text[start : start + _SHINGLE] for start in range(max(1, len(text) - _SHINGLE + 1))}
 
 
 def _jaccard(one: set[str], other: set[str]) -> float:

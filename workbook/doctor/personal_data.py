@@ -9,14 +9,17 @@ check that must see every row.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
-from workbook.doctor import secret_keys
+from workbook.doctor import inline_data, secret_keys
 from workbook.doctor.secret_keys import Entity
 
-EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
+_AT_HOST = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
+_XOBLIAM = re.compile(r"[\w.+-]{1,64}")  # what stands before the @, read backwards
 _DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
@@ -31,14 +34,21 @@ _WRITTEN = re.compile(
 )
 REGIONS = ("US", "MX", "ES", "BR", "GB")
 """Countries whose numbers are looked for near a word like “call”."""
+_TRIES = 2_000  # numbers of one text that are no phone's, after which no more are asked about
+_PIECE = 20_000  # characters; longer texts are searched piece by piece
+_WITH_PHONES = 10 * _PIECE  # characters in which phone numbers are looked for, which takes longest
 
 
-def find(text: str, regions: Sequence[str | None] = (None,)) -> list[Entity]:
+def find(
+    text: str, regions: Sequence[str | None] = (None,), with_phones: bool = True
+) -> list[Entity]:
     """E-mail addresses, phone numbers, card and account numbers, and keys, in their order.
 
     regions: countries ("BR", "ES") whose numbers are also found without their +55, +34.
     """
-    entities = sorted(_find(text, regions), key=lambda entity: (entity.start, -entity.end))
+    entities = sorted(
+        _find(text, regions, with_phones), key=lambda entity: (entity.start, -entity.end)
+    )
     apart: list[Entity] = []
     for entity in entities:
         if not apart or entity.start >= apart[-1].end:
@@ -46,11 +56,30 @@ def find(text: str, regions: Sequence[str | None] = (None,)) -> list[Entity]:
     return apart
 
 
-def _find(text: str, regions: Sequence[str | None]) -> Iterator[Entity]:
+def first_of_each(text: str) -> Iterator[Entity]:
+    """The first piece of personal data, and the first key: all that a report says of a text.
+
+    A long text is searched in pieces that end between words, up to where both are found; phone
+    numbers are looked for in its first 200,000 characters.
+    """
+    kinds: set[bool] = set()
+    start = 0
+    while start < len(text) and len(kinds) < 2:
+        end = start + _PIECE
+        if end < len(text):
+            end = max(text.rfind("\n", start + 1, end), text.rfind(" ", start + 1, end)) + 1 or end
+        for entity in find(text[start:end], with_phones=start < _WITH_PHONES):
+            if entity.is_key not in kinds:
+                kinds.add(entity.is_key)
+                yield replace(entity, start=entity.start + start, end=entity.end + start)
+        start = end
+
+
+def _find(text: str, regions: Sequence[str | None], with_phones: bool) -> Iterator[Entity]:
     yield from secret_keys.find(text)
+    text = inline_data.blanked(text)
     if "@" in text:
-        for match in EMAIL.finditer(text):
-            yield Entity("e-mail", *match.span())
+        yield from _addresses(text)
     if not _DIGITS.search(text):
         return
     for match in _CARD.finditer(text):
@@ -59,21 +88,33 @@ def _find(text: str, regions: Sequence[str | None]) -> Iterator[Entity]:
     for match in _IBAN.finditer(text):
         if _is_iban(match.group()):
             yield Entity("bank account", *match.span())
+    if not with_phones:
+        return
     if "+" in text or any(regions):
         import phonenumbers  # here: large tables, needed by few texts
 
         for region in regions:
-            for number in phonenumbers.PhoneNumberMatcher(text, region):
+            for number in phonenumbers.PhoneNumberMatcher(text, region, max_tries=_TRIES):
                 yield Entity("phone", number.start, number.end)
     if not any(regions) and _WRITTEN.search(text) and _CALL.search(text):
         yield from _national(text)
+
+
+def _addresses(text: str) -> Iterator[Entity]:
+    """E-mail addresses, looked for from their @: before it every letter could begin one."""
+    end = 0
+    for host in _AT_HOST.finditer(text):
+        before = text[max(end, host.start() - 64) : host.start()]
+        if mailbox := _XOBLIAM.match(before[::-1]):
+            end = host.end()
+            yield Entity("e-mail", host.start() - mailbox.end(), end)
 
 
 def _national(text: str) -> Iterator[Entity]:
     """Numbers without their country's, written as phone numbers are, that some country has."""
     import phonenumbers
 
-    for match in _WRITTEN.finditer(text):
+    for match in islice(_WRITTEN.finditer(text), _TRIES):
         for region in REGIONS:
             try:
                 number = phonenumbers.parse(match.group(), region)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
+from workbook.doctor import inline_data
+
 OWN_KEYS = {
     "OpenAI key": re.compile(
-        r"sk-(?!ant-)(?:proj-|svcacct-|admin-|(?=[A-Za-z_-]*\d))"
-        r"[A-Za-z0-9_-]{20,}"
+        r"sk-(?!ant-)(?:proj-|svcacct-|admin-|(?=[A-Za-z_-]{0,64}+\d))"
+        r"[A-Za-z0-9_-]{20,}+"
     ),
     "Anthropic key": re.compile(r"sk-ant-[A-Za-z0-9_-]{20,}"),
     "GitHub token": re.compile(r"github_pat_[A-Za-z0-9_]{40,}"),
@@ -24,7 +26,7 @@ OWN_KEYS = {
     "Stripe key": re.compile(r"[sr]k_(?:live|test)_[A-Za-z0-9]{16,}"),
     "npm token": re.compile(r"npm_[A-Za-z0-9]{36}"),
     "password": re.compile(
-        r"(?i)\b(?:password|passwd|contraseña|senha)\s*[:=]\s*(?=\S*[^\W_])"
+        r"(?i)\b(?:password|passwd|contraseña|senha)\s*+[:=]\s*+(?=(?:_|[^\w\s]){0,99}+[^\W_])"
         r"[^\s,;]{6,}"
     ),
 }
@@ -55,12 +57,33 @@ _PLUGINS = (
 # All of detect-secrets but what suspects ordinary text: Artifactory ("APARTAMENTOS"), public
 # addresses, keywords, and strings of high entropy (ids of orders, pictures).
 
+# Where a match of these may begin: once in a stretch of such signs, once in a line. From every
+# place they would read to the end of the stretch again, and a text of one sign would never end.
+_STARTS = {
+    "jwt": re.compile(r"(?<![\w=-])(?>[\w=-]*?(?<![A-Za-z0-9])(?=eyJ))", re.ASCII),
+    "npm": re.compile(r"(?m)^(?>[^\n]*?(?=//))"),
+    "openai": re.compile(r"(?<![\w-])(?>[\w-]*?(?<![A-Za-z0-9])(?=sk-))", re.ASCII),
+}
+# How detect-secrets writes “= or : or blanks” in its patterns of assignments, and the same without
+# its many ways to divide the blanks.
+_ASSIGNED = r"(?: *)(?:=|:|:=|=>| +|::)(?: *)"
+_ASSIGNED_ONCE = r"(?: {0,40}+(?:=>|:=|::|=|:|(?<= )) {0,40}+)"
+# What no match of them is without.
+_NEEDS = {
+    "discord": ".",
+    "jwt": "eyJ",
+    "mailchimp": "-us",
+    "npm": ":_authToken=",
+    "openai": "T3BlbkFJ",
+    "telegram": ":",
+}
+
 # What may still belong to a key after what its pattern asks for.
 _REST = re.compile(r"[\w+/=-]*(?:\.[\w+/=-]{10,})*")
 # What no key is without: 20 signs in one piece, an address with a password, a word for it.
 _HINT = re.compile(
-    r"[A-Za-z0-9_+/=-]{20}|://[^\s/]+:[^\s/]+@|PRIVATE KEY|PuTTY-User|"
-    r"(?i:passw|contraseña|senha)"
+    r"[A-Za-z0-9_+/=-]{20}|://[^\s/:@]+:[^\s/:@]+@|PRIVATE KEY|PuTTY-User|"
+    r"[Pp][Aa][Ss][Ss][Ww]|[Cc][Oo][Nn][Tt][Rr][Aa][Ss][Ee][Ññ][Aa]|[Ss][Ee][Nn][Hh][Aa]"
 )
 
 
@@ -74,28 +97,58 @@ class Entity:
     is_key: bool = False
 
 
+@dataclass(frozen=True)
+class _Pattern:
+    """One kind of key: what it looks like, what else must be true of it, and where it can begin.
+
+    needs: what a text must hold for a match.
+    starts: finds the places from which a match is tried; without it, all are.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    is_genuine: Callable[[str], bool] = bool
+    needs: str = ""
+    starts: re.Pattern[str] | None = None
+
+    def matches(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches in a text, none within another."""
+        if self.needs not in text:
+            return
+        if self.starts is None:
+            yield from self.pattern.finditer(text)
+            return
+        end = 0
+        for start in self.starts.finditer(text):
+            if start.end() >= end and (match := self.pattern.match(text, start.end())):
+                end = match.end()
+                yield match
+
+
 def find(text: str) -> Iterator[Entity]:
     """The keys in a text, those of one kind after those of another; they may overlap."""
     if not _HINT.search(text):
         return
-    for kind, pattern, is_genuine in _patterns():
-        for match in pattern.finditer(text):
-            start, end = match.span()
-            # Not a piece of a longer word.
+    text = inline_data.blanked(text)
+    for key in _patterns():
+        end = 0
+        for match in key.matches(text):
+            start = match.start()
+            # Not a piece of a longer word, nor of the key before it.
             within = start and text[start].isalnum() and text[start - 1].isalnum()
-            if not within and is_genuine(match.group()):
-                rest = _REST.match(text, end)
-                yield Entity(kind, start, rest.end() if rest else end, is_key=True)
+            if within or match.end() <= end or not key.is_genuine(match.group()):
+                continue
+            rest = _REST.match(text, match.end())
+            end = rest.end() if rest else match.end()
+            yield Entity(key.kind, start, end, is_key=True)
 
 
 @cache
-def _patterns() -> list[tuple[str, re.Pattern[str], Callable[[str], bool]]]:
-    """(kind, pattern, what else must be true of a match) of our own keys and detect-secrets'."""
+def _patterns() -> list[_Pattern]:
+    """Our own keys and detect-secrets'."""
     from detect_secrets.plugins.base import RegexBasedDetector  # here: it brings requests
 
-    patterns: list[tuple[str, re.Pattern[str], Callable[[str], bool]]] = [
-        (kind, pattern, bool) for kind, pattern in OWN_KEYS.items()
-    ]
+    patterns = [_Pattern(kind, pattern) for kind, pattern in OWN_KEYS.items()]
     for name in _PLUGINS:
         module = import_module(f"detect_secrets.plugins.{name}")
         for value in vars(module).values():
@@ -107,10 +160,17 @@ def _patterns() -> list[tuple[str, re.Pattern[str], Callable[[str], bool]]]:
                 detector = value()
                 # Web tokens can be read.
                 is_genuine = getattr(detector, "is_formally_valid", bool)
-                patterns += [
-                    (str(detector.secret_type), pattern, is_genuine)
-                    for pattern in detector.denylist
-                ]
+                for pattern in detector.denylist:
+                    once = pattern.pattern.replace(_ASSIGNED, _ASSIGNED_ONCE)
+                    patterns.append(
+                        _Pattern(
+                            str(detector.secret_type),
+                            re.compile(once, pattern.flags),
+                            is_genuine,
+                            _NEEDS.get(name, ""),
+                            _STARTS.get(name),
+                        )
+                    )
     return patterns
 
 

@@ -53,11 +53,7 @@ def check(text: str) -> Iterator[Problem]:
     ):
         if match := pattern.search(text):
             yield code, message, _around(text, *match.span())
-    reported: set[bool] = set()
-    for entity in personal_data.find(text):
-        if entity.is_key in reported:
-            continue
-        reported.add(entity.is_key)
+    for entity in personal_data.first_of_each(text):
         if entity.is_key:
             # Never the key itself: a report is shown, copied and stored.
             start = text[entity.start : entity.start + 4]
