@@ -1,12 +1,16 @@
 """The table of all codes: `python -m tools.dataset_docs` writes docs/dataset-checks.md."""
 
+from typing import Any
+
 from workbook import paths
+from workbook.doctor import profiles
 from workbook.doctor.codes import CODES, SEVERITIES
+from workbook.doctor.profiles import Profile
 
 _HEAD = """# What the dataset doctor checks
 
-Written from `workbook/doctor/codes/` by `python -m tools.dataset_docs`; \
-a test holds it to the code.
+Written from `workbook/doctor/codes/` and `data/host_profiles.json` by
+`python -m tools.dataset_docs`; a test holds it to both.
 An **error** makes a service or the lab refuse the file, or the example useless. A **warning** is
 accepted, and hurts. A **note** is for your information. Patterns find what is plain to see: a file
 without findings is in good form, which does not mean that its content is true.
@@ -41,6 +45,15 @@ rows.
 Where gigatoken is not installed (on Colab), tiktoken counts: some 30,000 rows a second of processor
 time instead of 90,000. The whole list looks for near duplicates among the first 20,000 rows only,
 and says so.
+"""
+
+_HOSTS = """
+## What each host asks
+
+Hosts agree on the form of a row, and differ in what follows. `workbook check FILE --for HOST` holds
+to one of them; without it the rules of the model's own host hold, and OpenAI's without a model.
+What is not known is not checked. The letters: A a primary source, or code that was read or run; B
+an undated copy, or several reports; C one report. A host is one entry in the file.
 """
 
 LEGACY = (
@@ -94,7 +107,36 @@ def markdown() -> str:
         "| It looked at | For pairs | For chat |\n|---|---|---|\n"
     )
     parts += [f"| {what} | {pairs} | {chat} |\n" for what, pairs, chat in LEGACY]
+    parts.append(_HOSTS)
+    parts += map(_rules_of, profiles.all_profiles().values())
     return "".join([*parts, _SPEED])
+
+
+def _rules_of(host: Profile) -> str:
+    """A table of one host's rules, and what is not known of it."""
+    rows = [
+        f"| {profiles.RULES[name]} | {_cell(_value(name, rule.value))}"
+        f"{_cell(f'. {rule.note}' if rule.note else '')} | [{_cell(rule.source)}]({rule.url}), "
+        f"{rule.checked} | {rule.confidence} |\n"
+        for name, rule in sorted(
+            host.rules.items(), key=lambda item: list(profiles.RULES).index(item[0])
+        )
+    ]
+    unknown = "; ".join(profiles.RULES[name] for name in host.unknown)
+    head = "| Rule | Here | Source, and when it was read | |\n|---|---|---|---|\n"
+    title = f"\n### `--for {host.id}`: {host.label}\n\n"
+    return f"{title}{head}{''.join(rows)}\nNot known: {unknown}.\n"
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int):
+        is_round = name.endswith("_bytes") and value >= 2**20
+        return f"{value / 2**20:,.0f} MiB" if is_round else f"{value:,}"
+    return f"`{value}`"
 
 
 def _cell(text: str) -> str:

@@ -9,7 +9,6 @@ from row_strategies import FAST, ROWS
 from training_rows import GOOD, MODEL, call, chat, clean, jsonl, put, sums, tool_row, with_message
 
 from workbook import doctor, paths
-from workbook.doctor.readers import source
 from workbook.errors import WorkbookError
 from workbook.prices import registry, tokens
 
@@ -133,11 +132,6 @@ def test_an_empty_file(tmp_path, content: str) -> None:
 
 def test_the_name_matters_to_the_service(tmp_path) -> None:
     assert doctor.check(put(tmp_path, sums(), "data.json")).codes == {"file-name": 1}
-
-
-def test_a_file_over_the_size_limit(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(source, "MAX_BYTES", 100)
-    assert "too-large" in doctor.check(put(tmp_path, sums())).codes
 
 
 @FAST

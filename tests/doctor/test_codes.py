@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,26 @@ from training_rows import (
 
 from tools.dataset_docs import LEGACY, markdown
 from workbook import doctor, paths
-from workbook.doctor import Report
+from workbook.doctor import Report, profiles
 from workbook.doctor.codes import CODES, SEVERITIES
-from workbook.doctor.readers import source
 from workbook.prices import registry
 
+ASK = [{"role": "user", "content": "Where is it?"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+O_MODEL = next(model.id for model in registry.all_models() if model.methods == ("reinforcement",))
 
-def rows_of(*rows: Any) -> Callable[[Path], Report]:
-    return lambda folder: doctor.check(list(rows))
+
+def reward(n: int = 0) -> dict:
+    """A row for reinforcement."""
+    return {"messages": [{"role": "user", "content": f"Add one to {n}."}], "sum": n + 1}
+
+
+def named(n: int) -> dict:
+    return {"type": "function", "function": {"name": f"add_{n}"}}
+
+
+def rows_of(*rows: Any, host: str | None = None) -> Callable[[Path], Report]:
+    return lambda folder: doctor.check(list(rows), host=host)
 
 
 def with_clean(*rows: Any, **options: Any) -> Callable[[Path], Report]:
@@ -59,23 +72,30 @@ def two_sheets(folder: Path) -> Report:
     return doctor.check(folder / "two.xlsx")
 
 
-def over_the_limit(folder: Path) -> Report:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "MAX_BYTES", 100)
-        return doctor.check(put(folder, CLEAN))
+def with_limit(host: str, rule: str, value: int) -> Callable[[Path], Report]:
+    """What is said of good rows by a host whose limit is lower than it is."""
+
+    def check(folder: Path) -> Report:
+        profile = profiles.profile(host)
+        rules = {**profile.rules, rule: replace(profile.rules[rule], value=value)}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(profiles.all_profiles(), host, replace(profile, rules=rules))
+            return doctor.check(put(folder, CLEAN), host=host)
+
+    return check
 
 
 CLEAN = jsonl(clean()).encode()
 FIXTURES: dict[str, Callable[[Path], Report]] = {
     "file-name": file("data.txt", CLEAN),
-    "too-large": over_the_limit,
+    "too-large": with_limit("openai", "file_bytes", 100),
     "bom": file("data.jsonl", b"\xef\xbb\xbf" + CLEAN),
     "not-utf8": file("data.jsonl", jsonl([chat("Dónde?")]).encode() + b"\xff\xfe\n"),
     "encoding": file("data.jsonl", jsonl([chat("¿Dónde está?")]).encode("latin-1")),
     "compressed": file("data.jsonl.gz", gzip.compress(CLEAN)),
     "not-jsonl": file("data.csv", b"prompt,completion\nWhere?,There.\n"),
     "wrong-name": file("data.csv", CLEAN),
-    "long-line": file("data.jsonl", CLEAN + jsonl([chat("far " * 1_100_000)]).encode()),
+    "long-line": with_limit("lab", "line_bytes", 100),
     "sheets": two_sheets,
     "lost-value": file("data.csv", b"prompt,completion\nWhere?,There.,And here.\n"),
     "blank-line": file("data.jsonl", CLEAN + b"\n"),
@@ -84,6 +104,10 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "repeated-key": file("data.jsonl", CLEAN + b'{"prompt": "", "prompt": "", "completion": "a"}'),
     "empty-file": file("data.jsonl", b""),
     "too-few": rows_of(chat()),
+    "too-many": with_limit("bedrock-rft", "max_examples", 50),
+    "model-format": with_clean(host="bedrock-rft"),
+    "model-method": with_clean(model=O_MODEL),
+    "reinforcement": rows_of(reward()),
     "few": lambda folder: doctor.check(clean(20)),
     "suffix": with_clean(job={"suffix": "s" * 65}),
     "metadata": with_clean(job={"metadata": {"key": "v" * 513}}),
@@ -106,6 +130,21 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     ),
     "weight": rows_of(with_message(2, weight=0.5)),
     "weights-all-zero": rows_of(with_message(2, weight=0)),
+    "last-weight": rows_of(
+        {"messages": [*chat()["messages"], *with_message(2, weight=0)["messages"][1:]]}
+    ),
+    "host-turns": rows_of(
+        turns(("assistant", "Hi."), ("user", "Where?"), ("assistant", "There.")), host="together"
+    ),
+    "name": rows_of(with_message(1, name="Ana Maria")),
+    "misplaced-key": rows_of(with_message(1, tool_call_id="c1")),
+    "reference": rows_of({"messages": ASK, "solution": "There."}, host="bedrock-rft"),
+    "prompt-turn": rows_of({"messages": tool_row(call())["messages"][:3], "solution": "2"}),
+    "tool-order": rows_of(
+        {"messages": [*tool_row(call())["messages"][:2], *ASK, *tool_row(call())["messages"][2:]]}
+    ),
+    "tool-limit": rows_of(chat(tools=[named(n) for n in range(129)])),
+    "parallel-calls": rows_of(tool_row(call()) | {"parallel_tool_calls": "false"}),
     "tool-call": rows_of(tool_row({"id": "c1"})),
     "tool-answer": rows_of(tool_row(call(), answers=("c1", "c2"))),
     "tools": rows_of(chat(tools={})),
@@ -118,6 +157,10 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "broken-character": rows_of(with_message(2, content="\ud83d")),
     "part": rows_of(with_part("video", {})),
     "image": rows_of(with_part("image_url", {"url": "data:image/png;base64,AA=="})),
+    "image-limit": rows_of(with_message(1, content=[IMAGE] * 11)),
+    "image-format": rows_of(with_part("image_url", {"url": "https://example.com/a.gif"})),
+    "image-address": rows_of(with_part("image_url", {"url": "cat.png"})),
+    "image-role": rows_of(with_message(0, content=[IMAGE])),
     "image-answer": rows_of(
         with_part("image_url", {"url": "https://example.com/a.png"}, "assistant")
     ),
@@ -134,6 +177,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "prompt": rows_of(pair(7)),
     "completion": rows_of({"prompt": "Where?"}),
     "too-long": with_clean(chat("far " * registry.get(MODEL).max_example_tokens), model=MODEL),
+    "placeholders": rows_of(*(chat(name, "Hello {{ name }}!") for name in ANIMALS)),
     "placeholder": rows_of(chat(answer="TODO: ask Ana.")),
     "control-character": rows_of(chat(answer="Over\u200b there.")),
     "wrong-characters": rows_of(chat("¿DÃ³nde estÃ¡?")),

@@ -213,9 +213,9 @@ def test_parts_end_between_lines_however_long(
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(rows), encoding="utf-8")
     monkeypatch.setattr(fast_pass, "_PART", 700)
-    result = fast_pass.scan(path, MODEL, 1)
+    result = fast_pass.scan(path, MODEL, 1, host="lab")
     assert [f.line for f in result.findings if f.code == "long-line"] == [11, 21]
-    assert_same(result, doctor.check(path, MODEL))
+    assert_same(result, doctor.check(path, MODEL, host="lab"))
 
 
 def test_an_empty_and_a_missing_file(tmp_path: Path) -> None:

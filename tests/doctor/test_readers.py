@@ -17,7 +17,8 @@ from training_rows import jsonl, put, turns
 
 from workbook import doctor, paths
 from workbook.doctor.errors import UnreadableError
-from workbook.doctor.readers import tables
+from workbook.doctor.readers import bounded_lines, tables
+from workbook.doctor.readers import jsonl as jsonl_reader
 from workbook.doctor.readers.source import open_source
 
 ROWS = [
@@ -150,7 +151,9 @@ def test_a_workbook_that_went_away_is_not_called_damaged(tmp_path) -> None:
         list(source.lines())
 
 
-def test_a_line_of_ten_megabytes(tmp_path) -> None:
+def test_a_line_of_ten_megabytes(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(jsonl_reader, "LONGEST_LINE", 2_000_000)
+    monkeypatch.setattr(bounded_lines, "LONGEST_LINE", 2_000_000)
     content = jsonl(ROWS) + '{"prompt": "' + "far " * 2_600_000 + '"}\n' + jsonl([CHAT])
     places = {(f.code, f.line) for f in doctor.check(put(tmp_path, content, "a.jsonl")).findings}
     assert ("long-line", 3) in places and ("mixed-formats", 4) in places

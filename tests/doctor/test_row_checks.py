@@ -80,7 +80,7 @@ def errors(report: doctor.Report) -> set[str]:
 def test_a_tool_without_a_name_is_no_reason_to_stop() -> None:
     row = tool_row(call(name=""))
     row["tools"][0]["function"]["name"] = ""
-    assert doctor.check([row]).codes == {"too-few": 1}
+    assert doctor.check([row]).codes == {"too-few": 1, "name": 1}
 
 
 TOOL = {

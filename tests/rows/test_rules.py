@@ -17,6 +17,9 @@ CALL = {"id": "c1", "type": "function", "function": FUNCTION}
 CALLS = {"role": "assistant", "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "2"}
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+PIXEL = (  # a PNG of one dot
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 TOOL = {"type": "function", "function": {"name": "count", "parameters": {"type": "object"}}}
 
 
@@ -53,14 +56,37 @@ GOOD = [
     asked(content=[{"type": "text", "text": "How many?"}], name="Ana"),
     said(content=[{"type": "refusal", "refusal": "I can't say."}]),
     said(content=None, refusal="I can't say."),
+    chat(ASK, CALLS | {"content": ""}, RESULT, ANSWER, tools=[TOOL]),
+    chat(ASK, CALLS, RESULT | {"content": ""}, ANSWER),
+    chat(
+        ASK,
+        CALLS | {"tool_calls": [CALL, CALL | {"id": "c2"}]},
+        RESULT | {"tool_call_id": "c2"},
+        RESULT,
+        ANSWER,
+    ),
+    chat(ASK, CALLS, RESULT, ANSWER, ASK, CALLS, RESULT, ANSWER),  # an id may come again
+    chat(ASK, CALLS, tools=[TOOL], parallel_tool_calls=False),
+    chat(ASK | {"tool_call_id": None, "weight": None}, ANSWER | {"tool_calls": None}, tools=None),
+    chat(
+        ASK,
+        {"role": "assistant", "function_call": FUNCTION},
+        RESULT | {"role": "function", "name": "count", "tool_call_id": None},
+        ANSWER,
+    ),
+    {"messages": [ASK], "reference_answer": "Two."},
+    {"messages": [ASK, ANSWER, ASK], "solution": {"number": 2}, "id": 7},
     {"prompt": "", "completion": " two"},
     pair(),
+    pair(tools=[], parallel_tool_calls=True),
     pair([ANSWER], [CALLS]),
 ]
 BAD: list[tuple[str, Any]] = [
     ("not-object", ["a", "list"]),
     ("format", {"text": "How many? Two."}),
     ("format", {"input": "How many?", "output": "Two."}),
+    ("format", {"Input": "How many?", "Output": "Two."}),
+    ("format", {"Tools": [TOOL], "conversations": [ASK, ANSWER]}),
     ("format-case", {"Messages": [ASK, ANSWER]}),
     ("key-case", chat(ASK, ANSWER, Tools=[TOOL])),
     ("key", chat(ASK, ANSWER, id=7)),
@@ -89,11 +115,35 @@ BAD: list[tuple[str, Any]] = [
     ("part", asked(content=[{"type": "image_url", "image_url": {}}])),
     ("picture", asked(content=[PICTURE])),
     ("picture-answer", said(content=[PICTURE])),
+    ("picture-role", chat({"role": "system", "content": [PICTURE]}, ASK, ANSWER)),
+    ("picture-role", chat(ASK, CALLS, RESULT | {"content": [PICTURE]}, ANSWER)),
+    *(
+        ("picture-address", asked(content=[{"type": "image_url", "image_url": {"url": url}}]))
+        for url in (
+            PIXEL,
+            "/home/ana/cat.png",
+            "C:\\cats\\cat.png",
+            "file:///home/ana/cat.png",
+            "cat.png",
+            "",
+            f"data:image/png,{PIXEL}",
+            f"data:text/plain;base64,{PIXEL}",
+            "data:image/png;base64,",
+            "data:image/png;base64,####",
+            f"data:image/png;base64,{PIXEL[:-3]}",
+        )
+    ),
+    ("part", asked(content=[PICTURE | {"image_url": PICTURE["image_url"] | {"detail": "ultra"}}])),
+    ("part", asked(content=[{"type": "image_url", "image_url": "https://example.org/a.png"}])),
     ("blank", asked(content="")),
     ("blank", said(content=" \n")),
     ("blank", pair([ANSWER], [ANSWER | {"content": ""}])),
     ("blank", {"prompt": "How many?", "completion": " "}),
+    ("misplaced", asked(content="How many?", tool_call_id="c1")),
+    ("misplaced", asked(content="How many?", refusal="No.")),
     ("call", asked(content="How many?", tool_calls=[CALL])),
+    ("call", said(tool_calls=[CALL | {"function": FUNCTION | {"arguments": {"n": 2}}}])),
+    ("call", said(tool_calls=json.dumps([CALL]))),
     ("call", said(content="Two.", tool_calls=[])),
     ("call", said(tool_calls=[{"function": FUNCTION}])),
     ("call", said(tool_calls=[CALL | {"function": {"name": "count"}}])),
@@ -102,12 +152,29 @@ BAD: list[tuple[str, Any]] = [
     ("tool-answer", chat(ASK, {"role": "tool", "content": "2"}, ANSWER)),
     ("tool-answer", chat(ASK, RESULT, ANSWER)),
     ("tool-answer", pair(messages=[ASK, RESULT])),
+    ("tool-answer", chat(ASK, CALLS, RESULT, RESULT, ANSWER)),
+    ("tool-order", chat(ASK, CALLS, ASK, RESULT, ANSWER)),
+    ("tool-order", chat(ASK, CALLS, ANSWER, RESULT, ANSWER)),
+    ("tool-order", pair(messages=[ASK, CALLS, ASK, RESULT])),
+    ("tool-order", {"messages": [ASK, CALLS, ASK, RESULT, ASK], "reference_answer": "2"}),
+    ("function-answer", chat(ASK, {"role": "function", "content": "2"}, ANSWER)),
     ("tools", chat(ASK, ANSWER, tools="count")),
+    ("tools", chat(ASK, ANSWER, tools=json.dumps([TOOL]))),
+    ("tools", chat(ASK, ANSWER, tools=[TOOL, TOOL])),
+    ("tools", chat(ASK, ANSWER, functions=[TOOL["function"], TOOL["function"]])),
+    ("parallel", chat(ASK, ANSWER, tools=[TOOL], parallel_tool_calls="false")),
+    ("parallel", chat(ASK, ANSWER, tools=[TOOL], parallel_tool_calls=0)),
+    ("parallel", chat(ASK, ANSWER, parallel_tool_calls=False)),
+    ("parallel", pair(parallel_tool_calls=True)),
+    ("prompt-turn", {"messages": [ASK, CALLS, RESULT], "reference_answer": "2"}),
+    ("key", {"messages": [ASK, ANSWER], "reference_answer": "2"}),
     ("tools", chat(ASK, ANSWER, tools=[{"type": "function", "function": {}}])),
     ("tools", chat(ASK, ANSWER, tools=[{"function": {"name": "count"}}])),
     ("tool-repeated", said(tool_calls=[CALL, CALL])),
     ("tool-schema", chat(ASK, ANSWER, functions=[{"name": "count", "parameters": 7}])),
+    ("tool-schema", chat(ASK, ANSWER, functions=[{"name": "count", "parameters": "{}"}])),
     ("no-assistant", chat(ASK)),
+    ("no-assistant", chat(ASK, id=7, source="desk")),
     ("last-turn", chat(ASK, ANSWER, ASK)),
     ("weight", chat(ASK | {"weight": 1}, ANSWER)),
     ("weight", said(content="Two.", weight=0.5)),

@@ -158,7 +158,7 @@ def put(
 
 
 GOOD = [
-    chat(parallel_tool_calls=False),
+    tool_row(call()) | {"parallel_tool_calls": False},
     tool_row(call()),
     {
         "messages": [

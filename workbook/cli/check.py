@@ -16,6 +16,7 @@ from workbook.prices import costs
 @click.command()
 @options.FILES
 @options.MODEL
+@options.HOST
 @options.FORMAT
 @click.option("--suffix", help="Check the job's suffix, too.")
 @click.option(
@@ -34,6 +35,7 @@ from workbook.prices import costs
 def check(
     files: tuple[str, ...],
     model: str | None,
+    host: str | None,
     form: str,
     suffix: str | None,
     basics: bool,
@@ -45,9 +47,9 @@ def check(
     FILE is JSONL, JSON, CSV, TSV, XLSX, TXT, Parquet, or exported from WhatsApp.
     """
     if basics:
-        return _basics(files, model, form, scheduler)
+        return _basics(files, model, host, form, scheduler)
     job = {"suffix": suffix} if suffix is not None else {}
-    reports = doctor.check_files(files, model, job=job, scheduler=scheduler, **reading)
+    reports = doctor.check_files(files, model, host=host, job=job, scheduler=scheduler, **reading)
     if form == "json":
         rows = [terminal.as_json(report, file) for file, report in zip(files, reports, strict=True)]
         print(json.dumps(rows, ensure_ascii=False, indent=1))
@@ -60,13 +62,15 @@ def check(
     return exits.DONE if all(report.ok for report in reports) else exits.NO
 
 
-def _basics(files: tuple[str, ...], model: str | None, form: str, scheduler: str | None) -> int:
+def _basics(
+    files: tuple[str, ...], model: str | None, host: str | None, form: str, scheduler: str | None
+) -> int:
     if not model:
         raise WorkbookError("--basics counts tokens: say for which --model.")
     scans = (
-        iter(cluster_scans.scan_files(files, scheduler, model))
+        iter(cluster_scans.scan_files(files, scheduler, model, host=host))
         if scheduler
-        else (fast_pass.scan(file, model) for file in files)
+        else (fast_pass.scan(file, model, host=host) for file in files)
     )
     status = exits.DONE
     for file, scan in zip(files, scans, strict=True):

@@ -14,6 +14,7 @@ from workbook.doctor import job_checks
 from workbook.doctor.cluster import checks as cluster_checks
 from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line, Problem
+from workbook.doctor.profiles import profile
 from workbook.doctor.progress import watched
 from workbook.doctor.readers.source import open_source
 from workbook.doctor.report import Report
@@ -28,6 +29,7 @@ def check(
     path_or_rows: Data,
     model: str | None = None,
     *,
+    host: str | None = None,
     job: Mapping[str, Any] | None = None,
     against: Mapping[str, Data] | None = None,
     **options: Any,
@@ -35,6 +37,8 @@ def check(
     """Check a file in any format, or rows in memory, and report every finding with its line.
 
     model: an id of the registry: tokens are counted, and examples beyond its limit are found.
+    host: whose rules hold, by its short name (`profiles.all_profiles()`): "openai", "azure", …; by
+        default the model's host, or OpenAI.
     job: what the job will be given: `suffix`, `metadata`, `on` (a date), `azure` (True).
     against: other data by name, {"train": …}: rows that ask the same as one of theirs are leaks.
     options: for WhatsApp exports, as for `read`.
@@ -51,13 +55,15 @@ def check(
             for example in _examples(data):
                 list(leaks.add(example))  # who leaks into whom among these is not asked
         leaks.begin("")
-    return _check(path_or_rows, model, _job_problems(job, model), leaks, options)
+    host = profile(host, model).id
+    return _check(path_or_rows, model, host, _job_problems(job, model, host), leaks, options)
 
 
 def check_files(
     files: Sequence[str | Path],
     model: str | None = None,
     *,
+    host: str | None = None,
     job: Mapping[str, Any] | None = None,
     scheduler: str | None = None,
     **options: Any,
@@ -67,26 +73,30 @@ def check_files(
     scheduler: the address of a Dask cluster that does it; files may then be addresses, too.
     Else as `check`.
     """
-    problems = _job_problems(job, model)
+    host = profile(host, model).id
+    problems = _job_problems(job, model, host)
     if scheduler:
         names = list(map(str, files))
-        return cluster_checks.check_files(names, scheduler, model, problems, **options)
+        return cluster_checks.check_files(names, scheduler, model, problems, host=host, **options)
     leaks = Leaks() if len(files) > 1 else None
     reports = []
     for file in files:
         if leaks:
             leaks.begin(str(file))
-        reports.append(_check(file, model, problems, leaks, options))
+        reports.append(_check(file, model, host, problems, leaks, options))
     return reports
 
 
-def _job_problems(job: Mapping[str, Any] | None, model: str | None) -> list[Problem]:
-    return [] if job is None else list(job_checks.check(job, model))
+def _job_problems(job: Mapping[str, Any] | None, model: str | None, host: str) -> list[Problem]:
+    if job is None:
+        return []
+    return list(job_checks.check({"azure": host == "azure", **job}, model))
 
 
 def _check(
     data: Data,
     model: str | None,
+    host: str,
     job_problems: Sequence[Problem],
     leaks: Leaks | None,
     options: Mapping[str, Any],
@@ -94,11 +104,12 @@ def _check(
     if not isinstance(data, (str, Path)):
         rows = data if isinstance(data, Sequence) else list(data)
         lines = (Line(*item) for item in enumerate(watched(rows, "checking"), start=1))
-        return build("rows", lines, model, job_problems, rows, leaks)
+        return build("rows", lines, model, job_problems, rows, leaks, host)
     source = open_source(data, **options)
     # What is wrong with the file as a whole is known once it has been read.
     problems = chain(job_problems, source.problems)
-    return build(source.path.name, source.watched("checking"), model, problems, source, leaks)
+    name, watched_lines = source.path.name, source.watched("checking")
+    return build(name, watched_lines, model, problems, source, leaks, host, source.size)
 
 
 def _examples(data: Data) -> Iterator[Example]:

@@ -20,10 +20,11 @@ from typing import Any
 import orjson
 import psutil
 
-from workbook.doctor import row_checks
+from workbook.doctor import host_checks, model_checks, row_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Finding, Findings
 from workbook.doctor.lines import Line, Problem
+from workbook.doctor.profiles import Profile, profile
 from workbook.doctor.progress import byte_bar, watched
 from workbook.doctor.readers.bounded_lines import bounded_lines
 from workbook.doctor.readers.jsonl import line_of
@@ -34,16 +35,16 @@ from workbook.prices import costs, registry, vocabularies
 from workbook.prices.size import Size
 from workbook.prices.sizes import Sizer, TokenCounter
 from workbook.prices.token_rules import TokenRules
-from workbook.rows import rules
+from workbook.rows.rules import MAX_LINE, ROLES
 from workbook.rows.validator import format_of
 
 _PART = 16 * 1024 * 1024  # bytes a task
 _WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
 _GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
-_ROLES = frozenset(rules.ROLES)
+_ROLES = frozenset(ROLES)
 
-Task = tuple[str, int, int, TokenRules, int | None]
-"""(path, start, end, rules, limit): what one process does in one go."""
+Task = tuple[str, int, int, TokenRules, int | None, str]
+"""(path, start, end, rules, limit, host): what one process does in one go."""
 RowCount = tuple[int, int, int, int, bool]
 """(tokens of a row, of its answers, at least, at most, whether there is a system message)."""
 
@@ -64,6 +65,10 @@ class Scan:
     gaps: set[str] = field(default_factory=set)
     """What of the examples no rule counts, such as a sound."""
     without_system: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    """How many examples there are of each format."""
+    images: int = 0
+    """How many of them hold images."""
 
     @property
     def rows(self) -> int:
@@ -104,37 +109,54 @@ class Scan:
         self.at_most.extend(part.at_most)
         self.gaps |= part.gaps
         self.without_system += part.without_system
+        self.kinds.update(part.kinds)
+        self.images += part.images
 
-    def end(self, problems: Iterable[Problem]) -> None:
-        """Add what is said of the file as a whole, when all its parts are there."""
-        for code, message, value in (*problems, *size_problems(self.rows)):
+    def end(self, problems: Iterable[Problem], host: Profile, model: str, size: int) -> None:
+        """Add what is said of the file as a whole, when all its parts are there.
+
+        host, model: whose rules hold.
+        size: of the file, in bytes.
+        """
+        for code, message, value in (
+            *problems,
+            *host_checks.of_file(host, self.kinds, self.images, size),
+            *model_checks.of_kinds(host, self.kinds, model),
+            *size_problems(self.rows, host),
+        ):
             self.log.add(code, None, message, value)
 
 
-def scan(path: str | Path, model: str, processes: int | None = None) -> Scan:
+def scan(
+    path: str | Path, model: str, processes: int | None = None, host: str | None = None
+) -> Scan:
     """Scan a training file, plain JSONL in several processes, anything else in this one.
 
     processes: by default as many as the file is worth, up to one a processor.
+    host: whose rules hold; by default the model's host.
     Raises WorkbookError for an unknown model or a missing file.
     """
+    asker = profile(host, model)
     rules = registry.token_rules(model)
     limit = registry.get(model).max_example_tokens
     source = open_source(path)
     if source.plain:
-        whole = _scan_in_parts(source.path, rules, limit, processes)
+        whole = _scan_in_parts(source.path, rules, limit, asker.id, processes)
     else:  # packed, in UTF-16, or no JSONL: one stream
         lines = watched(source.raw_lines(), f"scanning {source.path.name}")
-        whole = scan_lines(lines, True, rules, limit)
-    whole.end(source.problems)
+        whole = scan_lines(lines, True, rules, limit, asker.id)
+    whole.end(source.problems, asker, model, source.size)
     return whole
 
 
-def _scan_in_parts(path: Path, rules: TokenRules, limit: int | None, processes: int | None) -> Scan:
+def _scan_in_parts(
+    path: Path, rules: TokenRules, limit: int | None, host: str, processes: int | None
+) -> Scan:
     whole, size = Scan(), path.stat().st_size
     processes = processes or min(os.cpu_count() or 1, size // _WORTH + 1)
-    tasks = [(str(path), start, end, rules, limit) for start, end in _parts(path)]
+    tasks = [(str(path), start, end, rules, limit, host) for start, end in _parts(path)]
     with byte_bar(size, f"scanning {path.name}") as bar:
-        for (_, start, end, _, _), part in zip(tasks, _scans(tasks, processes), strict=True):
+        for (_, start, end, *_), part in zip(tasks, _scans(tasks, processes), strict=True):
             whole.append(part)
             bar.update(end - start)
     return whole
@@ -168,14 +190,21 @@ def _parts(path: Path) -> Iterator[tuple[int, int]]:
             start = end
 
 
-def _scan_part(path: str, start: int, end: int, rules: TokenRules, limit: int | None) -> Scan:
+def _scan_part(
+    path: str, start: int, end: int, rules: TokenRules, limit: int | None, host: str
+) -> Scan:
     with open(path, "rb") as stream:
         stream.seek(start)
-        return scan_lines(bounded_lines(stream, end - start), start == 0, rules, limit)
+        lines = bounded_lines(stream, end - start)
+        return scan_lines(lines, start == 0, rules, limit, host)
 
 
 def scan_lines(
-    lines: Iterable[bytes | Line], opens_file: bool, rules: TokenRules, limit: int | None
+    lines: Iterable[bytes | Line],
+    opens_file: bool,
+    rules: TokenRules,
+    limit: int | None,
+    host: str | None = None,
 ) -> Scan:
     """What is found in some lines.
 
@@ -185,16 +214,21 @@ def scan_lines(
     """
     result = Scan()
     sizer, remembering_count, memory = _counters(rules)
+    # A host that asks something of turns has every row looked at.
+    longest = 0 if host_checks.checks_of(host).asks_turns else MAX_LINE
     for raw in lines:
         result.lines = number = result.lines + 1
         if isinstance(raw, Line):
             number = raw.number
-            row_count = _count_any(raw, number, sizer, result)
+            row_count = _count_any(raw, number, sizer, result, host)
         else:
-            row_count = _count_plain(raw, sizer, remembering_count)
-            if row_count is None:
+            plain = len(raw) <= longest
+            row_count = _count_plain(raw, sizer, remembering_count) if plain else None
+            if row_count is not None:
+                result.kinds["chat"] += 1
+            else:
                 line = line_of(1 if opens_file and number == 1 else 2, raw)
-                row_count = _count_any(line, number, sizer, result)
+                row_count = _count_any(line, number, sizer, result, host)
         if row_count is None:
             continue
         total, answers, at_least, at_most, has_system = row_count
@@ -227,8 +261,6 @@ def _memory() -> int:
 def _count_plain(raw: bytes, sizer: Sizer, remembering_count: TokenCounter) -> RowCount | None:
     """The tokens of a plain chat row; None for a line that is none, or that something may be wrong
     with: the careful functions look at it."""
-    if len(raw) > rules.MAX_LINE:
-        return None
     try:
         return _count_chat(orjson.loads(raw), sizer, remembering_count)
     except Exception:  # not JSON, or not as usual
@@ -267,7 +299,9 @@ def _count_chat(row: Any, sizer: Sizer, remembering_count: TokenCounter) -> RowC
     return size.expected, answers, size.at_least, size.at_most, has_system
 
 
-def _count_any(line: Line, number: int, sizer: Sizer, result: Scan) -> RowCount | None:
+def _count_any(
+    line: Line, number: int, sizer: Sizer, result: Scan, host: str | None
+) -> RowCount | None:
     """As `_count_plain`, for any line; None for what is no example.
 
     number: of the line in this part of the file.
@@ -277,11 +311,19 @@ def _count_any(line: Line, number: int, sizer: Sizer, result: Scan) -> RowCount 
         result.log.add(code, number, message, value)
     if not line.readable:
         return None
-    for code, message, value in row_checks.check_row(line.value):
+    line_bytes = profile(host).value("line_bytes")
+    if line_bytes and line.size > line_bytes:
+        message = f"the line has more than {line_bytes // 2**20} MiB"
+        result.log.add("long-line", number, message, "")
+    has_image = False
+    for code, message, value in row_checks.check_row(line.value, host):
+        has_image = has_image or code == "image"
         if CODES[code].severity == "error" or code == "no-user":
             result.log.add(code, number, message, value)
-    if format_of(line.value) is None:
+    if (kind := format_of(line.value)) is None:
         return None
+    result.images += has_image
+    result.kinds[kind] += 1
     has_system = any(map(is_system, objects_in(line.value.get("messages"))))
     size = sizer.row(line.value)
     result.gaps |= size.gaps

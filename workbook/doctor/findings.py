@@ -8,6 +8,7 @@ from workbook.doctor import secret_keys
 from workbook.doctor.codes import CODES, SEVERITIES
 from workbook.doctor.limits import MAX_FINDINGS
 from workbook.quoting import as_json, excerpt
+from workbook.rows.rules import MIN_EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,19 @@ class Findings:
                 line = None if finding.line is None else finding.line + offset
                 self.items.append(replace(finding, line=line) if offset else finding)
         self.totals.update(later.totals)
+
+    def sum_up(self, code: str, summary: str, rows: int) -> None:
+        """Say once, under another code, what is found in most rows: there it is no accident."""
+        lines = {finding.line for finding in self.items if finding.code == code}
+        if len(lines) < MIN_EXAMPLES or 2 * len(lines) < rows:
+            return
+        first = next(finding for finding in self.items if finding.code == code)
+        self.items = [finding for finding in self.items if finding.code != code]
+        del self.totals[code]
+        message = (
+            f"{len(lines):,} of {rows:,} rows, the first on line {first.line}: {first.message}"
+        )
+        self.add(summary, None, message, first.excerpt)
 
     def by_severity(self) -> tuple[Finding, ...]:
         """The worst first, then by line."""

@@ -16,7 +16,7 @@ from workbook.doctor import secret_keys, text_checks
 from workbook.doctor.lines import Line
 from workbook.doctor.row_parts import is_system, objects_in, texts_of
 from workbook.quoting import as_json, excerpt
-from workbook.rows.validator import format_of
+from workbook.rows.validator import format_of, reference_keys
 
 HEAD, TAIL, LABEL = 60, 40, 200
 """Characters that are kept of a text's beginning and end, and of an answer that may be a label."""
@@ -71,7 +71,8 @@ def example_of(line: Line, with_texts: bool = True) -> Example | None:
     if kind is None:
         return None
     question, answer = _parts(row, kind)
-    answer = answer if isinstance(answer, str) else as_json(answer)
+    if not isinstance(answer, str):
+        answer = _said(answer) or as_json(answer)
     gist: Any = row if question is _NO_QUESTION else question
     if isinstance(question, list) and question and isinstance(question[-1], Mapping):
         gist = question[-1].get("content")
@@ -117,10 +118,18 @@ def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return _NO_QUESTION, ""
+    if kind == "reinforcement":
+        references = [row[key] for key in reference_keys(row)]
+        return messages, references[0] if len(references) == 1 else references
     last = messages[-1]
     if not isinstance(last, Mapping) or last.get("role") != "assistant":
         return _NO_QUESTION, ""
     return messages[:-1], last.get("content") or last.get("tool_calls")
+
+
+def _said(answer: Any) -> str:
+    """The words of an answer in parts; "" for one of another kind."""
+    return " ".join(texts_of(answer))
 
 
 def _messages(row: Mapping, kind: str) -> list[Mapping] | None:

@@ -3,8 +3,9 @@
 What a row must have stands in `workbook.rows.rules`; what a model reads, in `workbook.prices`.
 """
 
-MAX_BYTES = 512 * 1024 * 1024
-"""Largest training file that OpenAI accepts (512 MB)."""
+LONGEST_LINE = 160 * 1024 * 1024
+"""Bytes of a line that are read at most: ten images of 10 MB in base64, as OpenAI takes, and more
+text than any model reads. What a host takes of it stands in its profile."""
 LONG_TEXT = 10_000
 """Characters; the removed command-line tool dropped longer prompt/completion pairs."""
 ADVISED_EXAMPLES = 50

@@ -18,6 +18,8 @@ class Line:
     value: Any = None
     problems: tuple[Problem, ...] = ()
     readable: bool = True
+    size: int = 0
+    """Bytes of a line of JSONL; 0 where it was none."""
 
     @classmethod
     def unreadable(cls, number: int, *problems: Problem) -> Self:

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Findings
 from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line
+from workbook.doctor.profiles import profile
 from workbook.doctor.row_checks import check_row
 from workbook.doctor.row_parts import messages_of
 from workbook.prices import registry, sizes
@@ -27,6 +29,8 @@ class PartialResult:
     """Whole numbers of each example, by `columns`."""
     kinds: Counter[str] = field(default_factory=Counter)
     """How many examples there are of each format."""
+    images: int = 0
+    """How many examples hold images."""
     examples: list[Example] = field(default_factory=list)
     gaps: set[str] = field(default_factory=set)
     """What of the examples no rule counts, such as a sound."""
@@ -41,25 +45,38 @@ def columns(model: str | None) -> list[str]:
 
 
 def check_lines(
-    lines: Iterable[Line], model: str | None = None, with_texts: bool = True
+    lines: Iterable[Line],
+    model: str | None = None,
+    with_texts: bool = True,
+    host: str | None = None,
 ) -> PartialResult:
     """Check every row by itself.
 
+    host: whose rules hold, too.
     with_texts: whether examples get the texts among which near duplicates are looked for.
     Raises WorkbookError for an unknown model.
     """
     limit = registry.get(model).max_example_tokens if model else None
     sizer = sizes.for_model(model) if model else None
     result = PartialResult(counts={column: array("q") for column in columns(model)})
+    line_bytes = profile(host).value("line_bytes")
     for line in lines:
         result.lines += 1
         for code, message, value in line.problems:
             result.findings.add(code, line.number, message, value)
         if not line.readable:
             continue
-        for code, message, value in check_row(line.value):
+        if line_bytes and line.size > line_bytes:
+            message = f"the line has more than {line_bytes // 2**20} MiB"
+            result.findings.add("long-line", line.number, message, "")
+        codes = set()
+        for code, message, value in check_row(line.value, host):
             result.findings.add(code, line.number, message, value)
-        example = example_of(line, with_texts)
+            codes.add(code)
+        result.images += "image" in codes
+        # What could not be read as it was meant is like nothing else.
+        is_sound = not any(CODES[code].severity == "error" for code in codes)
+        example = example_of(line, with_texts and is_sound)
         if example is None:
             continue
         result.examples.append(example)

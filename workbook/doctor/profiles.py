@@ -13,10 +13,12 @@ from typing import Any
 
 from workbook import paths
 from workbook.errors import WorkbookError
+from workbook.prices import registry
 
 RULES: dict[str, str] = {
     "methods": "methods of training",
     "formats": "formats of rows",
+    "pairs_apart": "pairs are for completion models only, chat rows for chat models only",
     "roles": "roles",
     "reference_keys": "keys beside `messages` that a row must have",
     "parts": "parts of a message",
@@ -65,6 +67,8 @@ class Profile:
 
     id: str
     label: str
+    vendors: tuple[str, ...]
+    """As the registry of models names it."""
     rules: Mapping[str, HostRule]
 
     def value(self, rule: str) -> Any:
@@ -85,9 +89,15 @@ def all_profiles() -> dict[str, Profile]:
     return {id: _profile(id, host, data["sources"]) for id, host in data["hosts"].items()}
 
 
-def profile(host: str | None = None) -> Profile:
-    """A host's profile, by default OpenAI's. Raises WorkbookError for a host without one."""
+def profile(host: str | None = None, model: str | None = None) -> Profile:
+    """The profile of a host; where none is named, of the model's, and OpenAI's without either.
+
+    Raises WorkbookError for a host without one, and for an unknown model.
+    """
     profiles = all_profiles()
+    if host is None and model is not None:
+        vendor = registry.get(model).vendor
+        host = next((each.id for each in profiles.values() if vendor in each.vendors), None)
     if (name := host or DEFAULT) not in profiles:
         raise WorkbookError(f"No host {name!r}. There are: {', '.join(profiles)}.")
     return profiles[name]
@@ -105,4 +115,4 @@ def _profile(id: str, host: Mapping[str, Any], sources: Mapping[str, Any]) -> Pr
             confidence=rule["confidence"],
             note=rule.get("note", ""),
         )
-    return Profile(id, host["label"], rules)
+    return Profile(id, host["label"], tuple(host["vendors"]), rules)

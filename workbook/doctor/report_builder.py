@@ -7,15 +7,16 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from workbook.doctor import set_checks
+from workbook.doctor import host_checks, model_checks, set_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Findings
 from workbook.doctor.limits import SAMPLE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.partial_results import PartialResult, check_lines, columns
+from workbook.doctor.profiles import profile
 from workbook.doctor.report import Report
 from workbook.doctor.set_checks.balance import Labels
 from workbook.doctor.set_checks.check import SetCheck
@@ -30,11 +31,18 @@ class ReportBuilder:
 
     name: of what is checked, for the report's first words.
     leaks: finds what earlier files ask, too.
+    host: whose rules for a whole file hold.
     """
 
-    def __init__(self, name: str, model: str | None = None, leaks: Leaks | None = None) -> None:
-        self.name, self.model = name, model
-        self.lines = 0
+    def __init__(
+        self,
+        name: str,
+        model: str | None = None,
+        leaks: Leaks | None = None,
+        host: str | None = None,
+    ) -> None:
+        self.name, self.model, self.host = name, model, profile(host, model)
+        self.lines = self._images = 0
         self._labels = Labels()
         self._checks: list[SetCheck] = [
             *set_checks.checks(self._labels),
@@ -59,6 +67,7 @@ class ReportBuilder:
         self._findings.join(part.findings, offset)
         self._kinds.update(part.kinds)
         self._gaps |= part.gaps
+        self._images += part.images
         for column, numbers in part.counts.items():
             if column == "line" and offset:
                 numbers = array("q", (number + offset for number in numbers))
@@ -70,19 +79,28 @@ class ReportBuilder:
                 for line, (code, message, value) in check.add(example):
                     self._findings.add(code, line, message, value)
 
-    def report(self, file_problems: Iterable[Problem] = (), source: Any = None) -> Report:
+    def report(
+        self, file_problems: Iterable[Problem] = (), source: Any = None, size: int = 0
+    ) -> Report:
         """What was found, once all parts are in.
 
         file_problems: of the file as a whole, and of the job it is for.
         source: what was checked, for a repair.
+        size: of the file, in bytes.
         """
+        rows = len(self._counts["line"])
+        file_problems = chain(
+            file_problems,
+            host_checks.of_file(self.host, self._kinds, self._images, size),
+            model_checks.of_kinds(self.host, self._kinds, self.model),
+            size_problems(rows, self.host),
+        )
         for code, message, value in file_problems:
             self._findings.add(code, None, message, value)
         for check in self._checks:
             for line, (code, message, value) in check.end():
                 self._findings.add(code, line, message, value)
-        for code, message, value in size_problems(len(self._counts["line"])):
-            self._findings.add(code, None, message, value)
+        self._findings.sum_up("placeholder", "placeholders", rows)
         import numpy as np
         import pandas as pd  # here: the fast pass of large files needs none of it
 
@@ -109,14 +127,16 @@ def build(
     file_problems: Iterable[Problem] = (),
     source: Any = None,
     leaks: Leaks | None = None,
+    host: str | None = None,
+    size: int = 0,
 ) -> Report:
     """Run every check over the lines, one after the other; none is kept.
 
     Parameters as for `ReportBuilder` and its `report`.
     Raises WorkbookError for an unknown model.
     """
-    builder = ReportBuilder(name, model, leaks)
-    remaining = iter(lines)
-    while (part := check_lines(islice(remaining, _CHUNK), model, builder.needs_texts)).lines:
+    builder = ReportBuilder(name, model, leaks, host)
+    remaining, host = iter(lines), builder.host.id
+    while (part := check_lines(islice(remaining, _CHUNK), model, builder.needs_texts, host)).lines:
         builder.add(part)
-    return builder.report(file_problems, source)
+    return builder.report(file_problems, source, size)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from workbook.doctor import text_checks, tool_checks
+from workbook.doctor import host_checks, text_checks, tool_checks
 from workbook.doctor.limits import LONG_TEXT
 from workbook.doctor.lines import Problem
 from workbook.doctor.row_parts import is_system, objects_in, texts_of
@@ -17,22 +17,32 @@ from workbook.rows.rules import OUTPUTS, ROLES, RULES
 from workbook.rows.validator import format_of, violations
 
 
-def check_row(row: Any) -> Iterator[Problem]:
-    """Everything about one row that can be seen without the others."""
-    for violation in violations(row):
+def check_row(row: Any, host: str | None = None) -> Iterator[Problem]:
+    """Everything about one row that can be seen without the others.
+
+    host: whose rules hold, too; by default OpenAI's.
+    """
+    checks = host_checks.checks_of(host)
+    for violation in violations(row, checks.output_roles):
         yield RULES[violation.rule].code, violation.message, violation.value
     kind = format_of(row)
-    if kind == "chat" and isinstance(row["messages"], list):
+    if kind in ("chat", "reinforcement") and isinstance(row["messages"], list):
         messages = objects_in(row["messages"])
         for check in (_no_user, _system_place, _turns, _contents):
             yield from check(messages)
+        if kind == "chat":
+            yield from _last_weight(messages)
         yield from tool_checks.check(row, messages)
     elif kind == "completion":
         yield from _pair(row)
     elif kind == "preference":
+        if isinstance(prompt := row.get("input"), Mapping):
+            yield from _no_user(objects_in(prompt.get("messages")))
         for where, messages in _conversations(row):
             for code, problem, value in _contents(messages):
                 yield code, f"{where}{problem}", value
+
+    yield from checks.of_row(row)
 
 
 def _no_user(messages: list[Mapping]) -> Iterator[Problem]:
@@ -57,10 +67,28 @@ def _turns(messages: list[Mapping]) -> Iterator[Problem]:
     if "user" in roles and roles[0] == "assistant":
         yield "starts-assistant", "the first turn is the assistant's", spoken[0]
     for before, message in pairwise(spoken):
-        if message["role"] == before["role"] in ("user", "assistant") and before.get(
-            "name"
-        ) == message.get("name"):
+        if (
+            message["role"] == before["role"] in ("user", "assistant")
+            and before.get("name") == message.get("name")
+            and not (_shows_image(before) or _shows_image(message))  # as in OpenAI's guide
+        ):
             yield "alternation", f"two turns of the {message['role']} in a row", message
+
+
+def _shows_image(message: Mapping) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(
+        isinstance(part, Mapping) and part.get("type") == "image_url" for part in content
+    )
+
+
+def _last_weight(messages: list[Mapping]) -> Iterator[Problem]:
+    """A last answer that is not learned, where earlier ones are."""
+    last = messages[-1] if messages else {}
+    if last.get("role") == "assistant" and last.get("weight") == 0:
+        answers = [message for message in messages if message.get("role") == "assistant"]
+        if any(message.get("weight", 1) != 0 for message in answers):
+            yield "last-weight", "the last answer has weight 0: it is not learned", last
 
 
 def _contents(messages: list[Mapping]) -> Iterator[Problem]:

@@ -11,7 +11,8 @@ from typing import Any
 from workbook.doctor.lines import Problem
 from workbook.doctor.row_parts import objects_in
 from workbook.quoting import excerpt, kind_of
-from workbook.rows.validator import holds_json
+from workbook.rows.tools import holds_json
+from workbook.rows.violation import json_hint
 
 
 def check(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
@@ -65,7 +66,7 @@ def _descriptions(row: Mapping) -> tuple[dict[str, Mapping | None], list[Problem
 
 def _schema_problem(parameters: Any) -> str | None:
     if not isinstance(parameters, Mapping):
-        return f"is {kind_of(parameters)}, not an object"
+        return f"is {kind_of(parameters)}, not an object{json_hint(parameters)}"
     if parameters.get("type", "object") != "object":
         return "describes something else than an object"
     from jsonschema import Draft202012Validator, SchemaError  # here: most files have no tools

@@ -19,6 +19,13 @@ MESSAGE_KEYS = {
     "refusal",
 }
 CHAT_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
+BOOKKEEPING_KEYS = {
+    *("id", "_id", "idx", "index", "uuid", "prompt_id", "conversation_id", "source", "dataset"),
+    *("split", "metadata", "meta", "tags", "timestamp", "date", "lang", "language", "model"),
+    *("temperature", "tool_choice", "score", "system", "images", "audios", "videos"),
+    *("prompt", "completion", "chosen", "rejected", "weight", "label"),
+}
+"""Keys that people's files have beside `messages`, none of which a grader would compare with."""
 COMPLETION_KEYS = {"prompt", "completion"}
 OUTPUTS = ("preferred_output", "non_preferred_output")
 PREFERENCE_KEYS = {"input", *OUTPUTS}
@@ -76,6 +83,9 @@ RULES = {
         apart="OpenAI's interface takes empty text, and the lab learns to end at once. People "
         "hardly ever mean it, so the doctor calls it an error.",
     ),
+    "picture-role": Rule("image-role"),
+    "picture-address": Rule("image-address"),
+    "misplaced": Rule("misplaced-key"),
     "call": Rule("tool-call"),
     "call-arguments": Rule(
         "tool-call",
@@ -84,7 +94,10 @@ RULES = {
         "learn from such a call is a mistake all the same.",
     ),
     "tool-answer": Rule("tool-answer"),
+    "tool-order": Rule("tool-order"),
+    "function-answer": Rule("tool-answer"),
     "tools": Rule("tools"),
+    "parallel": Rule("parallel-calls"),
     "tool-repeated": Rule(
         "tool-repeated",
         refused=False,
@@ -100,6 +113,7 @@ RULES = {
     "last-turn": Rule("last-turn"),
     "weight": Rule("weight"),
     "weights-all-zero": Rule("weights-all-zero"),
+    "prompt-turn": Rule("prompt-turn"),
     "prompt": Rule("prompt"),
     "completion": Rule("completion"),
     "completion-empty": Rule("empty-content"),

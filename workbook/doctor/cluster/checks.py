@@ -36,6 +36,7 @@ def check_files(
     model: str | None = None,
     job_problems: Sequence[Problem] = (),
     range_bytes: int = RANGE,
+    host: str | None = None,
     **options: Any,
 ) -> list[Report]:
     """As `doctor.check_files`, on the cluster of this scheduler; files are paths or addresses that
@@ -46,7 +47,7 @@ def check_files(
     """
     with connect(scheduler) as client:
         leaks = Leaks() if len(files) > 1 else None
-        checks = [_FileCheck(client, file, model, range_bytes, options) for file in files]
+        checks = [_FileCheck(client, file, model, host, range_bytes, options) for file in files]
         return [check.report(leaks, job_problems) for check in checks]
 
 
@@ -58,10 +59,12 @@ class _FileCheck:
         client: "Client",
         file: str,
         model: str | None,
+        host: str | None,
         range_bytes: int,
         options: Mapping[str, Any],
     ) -> None:
-        self.client, self.file, self.model, self.options = client, file, model, options
+        self.client, self.file, self.options = client, file, options
+        self.model, self.host = model, host
         self.source = open_file(file, options)
         self.spans = spans(self.source, range_bytes)
         self.futures = deque(self._submit(span, span[0] < _SAMPLE) for span in self.spans)
@@ -69,27 +72,40 @@ class _FileCheck:
     def _submit(self, span: Span, with_texts: bool) -> "Future":
         # Not pure: a file of the same name may have changed since it was last looked at.
         return self.client.submit(
-            check_range, self.file, span, self.model, with_texts, dict(self.options), pure=False
+            check_range,
+            self.file,
+            span,
+            self.model,
+            self.host,
+            with_texts,
+            dict(self.options),
+            pure=False,
         )
 
     def report(self, leaks: Leaks | None, job_problems: Iterable[Problem]) -> Report:
         """What was found, once every range has been looked at."""
         if leaks:
             leaks.begin(self.file)
-        builder = ReportBuilder(self.source.path.name, self.model, leaks)
+        builder = ReportBuilder(self.source.path.name, self.model, leaks, self.host)
         problems = self.source.problems
         for span in watched_parts(self.spans, self.source):
             # Not kept here: the cluster can forget it.
             part, part_problems = self.futures.popleft().result()
-            if builder.needs_texts and part.examples and part.examples[0].texts is None:
+            lacks_texts = part.examples and all(item.texts is None for item in part.examples)
+            if builder.needs_texts and lacks_texts:
                 part, _ = self._submit(span, with_texts=True).result()  # long rows
             problems = part_problems or problems
             builder.add(part, builder.lines - (span[0] > 0))
-        return builder.report(chain(job_problems, problems), self.source)
+        return builder.report(chain(job_problems, problems), self.source, self.source.size)
 
 
 def check_range(
-    file: str, span: Span, model: str | None, with_texts: bool, options: Mapping[str, Any]
+    file: str,
+    span: Span,
+    model: str | None,
+    host: str | None,
+    with_texts: bool,
+    options: Mapping[str, Any],
 ) -> tuple[PartialResult, list[Problem]]:
     """On a worker: (what the lines hold that begin between two bytes, problems of the file).
 
@@ -99,8 +115,8 @@ def check_range(
     start, end = span
     if end is None:
         source = open_file(file, options)
-        return check_lines(source.lines(), model, with_texts), source.problems
-    return check_lines(lines(file, start, end), model, with_texts), []
+        return check_lines(source.lines(), model, with_texts, host), source.problems
+    return check_lines(lines(file, start, end), model, with_texts, host), []
 
 
 def lines(file: str, start: int, end: int) -> Iterator[Line]:

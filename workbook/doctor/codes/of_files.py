@@ -9,7 +9,9 @@ FILE_CODES = {
         "warning", "OpenAI takes training files by the name .jsonl only.", "Rename the file."
     ),
     "too-large": Code(
-        "error", "OpenAI takes files of up to 512 MB.", "Divide the file, or choose fewer examples."
+        "error",
+        "Every host takes files up to a size of its own (OpenAI: 512 MB).",
+        "Divide the file, or choose fewer examples.",
     ),
     "bom": Code(
         "note",
@@ -52,7 +54,7 @@ FILE_CODES = {
     ),
     "long-line": Code(
         "error",
-        "The lab reads lines of up to 4 MiB; no model reads as much.",
+        "The lab reads lines of up to 4 MiB; a longer one than 160 MiB is not read at all.",
         "Divide the example.",
     ),
     "sheets": Code(
@@ -68,7 +70,27 @@ FILE_CODES = {
     ),
     "empty-file": Code("error", "There is nothing to learn from.", "Add examples."),
     "too-few": Code(
-        "error", f"Fine-tuning asks for at least {MIN_EXAMPLES} examples.", "Add examples."
+        "error",
+        f"Most hosts ask for at least {MIN_EXAMPLES} examples, some for more.",
+        "Add examples.",
+    ),
+    "too-many": Code(
+        "error", "A host takes so many examples and no more.", "Choose the best of them."
+    ),
+    "model-format": Code(
+        "error",
+        "Each model and host learns from rows of its own formats.",
+        "Convert the file, or choose another model or host.",
+    ),
+    "model-method": Code(
+        "error",
+        "The rows are for a method that this model can't be tuned by.",
+        "Convert the file, or choose another model.",
+    ),
+    "reinforcement": Code(
+        "note",
+        "Here the model learns from what a grader says of its own answers.",
+        "Send the job with `method` reinforcement, to a host that has it.",
     ),
     "few": Code(
         "note",

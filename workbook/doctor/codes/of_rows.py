@@ -77,6 +77,19 @@ ROW_CODES = {
         "A tool's answer names the call that it answers.",
         "Set `tool_call_id` to the id of an earlier call.",
     ),
+    "tool-order": Code(
+        "error",
+        "The tools' answers come directly after the message that calls them.",
+        "Move the answer up, or the message between behind it.",
+    ),
+    "parallel-calls": Code(
+        "error",
+        "`parallel_tool_calls` is true or false, and stands beside `tools`.",
+        "Write it without quotes, or delete it.",
+    ),
+    "misplaced-key": Code(
+        "error", "The key belongs to a message of somebody else.", "Delete the key here."
+    ),
     "tools": Code(
         "error",
         "`tools` lists objects with `type` and `function`, `functions` objects with a `name`.",
@@ -148,10 +161,54 @@ ROW_CODES = {
         "The assistant can't learn to answer with a picture or a sound.",
         "Move the part to a user's message.",
     ),
+    "image-role": Code(
+        "error", "Only a user's message may hold an image.", "Move the part to a user's message."
+    ),
+    "image-address": Code(
+        "error",
+        "An image is a public address, or stands in the row as `data:image/…;base64,…`.",
+        "Write the address, or the image itself, in this form.",
+    ),
+    "prompt-turn": Code(
+        "error",
+        "An example for reinforcement ends where the model's answer is due: with the user.",
+        "Take away what follows the user's last message.",
+    ),
+    "image-limit": Code(
+        "error",
+        "A host takes so many images an example, and none above a size.",
+        "Leave images out, or make them smaller.",
+    ),
+    "image-format": Code(
+        "error",
+        "A host reads images of some formats only (OpenAI: JPEG, PNG and WebP, in RGB or RGBA).",
+        "Save the image in another format.",
+    ),
+    "tool-limit": Code("error", "A host takes so many tools an example.", "Leave tools out."),
+    "name": Code(
+        "error",
+        "Names of functions and of speakers are short and plain.",
+        "Rename it everywhere: letters, digits, `_` and `-`.",
+    ),
+    "host-turns": Code(
+        "error",
+        "This host is strict about whose turn it is.",
+        "Join or reorder the messages, or add what is missing.",
+    ),
+    "reference": Code(
+        "error",
+        "The reward function of this host reads the key.",
+        "Add the key: the answer that you expect, or what it is judged by.",
+    ),
+    "last-weight": Code(
+        "warning",
+        "What the example leads to is not learned, only what comes before.",
+        "Give the last answer weight 1, or let the example end earlier.",
+    ),
     "dpo": Code(
         "error",
         "A preference example has an `input` with `messages`, and two outputs of "
-        "one assistant's message each.",
+        "one assistant's message each (Azure: several).",
         "Complete the example.",
     ),
     "dpo-same": Code(

@@ -8,6 +8,11 @@ TEXT_CODES = {
         "The model learns to write the placeholder.",
         "Fill it in, or delete the example.",
     ),
+    "placeholders": Code(
+        "note",
+        "In most rows it is no accident: a template that is filled in later, or a label.",
+        "Nothing, if this is what you want; else fill them in.",
+    ),
     "control-character": Code(
         "warning",
         "Invisible characters are tokens too, and mean nothing.",

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterator
 
 from workbook import strict_json
+from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
-from workbook.rows.rules import MAX_LINE
 
 BOM = codecs.BOM_UTF8
 
@@ -26,7 +26,7 @@ def raw_lines(file: DataFile) -> Iterator[bytes]:
 
 def line_of(number: int, raw: bytes) -> Line:
     """One line of JSONL; nothing in it can raise an error."""
-    if len(raw) > MAX_LINE:
+    if len(raw) > LONGEST_LINE:
         return too_long(number, raw[:60].decode("utf-8", "replace"))
     problems: list[Problem] = []
     if number == 1 and raw.startswith(BOM):
@@ -54,7 +54,7 @@ def line_of(number: int, raw: bytes) -> Line:
         problems.append(("not-json", f"not JSON: {error}", text))
     else:
         problems += [repeated_key(key, text) for key in repeated]
-        return Line(number, value, tuple(problems))
+        return Line(number, value, tuple(problems), size=len(raw))
     return Line.unreadable(number, *problems)
 
 

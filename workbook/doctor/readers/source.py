@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-from workbook.doctor.limits import MAX_BYTES
 from workbook.doctor.lines import Line
 from workbook.doctor.progress import byte_bar
 from workbook.doctor.readers import json_list, jsonl, sniffing, tables, texts
@@ -143,8 +142,6 @@ def _note_problems(source: Source, ending: str, encoding_name: str) -> None:
         note(("encoding", f"the file is in {encoding_name}", ""))
     if source.format not in ("jsonl", "json"):
         note(("not-jsonl", f"the file is {format_name}", ""))
-    if source.size > MAX_BYTES:
-        note(("too-large", f"{source.size / 1024**2:,.0f} MB", ""))
     expected = _FORMAT_OF_NAME.get(ending)
     if expected and source.format != expected and {source.format, expected} != {"jsonl", "json"}:
         note(("wrong-name", f"the name ends in “{ending}”, but the file is {format_name}", ""))

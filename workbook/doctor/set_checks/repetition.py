@@ -68,6 +68,8 @@ class NearDuplicates(SetCheck):
             return  # `duplicate` tells of equal ones
         self.exact.add(example.row)
         text = " ".join(example.texts)
+        if not text.strip():
+            return  # nothing was said that could be read: this is like nothing else
         line = self.first.setdefault(text, example.line)
         if line != example.line:
             message = f"line {line} but for case and signs"
