@@ -35,6 +35,7 @@ SLOW = {
     "detect_secrets",
     "distributed",
     "fsspec",
+    "genai_prices",
     "gguf",
     "gigatoken",
     "google",

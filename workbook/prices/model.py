@@ -163,7 +163,7 @@ class Model:
         gone = "it is shut down" + (", with the models tuned from it" if both else "")
         events = [
             (self.newcomers_until, "new customers can no longer tune it"),
-            (self.tunable_until, "nobody can tune it any more"),
+            (self.tunable_until if self.methods else None, "nobody can tune it any more"),
             (self.shutdown, gone),
             (None if both else self.tuned_shutdown, "the models tuned from it are shut down"),
         ]

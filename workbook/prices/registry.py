@@ -71,6 +71,15 @@ def get(model_id: str, as_of: date | None = None) -> Model:
     return model
 
 
+def at_host(host: str, model_id: str) -> Model:
+    """A model at a host of the user's own: with the prices that the user's file has for the host.
+
+    host: the name in its address ("llm.example.org")
+    Raises UnknownModelError where the file names neither the host nor the model.
+    """
+    return own_models.at_host(host, model_id, registry_file.models()) or get(model_id)
+
+
 def resolve(model: str | Model) -> Model:
     """The model itself, or the one that `get` gives for its name."""
     return model if isinstance(model, Model) else get(model)

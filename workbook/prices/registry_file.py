@@ -30,6 +30,7 @@ class Host:
     methods: tuple[str, ...]
     training_price: str  # in words: "per token", "per hour", …
     use_price: str
+    models: tuple[str, ...]  # those of which something is known
     note: str
     start: date | None
     end: date | None
@@ -91,6 +92,7 @@ def _host(row: dict[str, Any]) -> Host:
         methods=tuple(row["methods"]),
         training_price=row["training_price"],
         use_price=row["use_price"],
+        models=tuple(row["models"]),
         note=row.get("note", ""),
         start=_day(row["from"]),
         end=_day(row["until"]),
