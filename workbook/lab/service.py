@@ -17,6 +17,7 @@ from workbook.lab.ids import base_of, now
 from workbook.lab.jobs.batch_runner import BatchRunner
 from workbook.lab.jobs.runner import JobRunner
 from workbook.lab.model.tokenizer import Tokenizer
+from workbook.lab.serving.grammar_trial import TRIALS
 from workbook.lab.serving.scheduler import Scheduler
 from workbook.lab.state.records import Model, UnknownIdError
 from workbook.lab.state.store import Store
@@ -66,6 +67,7 @@ class Lab:
         engine = self.scheduler.engine
         if engine.done() and not engine.exception():
             engine.result().close()
+        TRIALS.close()
         self.store.close()
 
     def health(self) -> dict[str, Any]:
@@ -99,7 +101,10 @@ class Lab:
         """What is to be done for a body sent to one of ENDPOINTS. Raises ApiError (400, 404)."""
         model = body.get("model") if isinstance(body, dict) else None
         adapter = self.adapter(model) if isinstance(model, str) else None
-        return ENDPOINTS[endpoint](body, self.tokenizer, self.context, adapter)
+        try:
+            return ENDPOINTS[endpoint](body, self.tokenizer, self.context, adapter)
+        except RecursionError:
+            raise ApiError(400, "The request is nested too deeply.", "invalid_value") from None
 
     def _load(self) -> None:
         try:

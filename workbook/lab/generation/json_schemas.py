@@ -21,6 +21,9 @@ _NOT_AT_THE_TOP = ("oneOf", "anyOf", "allOf", "enum", "not")
 _NAMED = ("properties", "$defs", "definitions", "patternProperties")
 _LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
+# Characters of a schema, or of all tools: looking at one takes a second for each 150,000. OpenAI
+# allows 120,000 in its names and values.
+MAX_TEXT = 200_000
 _MAX_PROPERTIES, _MAX_DEPTH = 5000, 10  # with `strict`, as OpenAI documents them
 
 Path = tuple[str | int, ...]
@@ -50,6 +53,8 @@ def check(schema: Any, strict: bool, place: Place) -> None:
 
 @lru_cache(256)  # an agent sends the same tools with every turn
 def _fault(text: str, strict: bool, is_function: bool) -> str | None:
+    if len(text) > MAX_TEXT:
+        return f"it is longer than {MAX_TEXT:,} characters."
     schema = json.loads(text)
     try:
         Draft202012Validator.check_schema(schema)

@@ -15,6 +15,7 @@ from workbook.lab.generation import json_schemas
 from workbook.lab.generation.json_schemas import Place
 from workbook.lab.generation.parameters import unsupported
 from workbook.lab.model.tokenizer import CALL_OPEN
+from workbook.lab.serving.grammar_trial import TRIALS, BusyError
 
 MAX_TOOLS = 128  # documented by OpenAI, not in its spec
 
@@ -74,6 +75,9 @@ def tools_of(body: dict[str, Any], names: Names = CHAT) -> tuple[list[dict], str
             "array_above_max_length",
             "tools",
         )
+    if len(json.dumps(tools)) > json_schemas.MAX_TEXT:
+        message = f"Invalid 'tools': they are longer than {json_schemas.MAX_TEXT:,} characters."
+        raise ApiError(400, message, "string_above_max_length", "tools")
     for i, tool in enumerate(tools):
         if tool["type"] != "function":
             raise unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
@@ -188,7 +192,17 @@ def _json(schema: dict[str, Any]) -> str:
 
 def _checked(grammar: str, param: str) -> str:
     compiled = llguidance.LLMatcher.grammar_from_lark(grammar)
-    if problem := llguidance.LLMatcher.validate_grammar(compiled, None):
+    try:
+        problem = TRIALS.problem(compiled)
+    except BusyError:
+        raise ApiError(
+            429,
+            "Many schemas are being looked at. Try again in a few seconds.",
+            "rate_limit_exceeded",
+            kind="requests",
+            headers={"Retry-After": "5"},
+        ) from None
+    if problem:
         message = f"Invalid schema in '{param}': the lab can't enforce it: {_reason(problem)}."
         raise ApiError(400, message, "invalid_schema", param)
     return compiled

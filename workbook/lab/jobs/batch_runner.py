@@ -212,11 +212,13 @@ class BatchRunner:
         output: BatchOutput,
     ) -> None:
         try:
-            plan = self._plan(batch.endpoint, body)
+            plan = self._patient_plan(batch.endpoint, body)
             if plan.stream:
                 message = "A batch's answers are not streamed: leave 'stream' out."
                 raise unsupported("stream", message)
             answers = self._scheduler.submit_batched(plan.requests)
+        except futures.CancelledError:  # the server stops: the next one asks again
+            return
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("a request of %s", batch.id)
@@ -224,6 +226,17 @@ class BatchRunner:
             output.add(custom_id, fault.status, fault.body())
         else:
             pending.append(_Pending(custom_id, plan, answers))
+
+    def _patient_plan(self, endpoint: str, body: Any) -> Plan:
+        """The plan, also where there are too many others just now: a row can wait."""
+        while True:
+            try:
+                return self._plan(endpoint, body)
+            except ApiError as error:
+                if error.status != 429:
+                    raise
+            if self._stopping.wait(1):
+                raise futures.CancelledError
 
     @contextlib.contextmanager
     def _failing(self, batch: Batch) -> Iterator[None]:

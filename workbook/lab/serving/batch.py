@@ -45,6 +45,11 @@ class Batch:
         for sequence in self.waiting + self._active:
             sequence.future.cancel()
 
+    def fail_all(self, error: Exception) -> None:
+        """End every answer with an error."""
+        for sequence in self.waiting + self._active:
+            deliver(sequence.future, error)
+
     def step(self) -> None:
         """Admit what fits, run one packed row, sample a token for each sequence that is ready."""
         self._retire([s for s in self._active if s.future.cancelled()])

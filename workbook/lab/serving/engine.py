@@ -6,10 +6,11 @@ knows.
 """
 
 import itertools
+import logging
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,12 +21,14 @@ from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving import memory
 from workbook.lab.serving.batch import Batch
 from workbook.lab.serving.embeddings import Embedder
-from workbook.lab.serving.grammar import GrammarCompiler
+from workbook.lab.serving.grammar import GrammarCompiler, GrammarMatcher
 from workbook.lab.serving.model_loader import ModelLoader
 from workbook.lab.serving.prefix_cache import PrefixCache
 from workbook.lab.serving.sampler import Sampler
 from workbook.lab.serving.sequence import Sequence, deliver
 from workbook.lab.serving.types import Completion, Request
+
+_log = logging.getLogger("lab")
 
 MODELS = 2  # tuned models kept in memory beside the base
 
@@ -55,6 +58,8 @@ class Engine:
         self._batches[None] = self._new_batch(self._base)
         self._loading: dict[Path, list[Sequence]] = {}  # who waits for a tuned model
         self._loading_thread = ThreadPoolExecutor(1, thread_name_prefix="tuned-model")
+        # Beside the engine's thread, too: some grammars take seconds.
+        self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix="grammar")
         self._inbox: queue.SimpleQueue[_Arrival | _Loaded | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -62,13 +67,21 @@ class Engine:
     def submit(self, request: Request) -> Future[Completion]:
         """Queue a request from any thread. `cancel()` on the result stops the work on it."""
         arrival = _Arrival(request, Future())
-        self._inbox.put(arrival)
+        if request.grammar is None:
+            self._inbox.put(arrival)
+            return arrival.future
+        try:
+            task = self._grammar_thread.submit(self._compile, arrival)
+            task.add_done_callback(lambda t: arrival.future.cancel() if t.cancelled() else None)
+        except RuntimeError:  # the engine is closed
+            arrival.future.cancel()
         return arrival.future
 
     def close(self) -> None:
         """Stop the thread; unfinished requests are cancelled."""
         self._loading_thread.shutdown(cancel_futures=True)
         self.embedder.close()
+        self._grammar_thread.shutdown(cancel_futures=True)
         self._inbox.put(None)
         self._thread.join()
 
@@ -88,10 +101,20 @@ class Engine:
             if not self._read_inbox():
                 self._cancel_all()
                 return
-            for batch in list(self._batches.values()):
+            for adapter, batch in list(self._batches.items()):
                 if batch.busy:
-                    with torch.inference_mode():
-                        batch.step()
+                    self._step(adapter, batch)
+
+    def _step(self, adapter: Path | None, batch: Batch) -> None:
+        """A step of one model. What it stumbles over ends its answers, and not the engine."""
+        try:
+            with torch.inference_mode():
+                batch.step()
+        except Exception as error:
+            _log.exception("a step of %s", adapter or self.folder.name)
+            self._batches[adapter] = self._new_batch(batch.model)
+            self._prefixes.drop(batch)
+            batch.fail_all(error)
 
     @property
     def _busy(self) -> bool:
@@ -119,12 +142,23 @@ class Engine:
         for sequence in itertools.chain(*self._loading.values()):
             sequence.future.cancel()
 
+    def _compile(self, arrival: "_Arrival") -> None:
+        """Compile a request's grammar beside the engine's thread, if anybody still waits for it."""
+        assert arrival.request.grammar is not None
+        if arrival.future.cancelled():
+            return
+        try:
+            matcher = self._grammars.matcher(arrival.request.grammar)
+        except Exception as error:
+            deliver(arrival.future, error)
+        else:
+            self._inbox.put(replace(arrival, matcher=matcher))
+
     def _place(self, arrival: "_Arrival") -> None:
         """Hand a new request to the batch of its model, or let it wait until that is loaded."""
         request, adapter = arrival.request, arrival.request.adapter
         try:
-            matcher = None if request.grammar is None else self._grammars.matcher(request.grammar)
-            sampler = Sampler(request, matcher)
+            sampler = Sampler(request, arrival.matcher)
             sequence = Sequence(request, arrival.future, sampler, self.tokenizer, self.context)
         except Exception as error:
             deliver(arrival.future, error)
@@ -171,10 +205,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A request, and where its answer goes."""
+    """A request, where its answer goes, and what follows its grammar, if it has one."""
 
     request: Request
     future: Future[Completion]
+    matcher: GrammarMatcher | None = None
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,32 @@
 """Grammars that an answer must follow: compiled for a tokenizer, and which tokens they allow next.
 
-The work is llguidance's, which is loaded at the first grammar. Knows nothing of requests or models.
+The work is llguidance's, which is loaded at the first grammar. Whether a grammar may be compiled at
+all, `grammar_trial` has found out before. Knows nothing of requests or models.
 """
 
+import time
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from workbook.lab.serving.grammar_trial import LIMITS
+
 if TYPE_CHECKING:  # it takes memory that most servers never need
     from llguidance import LLMatcher, LLTokenizer
 
+KEPT = 4  # compiled grammars: their memory grows with what has been written by them
+GRACE, PER_TOKEN = 2.0, 0.05  # seconds of the processor that an answer's grammar may take
+
+
+class GrammarError(ValueError):
+    """An answer can't follow its grammar, or not to its end; says why."""
+
 
 class GrammarCompiler:
-    """Compiles llguidance grammars for one tokenizer."""
+    """Compiles llguidance grammars for one tokenizer. One thread at a time."""
 
     def __init__(self, tokenizer: Path, vocabulary: int, end: int) -> None:
         """
@@ -24,26 +36,76 @@ class GrammarCompiler:
         """
         self._file, self._vocabulary, self._end = tokenizer, vocabulary, end
         self._tokenizer: LLTokenizer | None = None
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()  # the one used last is the last
 
-    def matcher(self, grammar: str) -> "LLMatcher":
-        """What follows one answer along. Raises ValueError for a grammar that can't be enforced."""
+    def matcher(self, grammar: str) -> "GrammarMatcher":
+        """What follows one answer along. Raises GrammarError."""
+        compiled = self._compiled.pop(grammar, None)
+        if compiled is None:
+            compiled = self._compile(grammar)
+        self._compiled[grammar] = compiled
+        while len(self._compiled) > KEPT:
+            self._compiled.popitem(last=False)
+        return GrammarMatcher(compiled.deep_copy())
+
+    def _compile(self, grammar: str) -> "LLMatcher":
         import llguidance
 
         if self._tokenizer is None:
             text = self._file.read_text(encoding="utf-8")
             self._tokenizer = llguidance.LLTokenizer(text, self._vocabulary, self._end)
-        matcher = llguidance.LLMatcher(self._tokenizer, grammar)
+        limits = llguidance.LLParserLimits(**LIMITS)
+        matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
         if matcher.is_error():
-            raise ValueError(f"This schema cannot be enforced: {matcher.get_error()}")
+            raise GrammarError(f"This schema cannot be enforced: {matcher.get_error()}")
         return matcher
 
 
-def mask(logits: Tensor, matcher: "LLMatcher") -> Tensor:
-    """Logits (V,), those of every token that the grammar forbids at minus infinity."""
-    from llguidance import numpy as bitmasks
+class GrammarMatcher:
+    """Follows one answer along its grammar.
 
-    allowed = bitmasks.allocate_token_bitmask(1, logits.shape[-1])  # (1, V / 32), a bit a token
-    bitmasks.fill_next_token_bitmask(matcher, allowed, 0)
-    row = logits.numpy().copy()[None]  # (1, V)
-    bitmasks.apply_token_bitmask_inplace(row, allowed)
-    return torch.from_numpy(row[0])
+    What llguidance gives up on, it calls stopped, as if the answer were at its end: here that is an
+    error.
+    """
+
+    def __init__(self, matcher: "LLMatcher") -> None:
+        self._matcher = matcher
+        self._seconds, self._tokens = 0.0, 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is whole: nothing more may follow."""
+        return self._matcher.is_stopped()
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """Logits (V,), those of every token that the grammar forbids at minus infinity.
+
+        Raises GrammarError.
+        """
+        from llguidance import numpy as bitmasks
+
+        began = time.thread_time()
+        allowed = bitmasks.allocate_token_bitmask(1, logits.shape[-1])  # (1, V / 32), a bit a token
+        bitmasks.fill_next_token_bitmask(self._matcher, allowed, 0)
+        self._check()
+        self._seconds += time.thread_time() - began
+        if self._seconds > GRACE + PER_TOKEN * self._tokens:
+            raise GrammarError("This schema takes too long to follow: make it simpler.")
+        row = logits.numpy().copy()[None]  # (1, V)
+        bitmasks.apply_token_bitmask_inplace(row, allowed)
+        return torch.from_numpy(row[0])
+
+    def advance(self, token: int) -> None:
+        """Go on by a token that was written. Raises GrammarError."""
+        self._matcher.consume_token(token)
+        self._tokens += 1
+        self._check()
+
+    def _check(self) -> None:
+        matcher = self._matcher
+        if matcher.is_error() or (matcher.is_stopped() and not matcher.is_accepting()):
+            reason = (matcher.get_error().strip() or matcher.stop_reason()).splitlines()[0][:200]
+            raise GrammarError(
+                f"The answer can't be brought to an end that fits the schema ({reason}). Make the "
+                "schema simpler, above all its patterns."
+            )

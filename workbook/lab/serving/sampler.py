@@ -7,17 +7,13 @@ Shapes: V rows of the vocabulary.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.lab.serving import grammar
+from workbook.lab.serving.grammar import GrammarMatcher
 from workbook.lab.serving.types import SamplingParams
-
-if TYPE_CHECKING:  # see `grammar`
-    from llguidance import LLMatcher
 
 GREEDY = 1e-4  # temperatures and top_p below this take the likeliest token
 
@@ -25,7 +21,7 @@ GREEDY = 1e-4  # temperatures and top_p below this take the likeliest token
 class Sampler:
     """Samples the tokens of one answer, one after the other."""
 
-    def __init__(self, params: SamplingParams, matcher: "LLMatcher | None" = None) -> None:
+    def __init__(self, params: SamplingParams, matcher: GrammarMatcher | None = None) -> None:
         """matcher: of the grammar, if the answer must follow one; see `GrammarCompiler`."""
         self._params, self._matcher = params, matcher
         self._random = np.random.default_rng(params.seed)
@@ -36,7 +32,7 @@ class Sampler:
     @property
     def finished(self) -> bool:
         """Whether the grammar allows nothing more."""
-        return self._matcher is not None and self._matcher.is_stopped()
+        return self._matcher is not None and self._matcher.finished
 
     def sample(self, logits: Tensor, generated: Sequence[int]) -> int:
         """The next token.
@@ -47,8 +43,8 @@ class Sampler:
         logits = self._penalize(logits, generated)
         if self._matcher is None:
             return self._draw(logits)
-        token = self._draw(grammar.mask(logits, self._matcher))
-        self._matcher.consume_token(token)
+        token = self._draw(self._matcher.mask(logits))
+        self._matcher.advance(token)
         return token
 
     def _penalize(self, logits: Tensor, generated: Sequence[int]) -> Tensor:
