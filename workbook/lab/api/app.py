@@ -24,6 +24,7 @@ from workbook.lab.api.generate import GenerationEndpoint
 from workbook.lab.api.graders import GraderEndpoints
 from workbook.lab.api.lab import LabEndpoints
 from workbook.lab.api.models import ModelEndpoints
+from workbook.lab.api.upload_parts import UploadEndpoints
 from workbook.lab.service import ENDPOINTS, Lab
 
 
@@ -61,6 +62,7 @@ def create(lab: Lab, key: str, pid: int) -> ASGIApp:
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = FileEndpoints(lab), JobEndpoints(lab), ModelEndpoints(lab)
     graders, batches, own = GraderEndpoints(), BatchEndpoints(lab), LabEndpoints(lab)
+    uploads = UploadEndpoints(lab)
     one_job = "/fine_tuning/jobs/{id}"
     return [
         Route("/files", files.create, methods=["POST"]),
@@ -68,6 +70,10 @@ def _routes(lab: Lab) -> list[Route]:
         Route("/files/{id}", files.retrieve),
         Route("/files/{id}", files.delete, methods=["DELETE"]),
         Route("/files/{id}/content", files.content),
+        Route("/uploads", uploads.create, methods=["POST"]),
+        Route("/uploads/{id}/parts", uploads.add_part, methods=["POST"]),
+        Route("/uploads/{id}/complete", uploads.complete, methods=["POST"]),
+        Route("/uploads/{id}/cancel", uploads.cancel, methods=["POST"]),
         Route("/fine_tuning/jobs", jobs.create, methods=["POST"]),
         Route("/fine_tuning/jobs", jobs.list),
         Route(one_job, jobs.retrieve),

@@ -50,12 +50,12 @@ class FileEndpoints:
             raise ApiError(
                 400, "'file' must be a file, sent with a filename.", "invalid_type", "file"
             )
-        filename = _filename(upload.filename)
-        _check_upload(filename, fields["purpose"], upload.size or 0)
+        filename = clean_filename(upload.filename)
+        check_upload(filename, fields["purpose"], upload.size or 0)
         path = self._store.uploads() / secrets.token_hex(16)
         lifetime = fields.get("expires_after", {}).get("seconds", LIFETIMES.get(fields["purpose"]))
         try:
-            _copy(upload.file, path)
+            copy(upload.file, path)
             return self._store.add_file(path, filename, fields["purpose"], lifetime)
         finally:
             path.unlink(missing_ok=True)  # the store has moved it, unless the disk is full
@@ -99,13 +99,14 @@ class FileEndpoints:
             raise ApiError(404, f"No such File object: {id[:80]}", None, "id") from None
 
 
-def _filename(name: str | None) -> str:
+def clean_filename(name: str | None) -> str:
     """What to call an upload: the last part of what was sent, printable. Never used as a path."""
     last = re.split(r"[\\/]", name or "")[-1]
     return "".join(c for c in last if c.isprintable())[:255] or "upload"
 
 
-def _check_upload(filename: str, purpose: str, size: int) -> None:
+def check_upload(filename: str, purpose: str, size: int) -> None:
+    """Raise ApiError (400, 413) for a file that can't be what its purpose says."""
     if purpose in ("fine-tune", "batch") and not filename.lower().endswith(".jsonl"):
         raise ApiError(
             400,
@@ -122,7 +123,8 @@ def _check_upload(filename: str, purpose: str, size: int) -> None:
         raise ApiError(413, message, "file_too_large", "file")
 
 
-def _copy(source: BinaryIO, path: Path) -> None:
+def copy(source: BinaryIO, path: Path) -> None:
+    """Write what has arrived to a new file."""
     source.seek(0)
     with open(path, "xb") as target:
         shutil.copyfileobj(source, target, 2**20)

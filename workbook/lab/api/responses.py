@@ -9,6 +9,7 @@ from openai import BaseModel
 from openai.types import Batch as BatchObject
 from openai.types import BatchError, BatchRequestCounts, BatchUsage, FileObject
 from openai.types import Model as ModelObject
+from openai.types import Upload as UploadObject
 from openai.types.batch import Errors as BatchErrors
 from openai.types.fine_tuning import (
     DpoHyperparameters,
@@ -25,9 +26,10 @@ from openai.types.fine_tuning.fine_tuning_job import Error as JobError
 from openai.types.fine_tuning.fine_tuning_job import Hyperparameters, Method
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from openai.types.fine_tuning.jobs.fine_tuning_job_checkpoint import Metrics
+from openai.types.uploads import UploadPart
 
 from workbook.lab.grading.graders import Grade
-from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job
+from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job, Part, Upload
 
 ORGANIZATION = "org-lab"
 
@@ -46,6 +48,37 @@ def file(record: File) -> dict[str, Any]:
     if record.expires_at is not None:
         answer.expires_at = record.expires_at
     return _as_json(answer)
+
+
+def upload(record: Upload, made: File | None = None) -> dict[str, Any]:
+    """An `upload` object.
+
+    made: the file that it has become.
+    """
+    answer = UploadObject.construct(
+        id=record.id,
+        object="upload",
+        bytes=record.bytes,
+        created_at=record.created_at,
+        expires_at=record.expires_at,
+        filename=record.filename,
+        purpose=record.purpose,
+        status=record.status,
+        file=None,
+    )
+    return _as_json(answer) | {"file": None if made is None else file(made)}
+
+
+def upload_part(record: Part) -> dict[str, Any]:
+    """An `upload.part` object."""
+    return _as_json(
+        UploadPart(
+            id=record.id,
+            object="upload.part",
+            created_at=record.created_at,
+            upload_id=record.upload_id,
+        )
+    )
 
 
 def job(record: Job) -> dict[str, Any]:

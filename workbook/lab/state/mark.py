@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from workbook.errors import WorkbookError
+from workbook.lab.state.records import Checkpoint, Event, File, Job, Model
 from workbook.lab.state.tables import DATABASE, MIGRATIONS, TABLES
 
 # SQLite keeps it for the program that a file belongs to: https://www.sqlite.org/fileformat.html
@@ -26,7 +27,7 @@ _BESIDE = re.compile(
 # `new_id` gives 24 letters and digits. What is on its way is called by an id, 32 hex digits, or as
 # Python calls its temporary files.
 _OWN = {
-    "files": re.compile(r"file-[0-9A-Za-z]{24}"),
+    "files": re.compile(r"(file-|part_)[0-9A-Za-z]{24}"),
     "jobs": re.compile(r"ftjob-[0-9A-Za-z]{24}"),
     "batches": re.compile(r"batch_[0-9A-Za-z]{24}"),
     "uploads": re.compile(
@@ -131,8 +132,9 @@ def _records(folder: Path, damaged: _Records | None = None) -> _Records:
             f"The state in {folder} can't be read: {error}. Nothing was touched. Give another "
             f"folder with --state, or begin anew: workbook lab reset --state {folder}"
         ) from None
-    # Labs before 0.2 left no mark; their first version lacked the last of the tables.
-    old = version and names >= set(TABLES.values()) - {"batches"}
+    # Labs before 0.2 left no mark; their first version had these tables only.
+    first = {TABLES[kind] for kind in (File, Job, Event, Checkpoint, Model)}
+    old = version and names >= first
     if mark == APPLICATION_ID or old or (mark == 0 and version > len(MIGRATIONS)):
         return "ours"
     return "foreign" if names or mark else "blank"

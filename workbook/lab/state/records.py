@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 JobStatus = Literal[
     "validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"
 ]
+UploadStatus = Literal["pending", "completed", "cancelled", "expired"]
 BatchStatus = Literal[
     "validating",
     "in_progress",
@@ -141,4 +142,34 @@ class Batch:
     times: dict[str, int] | None = None
 
 
-Record = TypeVar("Record", File, Job, Event, Checkpoint, Model, Batch)
+@dataclass(frozen=True)
+class Upload:
+    """A file that comes in parts.
+
+    bytes: that were announced.
+    lifetime: seconds that the file is kept; None: for ever.
+    file: its id, once it is complete.
+    """
+
+    id: str
+    status: UploadStatus
+    filename: str
+    purpose: str
+    bytes: int
+    created_at: int
+    expires_at: int
+    lifetime: int | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an upload; its bytes are at `Store.path(id)`."""
+
+    id: str
+    upload_id: str
+    bytes: int
+    created_at: int
+
+
+Record = TypeVar("Record", File, Job, Event, Checkpoint, Model, Batch, Upload, Part)

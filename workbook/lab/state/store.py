@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbook.lab.ids import new_id, now
 from workbook.lab.state import mark
@@ -29,11 +29,13 @@ from workbook.lab.state.records import (
     Job,
     JobStatus,
     Model,
+    Part,
     UnknownIdError,
 )
 from workbook.lab.state.reserve import Reserve
 
 _log = logging.getLogger("lab")
+WithBytes = TypeVar("WithBytes", File, Part)
 
 # In the folder of a job or batch that has not been recorded yet.
 _BEFORE_THE_RECORD = {
@@ -91,6 +93,7 @@ class Store(Database):
             name: {row["id"] for row in self.rows(f"SELECT id FROM {name}")}
             for name in ("files", "jobs", "batches")
         }
+        ids["files"] |= {row["id"] for row in self.rows("SELECT id FROM parts")}
         for path in mark.own(self.folder, "uploads"):
             if path.is_file():
                 if mark.is_file_id(path.name) and path.name not in ids["files"]:
@@ -139,22 +142,30 @@ class Store(Database):
             created_at=created_at,
             expires_at=None if lifetime is None else created_at + lifetime,
         )
+        self.keep(source, file)
+        return file
+
+    def keep(self, source: Path, record: WithBytes) -> None:
+        """Write a record and take over its bytes at `source`, both or neither."""
         _flush(source)
         with self.transaction():
-            self._note(file.id).touch()
-            self._arriving.append(file.id)
-            os.replace(source, self.path(file.id))
+            self._note(record.id).touch()
+            self._arriving.append(record.id)
+            os.replace(source, self.path(record.id))
             _flush(self.folder / "files")
-            self.add(file)
-        return file
+            self.add(record)
 
     def delete_file(self, file_id: str) -> None:
         """Forget a file and remove its bytes. Raises UnknownIdError."""
+        self.delete_with_bytes(File, file_id)
+
+    def delete_with_bytes(self, kind: type[WithBytes], file_id: str) -> None:
+        """Forget what has bytes, and remove these. Raises UnknownIdError."""
         note = self._note(file_id)
         with contextlib.suppress(OSError):  # on a full disk, bytes may outlive their record
             note.touch()
         try:
-            self._reserve.needed_for(lambda: self.delete(File, file_id))
+            self._reserve.needed_for(lambda: self.delete(kind, file_id))
             self.path(file_id).unlink(missing_ok=True)
         finally:
             note.unlink(missing_ok=True)

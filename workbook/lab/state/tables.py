@@ -3,7 +3,16 @@
 Knows SQL and the records' columns; knows nothing of connections or of what happens to records.
 """
 
-from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job, Model
+from workbook.lab.state.records import (
+    Batch,
+    Checkpoint,
+    Event,
+    File,
+    Job,
+    Model,
+    Part,
+    Upload,
+)
 
 DATABASE = "lab.sqlite3"  # in the state folder
 
@@ -14,6 +23,8 @@ TABLES: dict[type, str] = {
     Checkpoint: "checkpoints",
     Model: "models",
     Batch: "batches",
+    Upload: "uploads",
+    Part: "parts",
 }
 JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
 JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
@@ -55,5 +66,15 @@ MIGRATIONS = (
         lifetime INTEGER, output_file TEXT, error_file TEXT, errors TEXT, counts TEXT, usage TEXT,
         times TEXT);
     CREATE INDEX batches_by_status ON batches (status, number);
+    """,
+    """
+    CREATE TABLE uploads (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, status TEXT NOT NULL,
+        filename TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
+        created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, lifetime INTEGER, file TEXT);
+    CREATE TABLE parts (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, upload_id TEXT NOT NULL,
+        bytes INTEGER NOT NULL, created_at INTEGER NOT NULL);
+    CREATE INDEX parts_by_upload ON parts (upload_id, number);
     """,
 )
