@@ -1,5 +1,7 @@
-"""Texts as vectors: what the base model makes of their tokens, averaged.
+"""Texts as vectors: what the lower half of the base model makes of their tokens, averaged.
 
+Measured on the lab's own base: the middle layer tells reviews and paraphrases apart no worse than
+the last ones, and costs half as much.
 A thread of its own, beside the engine's, so that answers go on. Knows token ids and the model;
 nothing of HTTP or of how vectors are sent.
 
@@ -43,10 +45,11 @@ class Embedder:
         x = self._model.embed(torch.tensor([token for text in texts for token in text]))  # (N, C)
         positions = torch.cat([torch.arange(size) for size in sizes])  # (N,)
         angles, attend = self._model.angles(positions), _Apart(sizes)
-        for layer in range(self._model.config.layers):
+        for layer in range(self._model.config.layers // 2 + 1):
             x = self._model.block(layer, x, angles, attend)
-        x = F.rms_norm(x, self._model.norm.shape, self._model.norm, self._model.config.epsilon)
-        means = torch.stack([part.float().mean(0) for part in x.split(sizes)])  # (texts, C)
+        # The first token's state is far longer than the others', and alike in every text.
+        parts = [part[1:] if len(part) > 1 else part for part in x.split(sizes)]
+        means = torch.stack([part.float().mean(0) for part in parts])  # (texts, C)
         return list(F.normalize(means, dim=-1).cpu().numpy())
 
 
