@@ -104,8 +104,10 @@ def test_it_holds_under_concurrency(server, yes):
 
 def test_what_cannot_be_counted_is_refused(server, yes):
     budget = confirmed_budget(server)
-    with pytest.raises(NotCountableError, match="/embeddings"):
-        budget.client.embeddings.create(model="text-embedding-3-small", input="a")
+    with pytest.raises(NotCountableError, match="/audio/speech"):
+        budget.client.audio.speech.create(model="tts-1", input="a", voice="alloy")
+    with pytest.raises(NotCountableError, match="No model"):
+        budget.client.embeddings.create(model="who-knows", input="a")
     with pytest.raises(NotCountableError, match="No model"):
         budget.client.chat.completions.create(model="who-knows", messages=HELLO)
     picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
@@ -113,14 +115,16 @@ def test_what_cannot_be_counted_is_refused(server, yes):
     with pytest.raises(NotCountableError, match="image"):
         budget.client.chat.completions.create(model=MODEL, messages=[message])
     assert not server.paths
-    known = confirmed_budget(server, name="known", like=registry.get(MODEL))
+    known = confirmed_budget(server, name="known", like=registry.get(MODEL))  # for unknown ones
     known.client.chat.completions.create(model="who-knows", messages=HELLO, max_completion_tokens=5)
     assert known.spent == pytest.approx(REAL)
 
 
 def test_a_job_is_held_at_its_high_estimate_and_settled_by_trained_tokens(server, yes):
     budget = confirmed_budget(server)
-    budget.client.fine_tuning.jobs.create(model=MODEL, training_file="file-1")
+    budget.client.fine_tuning.jobs.create(
+        model=MODEL, training_file="file-1", hyperparameters={"n_epochs": 10}
+    )
     one = tokens.count_example(ROWS[0], MODEL)
     billed = one * 10 * costs.default_epochs(10)
     assert budget.held == pytest.approx(costs.training_cost(billed, 1, MODEL))

@@ -4,9 +4,10 @@ import gc
 
 import openai
 import pytest
-from budgets import HELLO, MODEL, REAL, ask, confirmed_budget
+from budgets import HELLO, MODEL, REAL, ask, backend, confirmed_budget
 
-from workbook.prices import costs, tokens
+from workbook.budget import Budget
+from workbook.prices import costs, registry, tokens
 
 
 def test_a_stream_is_counted_when_it_has_been_read(server, yes):
@@ -18,8 +19,16 @@ def test_a_stream_is_counted_when_it_has_been_read(server, yes):
     assert (budget.spent, budget.held) == (pytest.approx(REAL), 0)
 
 
-def test_a_stream_without_usage_is_counted_here(server, yes):
+def test_a_stream_without_usage_keeps_its_most_aside_where_a_limit_must_hold(server, yes):
+    """Its text says nothing of reasoning, nor of what a stop sequence cut off."""
     budget = confirmed_budget(server)
+    for _ in ask(budget, stream=True):
+        pass
+    assert budget.spent == 0 and budget.held > 0
+
+
+def test_a_stream_without_usage_is_counted_here_on_the_lab(server):
+    budget = Budget(1.0, backend(server, "lab", MODEL), like=registry.get(MODEL))
     for _ in ask(budget, stream=True):
         pass
     prompt = tokens.count_chat(HELLO, MODEL)

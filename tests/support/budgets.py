@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.paths: list[str] = []
         self.usage = USAGE
+        self.more: dict = {}  # what else an answer says
         self.ending = threading.Event()  # ends the stream that never ends
         self.job = {
             "id": "ftjob-1",
@@ -59,6 +60,9 @@ class Answers(BaseHTTPRequestHandler):
         content = body.get("messages", [{}])[0].get("content")
         if content == "fail":
             self._json(400, {"error": {"message": "no", "type": "x", "param": None, "code": None}})
+        elif isinstance(content, str) and content.startswith("status "):
+            error = {"message": "no", "type": "x", "param": None, "code": None}
+            self._json(int(content.split()[1]), {"error": error})
         elif content == "hang up":
             self.close_connection = True
         elif content == "never end":
@@ -76,7 +80,9 @@ class Answers(BaseHTTPRequestHandler):
         else:
             message = {"role": "assistant", "content": "Hi there."}
             choice = {"index": 0, "finish_reason": "stop", "message": message}
-            self._json(200, {"id": "c", "choices": [choice], "usage": self.server.usage})
+            self._json(
+                200, {"id": "c", "choices": [choice], "usage": self.server.usage} | self.server.more
+            )
 
     def _stream(self, options: dict) -> None:
         chunks = [
