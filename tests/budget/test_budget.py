@@ -71,8 +71,9 @@ def test_the_call_that_could_exceed_it_is_not_sent(server, yes):
         ask(budget, max_completion_tokens=100_000)
     with pytest.raises(OverBudgetError):
         ask(budget, max_completion_tokens=20_000, n=3)
-    with pytest.raises(OverBudgetError):  # no limit: it may fill the model's window
-        ask(budget, max_completion_tokens=None)
+    small = confirmed_budget(server, usd=0.009, name="small")
+    with pytest.raises(OverBudgetError):  # no limit: it may be the model's longest, 16,384 tokens
+        ask(small, max_completion_tokens=None)
     assert not server.paths and budget.left == 0.02
     ask(budget)
 
@@ -110,14 +111,30 @@ def test_what_cannot_be_counted_is_refused(server, yes):
         budget.client.embeddings.create(model="who-knows", input="a")
     with pytest.raises(NotCountableError, match="No model"):
         budget.client.chat.completions.create(model="who-knows", messages=HELLO)
-    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
-    message = {"role": "user", "content": [picture]}
-    with pytest.raises(NotCountableError, match="image"):
+    sound = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+    message = {"role": "user", "content": [sound]}
+    with pytest.raises(NotCountableError, match="sound"):
         budget.client.chat.completions.create(model=MODEL, messages=[message])
     assert not server.paths
     known = confirmed_budget(server, name="known", like=registry.get(MODEL))  # for unknown ones
     known.client.chat.completions.create(model="who-knows", messages=HELLO, max_completion_tokens=5)
     assert known.spent == pytest.approx(REAL)
+
+
+def test_an_image_is_put_aside_at_the_most_that_it_can_cost(server, yes):
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    message = {"role": "user", "content": [picture]}
+    budget = confirmed_budget(server, usd=0.02)
+    with pytest.raises(OverBudgetError):
+        budget.client.chat.completions.create(
+            model="gpt-4o-2024-08-06",
+            messages=[message] * 6,  # 1,445 tokens each at the most
+            max_completion_tokens=5,
+        )
+    budget.client.chat.completions.create(
+        model="gpt-4o-2024-08-06", messages=[message], max_completion_tokens=5
+    )
+    assert 0 < budget.spent < 0.01
 
 
 def test_a_job_is_held_at_its_high_estimate_and_settled_by_trained_tokens(server, yes):

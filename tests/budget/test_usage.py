@@ -18,11 +18,11 @@ MINI = registry.get(MODEL)
     [
         ({"prompt": "Hello."}, ["Hello."]),
         ({"prompt": ["Hello.", "And you?"]}, ["Hello.", "And you?"]),
-        ({"input": ["Hello.", "And you?"]}, ["Hello.", "And you?"]),
         ({}, [""]),
     ],
 )
 def test_prompts_of_completions_are_counted(body: dict[str, Any], expected: list[str]) -> None:
+    assert usage.input_tokens(body.get("prompt"), MINI) >= usage.prompt_tokens(body, MINI)
     assert usage.prompt_tokens(body, MINI) == sum(tokens.count(text, MODEL) for text in expected)
 
 
@@ -66,6 +66,11 @@ def test_every_answer_may_be_as_long_as_it_may_be(body: dict[str, Any], answers_
         ({"choices": [{"text": "Hi"}, {"text": " you"}]}, None, "Hi you"),
         ({"choices": [{"message": {"content": None}}]}, None, ""),
         ([1, 2], None, ""),
+        (
+            {"output": [{"content": [{"text": "Hi"}]}, {"arguments": "{}"}]},
+            None,
+            "Hi{}",
+        ),
         # reasoning that only the total has; what was written to the cache costs more
         ({"usage": USAGE | {"total_tokens": 1500}}, Usage(1000, 0, 500), ""),
         (

@@ -21,10 +21,8 @@ class Usage:
 def usage_of(data: bytes) -> Usage | None:
     """What the answer says was used; None where it says nothing, or nothing sensible."""
     for piece in reversed(_pieces(data)):
-        # An event of the Responses API carries the whole response.
-        whole = piece.get("response") if isinstance(piece.get("response"), dict) else piece
-        if whole.get("usage"):
-            return read_usage(whole["usage"])
+        if _whole(piece).get("usage"):
+            return read_usage(_whole(piece)["usage"])
     return None
 
 
@@ -60,16 +58,18 @@ def is_count(value: Any) -> bool:
 def tier_of(data: bytes) -> str | None:
     """The class of service in which the answer was made, if it says so."""
     for piece in reversed(_pieces(data)):
-        whole = piece.get("response") if isinstance(piece.get("response"), dict) else piece
-        if whole.get("service_tier"):
-            return str(whole["service_tier"])
+        if _whole(piece).get("service_tier"):
+            return str(_whole(piece)["service_tier"])
     return None
 
 
 def text_of(data: bytes) -> str:
-    """All that a chat or text completion says, calls of functions included."""
-    texts = []
+    """All that an answer says, calls of functions included."""
+    texts: list[str] = []
     for piece in _pieces(data):
+        for item in _whole(piece).get("output") or []:  # of a response
+            texts.extend(part.get("text") or "" for part in item.get("content") or [])
+            texts.append(item.get("arguments") or "")
         for choice in piece.get("choices") or []:
             part = choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
             texts.append(part.get("content") or "")
@@ -92,6 +92,12 @@ def objects(data: bytes) -> Iterator[dict[str, Any]]:
     value = json_object(data)
     listed = value.get("data") if value.get("object") == "list" else [value]
     yield from (each for each in listed or [] if isinstance(each, dict))
+
+
+def _whole(piece: dict[str, Any]) -> dict[str, Any]:
+    """What a piece says: an event of the Responses API carries the whole response."""
+    response = piece.get("response")
+    return response if isinstance(response, dict) else piece
 
 
 def _pieces(data: bytes) -> list[dict[str, Any]]:

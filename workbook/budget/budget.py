@@ -59,7 +59,7 @@ class Budget:
         self._like = like or (cheapest_open() if backend.is_lab else None)
         self._strict = not backend.is_lab if strict is None else strict
         self._ledger = Ledger(name)
-        self._charges = Charges(backend.name, self._like)
+        self._charges = Charges(backend.name, self._like, str(backend.client.base_url.host))
         limit = usd if self._strict else None
         meter = Meter(backend, self._charges, self._ledger, limit)
         self._hooks = Hooks(meter.before, meter.after, meter.lost)

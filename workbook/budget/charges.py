@@ -48,14 +48,16 @@ class Charges:
     """The cost of calls to a host, at each model's prices, or at those of another one.
 
     host: a backend's name
+    address: the name in its address, "llm.example.org", by which your own prices are found
     like: on the lab and on a host of the student's own its prices count for every model; elsewhere
         for those that have none
     """
 
-    def __init__(self, host: str, like: Model | None) -> None:
+    def __init__(self, host: str, like: Model | None, address: str = "") -> None:
         self._host = host
         self._like = like
         self._stand_in = like if host in ("lab", "compatible") else None
+        self._address = address if host == "compatible" else ""
         self._prefix = "azure/" if host == "azure" else ""
         self.deployments: dict[str, str] = {}  # a name of the student's own: the model behind it
 
@@ -67,8 +69,10 @@ class Charges:
         answered: False for the prompt alone
         """
         model, is_own = self._priced(body.get("model"))
+        if path == calls.EMBEDDINGS:
+            return usage.input_tokens(body["input"], model) * model.price("input") / 1e6
         prompt = usage.prompt_tokens_at_most(body, model, is_own)
-        if path == calls.EMBEDDINGS or not answered:
+        if not answered:
             return prompt * model.price("input") / 1e6
         return costs.request_cost(model, prompt, usage.completion_tokens_at_most(body, model))
 
@@ -93,7 +97,8 @@ class Charges:
         """USD of a finished request by the texts that went to and fro."""
         model, _ = self._priced(body.get("model"))
         prompt = usage.prompt_tokens(body, model)
-        return costs.request_cost(model, prompt, tokens.count(text, model.id))
+        answer = usage.sizer_of(model).tokens(text)
+        return costs.request_cost(model, prompt, answer)
 
     def counts_otherwise(self, name: Any) -> bool:
         """Whether a model's own count is in another vocabulary than that of the one priced."""
@@ -110,7 +115,7 @@ class Charges:
 
     def hosting_per_hour(self, base: str) -> float:
         """USD for an hour of a deployment. Raises NoPriceError where none is known."""
-        model = registry.get(self._prefix + base.removeprefix(self._prefix))
+        model = self._registered(base)
         if model.hosting is None:
             raise NoPriceError(f"What an hour of {base} costs at this host is not known here.")
         _check_prices(model)
@@ -150,7 +155,7 @@ class Charges:
     def _trained(self, name: Any) -> Model:
         """The model that trains; for one the registry doesn't know, the one that stands for it."""
         try:
-            return registry.get(self._prefix + str(name).removeprefix(self._prefix))
+            return self._registered(str(name))
         except registry.UnknownModelError:
             if self._like is None:
                 raise
@@ -181,12 +186,16 @@ class Charges:
     def _own(self, name: str) -> Model:
         """The registry's model of that name at this host, if it has a price."""
         base = self.deployments.get(name)
-        if base is not None:
-            model = registry.get(self._prefix + base).as_tuned()
-        else:
-            model = registry.get(name if registry.base_of(name)[1] else self._prefix + name)
+        model = self._registered(base or name)
+        model = model.as_tuned() if base else model
         model.price("input")
         return model
+
+    def _registered(self, name: str) -> Model:
+        """What the registry, or the student's own file, knows of a model at this host."""
+        if registry.base_of(name)[1] or not self._prefix:
+            return registry.at_host(self._address, name)
+        return registry.get(self._prefix + name.removeprefix(self._prefix))
 
 
 def _check_prices(model: Model) -> None:

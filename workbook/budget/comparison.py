@@ -40,7 +40,7 @@ def keep(client: "OpenAI", job: "FineTuningJob", host: str) -> bool:
     import openai
 
     like = cheapest_open() if host == "lab" else None
-    charges = Charges(host, like)
+    charges = Charges(host, like, str(client.base_url.host))
     try:
         bill = charges.job(_body(job), lambda id_: _rows(client, id_))
     except (openai.OpenAIError, WorkbookError, ValueError, KeyError, TypeError, AttributeError):

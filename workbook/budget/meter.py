@@ -60,10 +60,10 @@ class Meter:
             )
         try:
             entry = self._entry(path, request)
-        except (NotCountableError, registry.UnknownModelError, NoPriceError) as error:
+        except WorkbookError as error:
             if self._limit is not None:
                 hint = "."
-                if not isinstance(error, NotCountableError):
+                if isinstance(error, (registry.UnknownModelError, NoPriceError)):
                     hint = "; give Budget(like=…) a model whose prices stand for this one's."
                 raise NotCountableError(
                     f"Nothing was sent: {error} A budget can only hold what it can count{hint}"
@@ -116,6 +116,8 @@ class Meter:
 
     def _job_entry(self, now: str, body: Mapping[str, Any]) -> Entry:
         bill = self._charges.job(body, self._rows)
+        if self._limit is not None and bill.estimate.gaps:
+            raise NotCountableError(f"{', '.join(bill.estimate.gaps)} can't be counted.")
         return Entry(
             now,
             TRAINING,

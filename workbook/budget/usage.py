@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook.errors import WorkbookError
-from workbook.prices import tokens
+from workbook.prices import sizes
 from workbook.prices.model import Model
+from workbook.prices.vocabularies import vocabulary
 
 
 class NotCountableError(WorkbookError):
@@ -17,63 +18,78 @@ class NotCountableError(WorkbookError):
 
 
 _CHAINED = ("previous_response_id", "conversation")  # what the host adds to the prompt from before
-# What of a body gets into the prompt.
-_TEXTS = ("messages", "prompt", "suffix", "input", "instructions", "tools", "tool_choice")
-_MORE_TEXTS = ("functions", "function_call", "response_format", "text")
+_PARTS = ("text", "input_text", "output_text", "refusal")
+_IMAGES = ("image_url", "input_image", "image")
+_ITEMS = ("message", "function_call", "function_call_output")  # of a response's input
+# What of a body gets into the prompt, besides what `workbook.prices.sizes` counts.
+_BESIDE = ("suffix", "tool_choice", "function_call")
+_ALL = (*_BESIDE, "messages", "prompt", "input", "instructions", "tools", "functions", "text")
+_ALL_TEXTS = (*_ALL, "response_format")
+
+
+def sizer_of(model: Model) -> sizes.Sizer:
+    """How this model's tokens are counted."""
+    encode = vocabulary(model.token_rules.encoding).encode
+    return sizes.Sizer(model.token_rules, lambda text: len(encode(text)))
 
 
 def prompt_tokens(body: Mapping[str, Any], model: Model) -> int:
     """The prompt's tokens as the vendor will count them, as far as its rule is published."""
-    if "messages" in body:
-        return tokens.count_chat(body["messages"], model.id)
-    return _of_prompts(body.get("prompt") or body.get("input") or "", model)
+    return sizer_of(model).request(body).expected
 
 
-def _of_prompts(value: Any, model: Model) -> int:
-    """A text, or several; a token may stand as its number."""
-    if isinstance(value, str):
-        return tokens.count(value, model.id)
-    if isinstance(value, int):
-        return 1
-    if isinstance(value, list):
-        return sum(_of_prompts(each, model) for each in value)
-    return tokens.count(json.dumps(value, ensure_ascii=False), model.id)
+def input_tokens(value: Any, model: Model) -> int:
+    """The tokens of what is to be embedded: a text, several, or the numbers of tokens."""
+    return sizer_of(model).request({"prompt": value}).at_most
 
 
 def prompt_tokens_at_most(body: Mapping[str, Any], model: Model, known: bool = True) -> int:
-    """No fewer tokens than the prompt: all of it written out as JSON, with tools and schemas.
+    """No fewer tokens than the prompt has, with tools, schemas and images.
 
     known: whether the host's own vocabulary is the model's; of any other a token has a byte or more
-    Raises NotCountableError for an image, a sound or a file, and tools that the host runs itself.
+    Raises NotCountableError for a sound or a file, and for tools that the host runs itself.
     """
-    _check_parts(body)
+    has_images = _check_parts(body)
     chained = [name for name in _CHAINED if body.get(name)]
     if chained:
         if model.context_window is None:
             raise NotCountableError(f"how much `{chained[0]}` adds to the prompt can't be counted.")
         return model.context_window
-    text = json.dumps([body[part] for part in _TEXTS + _MORE_TEXTS if part in body], ensure_ascii=False)
     if not known:
-        return len(text.encode("utf-8", "replace"))
-    return max(prompt_tokens(body, model), tokens.count(text, model.id))
+        if has_images:
+            raise NotCountableError("what an image costs at this host is not known here.")
+        return len(_as_text(body, _ALL_TEXTS).encode("utf-8", "replace"))
+    sizer = sizer_of(model)
+    size = sizer.request(body)
+    if size.gaps:
+        raise NotCountableError(f"{', '.join(sorted(size.gaps))} can't be counted.")
+    return size.at_most + sizer.tokens(_as_text(body, _BESIDE))
 
 
-def _check_parts(body: Mapping[str, Any]) -> None:
+def _as_text(body: Mapping[str, Any], parts: tuple[str, ...]) -> str:
+    values = [body[part] for part in parts if part in body]
+    return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def _check_parts(body: Mapping[str, Any]) -> bool:
+    """Whether there are images. Raises NotCountableError for parts of any kind not known here."""
+    has_images = False
     items = body.get("messages") or body.get("input") or []
     for item in items if isinstance(items, list) else []:
         if not isinstance(item, Mapping):
             continue
-        if item.get("type", "message") not in ("message", "function_call", "function_call_output"):
+        if item.get("type", "message") not in _ITEMS:
             raise NotCountableError(f"input of the type {item['type']} can't be counted.")
         for content in (item.get("content"), item.get("output")):
             for part in content if isinstance(content, list) else []:
-                if part.get("type") not in ("text", "input_text", "output_text", "refusal"):
-                    raise NotCountableError(
-                        "a message with an image, a sound or a file can't be counted."
-                    )
+                if part.get("type") in _IMAGES:
+                    has_images = True
+                elif part.get("type") not in _PARTS:
+                    raise NotCountableError("a message with a sound or a file can't be counted.")
     for tool in body.get("tools") or []:
         if tool.get("type") not in ("function", "custom"):
             raise NotCountableError(f"what the tool {tool.get('type')} costs can't be counted.")
+    return has_images
 
 
 def completion_tokens_at_most(body: Mapping[str, Any], model: Model) -> int:
@@ -85,7 +101,7 @@ def completion_tokens_at_most(body: Mapping[str, Any], model: Model) -> int:
     limits = [body[name] for name in names if body.get(name) is not None]
     limit = max(limits, default=None)
     if limit is None:
-        bounds = [getattr(model, "max_output_tokens", None)]
+        bounds = [model.max_output_tokens]
         if model.context_window is not None:
             bounds.append(max(1, model.context_window - prompt_tokens(body, model)))
         limit = min((bound for bound in bounds if bound is not None), default=None)
