@@ -4,6 +4,7 @@ Knows how openai and httpx send, stream and fail, also asynchronously. Knows not
 changes nothing in a request or an answer.
 """
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -74,7 +75,6 @@ def counted(client: "OpenAI", hooks: Hooks) -> "OpenAI":
 def counted_async(client: "OpenAI", hooks: Hooks) -> "AsyncOpenAI":
     """An asynchronous client that calls the same host; the hooks run in a thread, as they read
     files. Raises WorkbookError for a client of Azure's own class."""
-    import anyio.to_thread
     import openai
 
     if isinstance(client, openai.AzureOpenAI):
@@ -98,9 +98,9 @@ def counted_async(client: "OpenAI", hooks: Hooks) -> "AsyncOpenAI":
             try:
                 response = await super().send(request, **options)
             except Exception as error:
-                await anyio.to_thread.run_sync(hooks.lost, request, error)
+                await asyncio.to_thread(hooks.lost, request, error)
                 raise
-            await anyio.to_thread.run_sync(hooks.after, request, response)
+            await asyncio.to_thread(hooks.after, request, response)
             return response
 
         def __del__(self) -> None:
@@ -109,7 +109,7 @@ def counted_async(client: "OpenAI", hooks: Hooks) -> "AsyncOpenAI":
     class CountedAsyncOpenAI(_over_http_only(openai.AsyncOpenAI)):  # type: ignore[misc]
         async def _prepare_request(self, request: Request) -> None:
             await super()._prepare_request(request)
-            await anyio.to_thread.run_sync(hooks.before, request)
+            await asyncio.to_thread(hooks.before, request)
 
     return _with_classes(twin, MeteredClient, CountedAsyncOpenAI)
 
