@@ -61,6 +61,11 @@ def pairs(prompt: str = "Name an animal: {}", completion: str = "{} it is") -> l
     return [pair(prompt.format(ANIMALS[n]), completion.format(ANIMALS[-n])) for n in range(20)]
 
 
+WHATSAPP = """15.7.2026 klo 10.00 - Viestit on salattu.
+15.7.2026 klo 10.01 - Aino: Onko auki?
+15.7.2026 klo 10.03 - Kahvila: On."""
+
+
 def two_sheets(folder: Path) -> Report:
     import openpyxl
 
@@ -193,6 +198,8 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "near-duplicate": with_clean(
         chat("tell me, where a otter sleeps near the RIVER", clean()[0]["messages"][2]["content"])
     ),
+    "speakers": file("chat.txt", WHATSAPP.encode()),
+    "app-language": file("chat.txt", WHATSAPP.encode()),
     "sampled": lambda folder: doctor.check(chat(f"{n}?", f"{n}!") for n in range(20_001)),
     "leakage": lambda folder: doctor.check(clean()[:20], against={"train": clean()[19:]}),
     "near-leakage": lambda folder: doctor.check(

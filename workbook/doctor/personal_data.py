@@ -16,6 +16,7 @@ from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
 from workbook.doctor import inline_data, secret_keys
+from workbook.doctor.names import NameMask
 from workbook.doctor.secret_keys import Entity
 
 _AT_HOST = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
@@ -125,34 +126,19 @@ def _national(text: str) -> Iterator[Entity]:
                 break
 
 
-def mask(text: str, names: Iterable[str] = (), regions: Sequence[str | None] = (None,)) -> str:
+def mask(
+    text: str,
+    names: Iterable[str] | NameMask = (),
+    regions: Sequence[str | None] = (None,),
+) -> str:
     """The text with [e-mail], [phone], [key], … and [name] in the place of what was found."""
+    mask_names = names if isinstance(names, NameMask) else NameMask(names)
     parts, end = [], 0
     for entity in find(text, regions):
         word = "[key]" if entity.is_key else f"[{entity.kind}]"
         parts += [text[end : entity.start], word]
         end = entity.end
-    return _without_names("".join([*parts, text[end:]]), names)
-
-
-def _without_names(text: str, names: Iterable[str]) -> str:
-    # A whole name however it is written; a part of it ("Free" of "Free Wheel Workshop") only with
-    # its capital, as it may be a word, too.
-    whole = {name for name in names if any(map(str.isalpha, name))}
-    part = {
-        form
-        for name in whole
-        for word in name.split()
-        if len(word) > 2
-        for form in (word, word.upper())
-        if word[0].isupper()
-    }
-    patterns = [f"(?i:{re.escape(name)})" for name in sorted(whole, key=len, reverse=True)]
-    patterns += [re.escape(word) for word in sorted(part, key=len, reverse=True)]
-    if patterns:
-        text = re.sub(rf"(?<!\w)@?(?:{'|'.join(patterns)})(?!\w)", "[name]", text)
-        text = re.sub(r"\[name\](?: \[name\])+", "[name]", text)
-    return text
+    return mask_names("".join([*parts, text[end:]]))
 
 
 def _is_card(number: str) -> bool:

@@ -65,6 +65,16 @@ FILE_CODES = {
         "A cell or a message could not be read as what it should be.",
         "Correct it in the source.",
     ),
+    "app-language": Code(
+        "warning",
+        "What the app wrote is learned as if somebody had said it.",
+        "Delete such lines from the export, or export it again with the app in English.",
+    ),
+    "speakers": Code(
+        "note",
+        "The model learns to write as this person does.",
+        "Choose somebody else with `assistant=`, on the command line `--assistant`.",
+    ),
     "repeated-key": Code(
         "warning", "Of two values with one key, only the last is read.", "Delete one of them."
     ),

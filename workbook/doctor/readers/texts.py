@@ -29,5 +29,6 @@ def whatsapp_rows(file: DataFile) -> Iterator[Line]:
         for name, value in file.options.items()
         if name in ("assistant", "gap_hours", "mask", "system")
     }
+    file.problems.append(chat.sides(options.get("assistant")))
     for number, row in chat.examples(**options):
         yield Line(number, row)

@@ -1,8 +1,8 @@
 """A chat exported from WhatsApp as training examples.
 
-Reads what the Android and the iOS app write (“Export chat”, without media): 12- and 24-hour clocks,
-every order of day, month and year, and the apps' own lines in English, Spanish and Portuguese.
-One side becomes the assistant; names, phones, addresses and keys are masked. Knows no files.
+Reads what the Android and the iOS app write (“Export chat”, without media), today's and years ago.
+How lines begin stands in `whatsapp_headers`, what the app itself writes in `whatsapp_lines`. One
+side becomes the assistant; names, phones, addresses and keys are masked. Knows no files.
 """
 
 import re
@@ -10,49 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from workbook.doctor import personal_data
 from workbook.doctor.lines import Problem
+from workbook.doctor.names import NameMask
+from workbook.doctor.readers import whatsapp_headers as headers
+from workbook.doctor.readers import whatsapp_lines
+from workbook.errors import WorkbookError
 
 GAP_HOURS = 6.0
 """A pause from which the next message starts a new conversation."""
 
 _REGIONS = (None, "BR", "ES", "MX", "US")  # whose phone numbers are masked, also without their +55
-_DATE = r"(?P<d1>\d{1,4})[./-](?P<d2>\d{1,2})[./-](?P<d3>\d{2,4})"
-_TIME = (
-    r"(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?"
-    r"(?:\s?(?P<half>[AaPp]\.?\s?[Mm]\.?))?"
-)
-_ANDROID = re.compile(rf"^{_DATE},?\s+{_TIME}\s+[-–]\s+(?P<rest>.*)$", re.DOTALL)
-_IOS = re.compile(rf"^\[{_DATE},?\s+{_TIME}\]\s+(?P<rest>.*)$", re.DOTALL)
-# Marks of writing direction stand before lines and names; narrow spaces before AM and PM.
-_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_SPACES = str.maketrans("\u202f\u00a0", "  ")
-
-_MEDIA = re.compile(
-    r"(?i)^<(?:media omitted|multimedia omitido|archivo omitido|mídia oculta|mídia omitida|"
-    r"arquivo de mídia oculto|attached: .*|adjunto: .*|anexado: .*)>$|"
-    r"^(?:image|video|audio|gif|sticker|document|contact card|imagen|imagem|vídeo|áudio|"
-    r"documento|tarjeta de contacto|cartão do contato|figurinha|.{1,80}\.\w{2,4})\s"
-    r"(?:omitted|omitid[oa]|ocult[oa]|ocultad[oa])$|"
-    r".{1,80}\.\w{2,5} \((?:file attached|archivo adjunto|arquivo anexado)\)$"
-)
-_SYSTEM = re.compile(
-    r"(?i)end-to-end encrypted|cifrados? de extremo a extremo|"
-    r"(?:criptografia|criptografadas|protegidas com a criptografia) de ponta a ponta|"
-    r"security code .*changed|c[oó]digo de (?:seguridad|segurança) .*(?:cambi|mud)|"
-    r"^(?:this message was deleted|you deleted this message|se eliminó este mensaje|"
-    r"eliminaste este mensaje|este mensaje fue eliminado|esta mensagem foi apagada|"
-    r"mensagem apagada|você apagou esta mensagem|null)\.?$|"
-    r"^(?:missed (?:voice|video) call|llamada(?: de voz| de vídeo| de video)? perdida|"
-    r"videollamada perdida|chamada de (?:voz|vídeo) perdida|"
-    r"waiting for this message.*|esperando (?:el|este) mensaje.*|aguardando mensagem.*)\.?$"
-)
-_EDITED = re.compile(
-    r"(?i)\s*<(?:this message was edited|se editó este mensaje\.?|"
-    r"mensaje editado|mensagem editada)>\s*$"
-)
+_SENDER = re.compile(r"([^\n]{1,80}?):(?:[ \n]|$)")
+_LISTED = 20  # senders that are named
+_QUOTES = (("“", "”"), ("„", "“”"), ("«", "»"), ("»", "«"), ("「", "」"), ("『", "』"), ("‘", "’"))
 
 
 @dataclass(frozen=True)
@@ -76,6 +48,10 @@ class Chat:
     """Whether some date shows which number is the day."""
     media: int = 0
     system: int = 0
+    languages: Counter[str] = field(default_factory=Counter)
+    """How many of the app's own lines are in each language that is known."""
+    unknown: int = 0
+    """How many are in none of them."""
 
     @property
     def senders(self) -> dict[str, int]:
@@ -93,12 +69,49 @@ class Chat:
         ]
         if omissions:
             problems.append(("lost-value", f"left out: {', '.join(omissions)}", ""))
+        if self.unknown and not self.languages and self.layout != "iOS":
+            message = (
+                f"{self.unknown} lines of the app are in a language that the doctor doesn't know: "
+                "deleted messages, calls and the like may have been read as somebody's words"
+            )
+            problems.append(("app-language", message, ""))
         if not self.certain:
             message = (
                 f"no date shows whether the day or the month comes first; read as {self.date_order}"
             )
             problems.append(("lost-value", message, ""))
         return problems
+
+    def sides(self, assistant: str | None = None) -> Problem:
+        """Who becomes the assistant, and who else there is.
+
+        Raises WorkbookError for a name that does not occur.
+        """
+        name = self.sender(assistant) or self.answering()
+        if name is None:
+            return "speakers", "nobody has written anything in this chat", ""
+        others = [f"“{other}” ({count})" for other, count in self.senders.items() if other != name]
+        more = [f"{len(others) - _LISTED} more"] if len(others) > _LISTED else []
+        message = (
+            f"“{name}” ({self.senders[name]}) becomes the assistant; the user is "
+            f"{', '.join([*others[:_LISTED], *more]) or 'nobody, as nobody else wrote anything'}"
+        )
+        return "speakers", message, ""
+
+    def sender(self, name: str | None) -> str | None:
+        """The sender of this name, in whatever case it is written; None for None.
+
+        Raises WorkbookError for a name that does not occur.
+        """
+        if name is None or name in self.senders:
+            return name
+        plain = [other for other in self.senders if other.casefold() == name.strip().casefold()]
+        if len(plain) == 1:
+            return plain[0]
+        there = ", ".join(f"{other} ({count})" for other, count in self.senders.items())
+        raise WorkbookError(
+            f"Nobody called {name!r} writes in this chat. Choose one of: {there or 'nobody'}."
+        )
 
     def examples(
         self,
@@ -114,9 +127,10 @@ class Chat:
         gap_hours: a pause of that length starts a new conversation.
         mask: whether [name], [phone], [e-mail], [key] stand in the place of what they were.
         system: a system message for every example.
+        Raises WorkbookError for an assistant who does not occur.
         """
-        assistant = assistant or self.answering()
-        names = list(self.senders)
+        assistant = self.sender(assistant) or self.answering()
+        names = NameMask(self.senders, (message.text for message in self.messages))
         for session in self._sessions(gap_hours):
             turns: list[tuple[str, list[str]]] = []
             start = session[0].line
@@ -167,9 +181,9 @@ class Chat:
 
 def recognise(text: str) -> bool:
     """Whether a text starts like an export: three headers (or all) in its first lines."""
-    lines = [_clean(line) for line in text.splitlines()[:40] if line.strip()]
-    headers = sum(bool(_header(line)) for line in lines)
-    return bool(lines) and bool(_header(lines[0])) and headers >= min(3, len(lines))
+    lines = [headers.without_marks(line) for line in text.splitlines()[:40] if line.strip()]
+    count = sum(bool(headers.header(line)) for line in lines)
+    return bool(lines) and bool(headers.header(lines[0])) and count >= min(3, len(lines))
 
 
 def parse(lines: Iterable[str], date_order: str | None = None) -> Chat:
@@ -179,73 +193,52 @@ def parse(lines: Iterable[str], date_order: str | None = None) -> Chat:
         the order in which time doesn't run backwards is right.
     """
     chat = Chat()
-    entries: list[tuple[int, re.Match, str]] = []  # line, header, text with what follows it
-    for number, line in enumerate(lines, start=1):
-        line = _clean(line.rstrip("\r\n"))
-        match = _header(line)
+    entries: list[tuple[int, re.Match[str], list[str]]] = []  # number, header, lines with marks
+    for number, raw in enumerate(lines, start=1):
+        raw = raw.rstrip("\r\n")
+        match = headers.header(headers.without_marks(raw))
         if match:
-            entries.append((number, match, match["rest"]))
+            entries.append((number, match, [raw]))
         elif entries:
-            start, header, text = entries[-1]
-            entries[-1] = (start, header, f"{text}\n{line}")
-    if entries and entries[0][1].re is _IOS:
-        chat.layout = "iOS"
-    chat.date_order, chat.certain = (
-        (date_order, True) if date_order else _order([match for _, match, _ in entries])
-    )
-    for number, match, rest in entries:
-        sender, colon, text = rest.partition(": ")
-        if not colon and rest.endswith(":"):
-            sender, colon, text = rest[:-1], ":", ""
-        text = _EDITED.sub("", text).strip()
-        if not colon or "\n" in sender or len(sender) > 80 or _SYSTEM.search(text):
-            chat.system += 1
-        elif _MEDIA.match(text):
-            chat.media += 1
-        elif text:
-            chat.messages.append(
-                Message(number, _time(match, chat.date_order), sender.strip(), text)
-            )
+            entries[-1][2].append(raw)
+    matches = [match for _, match, _ in entries]
+    if matches:
+        chat.layout = headers.layout_of(matches[0])
+    chat.date_order, chat.certain = (date_order, True) if date_order else headers.order_of(matches)
+    for number, match, raws in entries:
+        _add(chat, number, match, raws)
     return chat
 
 
-def _clean(line: str) -> str:
-    return _MARKS.sub("", line).translate(_SPACES)
+def _add(chat: Chat, number: int, match: re.Match[str], raws: list[str]) -> None:
+    """One more entry: a message, or what the app wrote."""
+    rest = "\n".join([match["rest"], *map(headers.without_marks, raws[1:])])
+    sender = _SENDER.match(rest)
+    if sender is None or _opens_a_quotation(sender[1]):
+        chat.system += 1
+        language = whatsapp_lines.language_of(rest)
+        chat.languages.update([language] if language else [])
+        chat.unknown += not language
+        return
+    # The same with its marks: also the one that stands right before the text.
+    signs = [place for place, sign in enumerate(raws[0]) if sign not in headers.MARKS]
+    start = signs[match.start("rest") + sender.end() - 1] + 1
+    raw = "\n".join([raws[0][start:], *raws[1:]])
+    reading = whatsapp_lines.read(rest[sender.end() :], raw)
+    chat.languages.update([reading.language] if reading.language else [])
+    chat.media += reading.kind == "media"
+    chat.system += reading.kind == "app"
+    chat.unknown += bool(reading.kind and not reading.language)
+    if reading.text:
+        name = sender[1].strip().removeprefix("~").strip()
+        time = headers.time_of(match, chat.date_order)
+        chat.messages.append(Message(number, time, name, reading.text))
 
 
-def _header(line: str) -> re.Match | None:
-    return (_IOS if line.startswith("[") else _ANDROID).match(line)
-
-
-def _order(matches: list[re.Match]) -> tuple[str, bool]:
-    """(order, whether the dates prove it)."""
-    numbers = [tuple(int(match[name]) for name in ("d1", "d2", "d3")) for match in matches]
-    if any(first > 31 for first, _, _ in numbers):
-        return "ymd", True
-    if any(first > 12 for first, _, _ in numbers):
-        return "dmy", True
-    if any(second > 12 for _, second, _ in numbers):
-        return "mdy", True
-    backwards = {order: _steps_back(matches, order) for order in ("dmy", "mdy")}
-    best = min(backwards, key=lambda order: backwards[order])
-    return best, backwards["dmy"] != backwards["mdy"]
-
-
-def _steps_back(matches: list[re.Match], order: str) -> int:
-    """How often time runs backwards when dates are read in this order."""
-    times = [time for match in matches if (time := _time(match, order))]
-    return sum(later < earlier for earlier, later in pairwise(times))
-
-
-def _time(match: re.Match, order: str) -> datetime | None:
-    parts = dict(zip(order, (int(match[name]) for name in ("d1", "d2", "d3")), strict=True))
-    year = parts["y"] + 2000 * (parts["y"] < 100)
-    hour = int(match["hour"])
-    if match["half"]:
-        hour = hour % 12 + 12 * (match["half"][0] in "Pp")
-    try:
-        return datetime(
-            year, parts["m"], parts["d"], hour, int(match["minute"]), int(match["second"] or 0)
-        )
-    except ValueError:
-        return None
+def _opens_a_quotation(sender: str) -> bool:
+    """Whether a quotation begins before the colon that ends after it: created group "Tea: …"."""
+    return sender.count('"') % 2 == 1 or any(
+        (place := sender.rfind(opening)) >= 0
+        and not any(closing in sender[place + 1 :] for closing in closings)
+        for opening, closings in _QUOTES
+    )
