@@ -241,9 +241,7 @@ _NOUNS = (
     r"dokumen"
 )
 # How long a call took, or what became of it; the time of a missed one.
-_LASTED = (
-    r"[\s.,:،、：]+(?:\d+\s?\S{1,12}\.?(?:\s\d+\s?\S{1,12}\.?)?|no answer|tap to call back)"
-)
+_LASTED = r"[\s.,:،、：]+(?:\d+\s?\S{1,12}\.?(?:\s\d+\s?\S{1,12}\.?)?|no answer|tap to call back)"
 _WHEN = r"\s(?:at|um|à|a las|às|alle|om)\s\d.{0,12}"
 _LINK = r"\s?[:：]\s?https?://\S+"
 _FILE = re.compile(r"(?:IMG|VID|PTT|AUD|STK|DOC)-\d{8}-WA\d+\.\w{2,5}\s?[(（][^()]{2,40}[)）]")
