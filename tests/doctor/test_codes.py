@@ -95,6 +95,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "file-name": file("data.txt", CLEAN),
     "too-large": with_limit("openai", "file_bytes", 100),
     "bom": file("data.jsonl", b"\xef\xbb\xbf" + CLEAN),
+    "no-bom": lambda folder: doctor.check(put(folder, CLEAN), host="azure"),
     "not-utf8": file("data.jsonl", jsonl([chat("Dónde?")]).encode() + b"\xff\xfe\n"),
     "encoding": file("data.jsonl", jsonl([chat("¿Dónde está?")]).encode("latin-1")),
     "compressed": file("data.jsonl.gz", gzip.compress(CLEAN)),

@@ -12,6 +12,8 @@ from workbook.doctor.cluster import scans as cluster_scans
 from workbook.errors import WorkbookError
 from workbook.prices import costs
 
+_MISFIT = {"model-format", "model-method"}  # nobody trains on it, so there is no price
+
 
 @click.command()
 @options.FILES
@@ -57,7 +59,7 @@ def check(
         for file, report in zip(files, reports, strict=True):
             terminal.print_findings(report.findings, report.codes, file)
             print(report.summary)
-            if model and len(report.counts):
+            if model and len(report.counts) and not _MISFIT & report.codes.keys():
                 print(terminal.price(report))
     return exits.DONE if all(report.ok for report in reports) else exits.NO
 
@@ -95,7 +97,7 @@ def _basics(
             f"{file}: {scan.rows:,} examples, {scan.tokens:,} tokens, {errors:,} errors, "
             f"{scan.without_system:,} without a system message."
         )
-        if scan.rows:
+        if scan.rows and not _MISFIT & scan.codes.keys():
             try:
                 bill = scan.cost(model)
                 print(f"Training: {costs.usd(bill.usd)} with {model}.")

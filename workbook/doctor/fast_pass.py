@@ -307,14 +307,10 @@ def _count_any(
     number: of the line in this part of the file.
     result: gets what is wrong.
     """
-    for code, message, value in line.problems:
+    for code, message, value in host_checks.of_line(profile(host), line):
         result.log.add(code, number, message, value)
     if not line.readable:
         return None
-    line_bytes = profile(host).value("line_bytes")
-    if line_bytes and line.size > line_bytes:
-        message = f"the line has more than {line_bytes // 2**20} MiB"
-        result.log.add("long-line", number, message, "")
     has_image = False
     for code, message, value in row_checks.check_row(line.value, host):
         has_image = has_image or code == "image"

@@ -10,6 +10,8 @@ from workbook.doctor.limits import MAX_FINDINGS
 from workbook.quoting import as_json, excerpt
 from workbook.rows.rules import MIN_EXAMPLES
 
+_EXCERPT = 1_000  # characters that are searched for keys before the first 60 are shown
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -45,7 +47,7 @@ class Findings:
         self.totals[code] += 1
         if self.totals[code] <= MAX_FINDINGS:
             text = value if isinstance(value, str) else as_json(value, in_order=False)
-            start = excerpt(secret_keys.hide(text))
+            start = excerpt(secret_keys.hide(text[:_EXCERPT]))
             self.items.append(Finding(code, line, secret_keys.hide(message), start))
 
     def join(self, later: "Findings", offset: int) -> None:

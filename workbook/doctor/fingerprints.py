@@ -7,7 +7,7 @@ be sent here. Knows the formats of rows; what may be wrong with a set stands in
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -149,8 +149,16 @@ def _user_text(row: Mapping, kind: str, key: str | None) -> str:
         text
         for message in messages
         if message.get("role") == "user"
-        for text in texts_of(message.get("content"))
+        for text in _shown(message.get("content"))
     )
+
+
+def _shown(content: Any) -> Iterator[str]:
+    """The texts of a message, and a number for each image or sound: another one, another text."""
+    yield from texts_of(content)
+    for part in objects_in(content):
+        if part.get("type") not in ("text", "refusal"):
+            yield f"part {fingerprint(as_json(part))}"
 
 
 def _system(row: Mapping, kind: str) -> int | None:

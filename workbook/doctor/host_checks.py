@@ -10,7 +10,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from workbook.doctor.lines import Problem
+from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import RULES, Profile, profile
 from workbook.doctor.row_parts import messages_of, objects_in
 from workbook.quoting import excerpt
@@ -86,8 +86,8 @@ class HostChecks:
 
     def _of_strict_turns(self, row: Mapping, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
         turns = _turns(row, kind)
-        roles = [message.get("role") for message in turns]
-        if roles and roles[0] not in ("system", "user"):
+        first = turns[0].get("role") if turns else None
+        if first in self._roles and first not in ("system", "user"):
             text = f"{self.host.label}: a conversation starts with system or user"
             yield "host-turns", text, turns[0]
         for before, message in pairwise(turns):
@@ -228,6 +228,20 @@ def checks_of(host: str | None) -> HostChecks:
     return HostChecks(profile(host))
 
 
+def of_line(host: Profile, line: Line) -> Iterator[Problem]:
+    """What reading a line brought up, as far as this host minds it, and what it refuses."""
+    wants_mark, most = host.value("byte_order_mark"), host.value("line_bytes")
+    has_mark = any(code == "bom" for code, _, _ in line.problems)
+    for problem in line.problems:
+        if not (wants_mark and problem[0] == "bom"):
+            yield problem
+    if wants_mark and line.number == 1 and line.size and not has_mark:
+        yield "no-bom", f"{host.label} asks for a byte order mark at the start of the file", ""
+    if most and line.size > most:
+        text = f"the line has {line.size / 2**20:,.1f} MiB: {host.label} reads {most / 2**20:,.0f}"
+        yield "long-line", text, ""
+
+
 def of_file(
     host: Profile, kinds: Mapping[str, int], image_examples: int = 0, size: int = 0
 ) -> Iterator[Problem]:
@@ -240,7 +254,8 @@ def of_file(
     for kind, count in kinds.items():
         if kind not in host.value("formats"):
             takes = " or ".join(FORMAT_NAMES[name] for name in host.value("formats"))
-            hint = f": workbook convert FILE --to {host.id}" if host.id == "vertex" else ""
+            is_chat = kind == "chat" and "vertex" in host.value("formats")
+            hint = ": workbook convert FILE --to vertex" if is_chat else ""
             text = f"{count:,} × {FORMAT_NAMES[kind]}: {host.label} trains on {takes}{hint}"
             yield "model-format", text, ""
     total = sum(kinds.values())

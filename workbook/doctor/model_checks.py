@@ -21,7 +21,7 @@ def of_kinds(host: Profile, kinds: Mapping[str, int], model: str | None) -> Iter
     """
     if model is not None:
         yield from _misfits(host, kinds, model)
-    if count := kinds.get("reinforcement"):
+    if (count := kinds.get("reinforcement")) and "reinforcement" in host.value("formats"):
         text = f"{count:,} {FORMAT_NAMES['reinforcement']}: the method is `reinforcement`"
         yield "reinforcement", text, ""
 
@@ -38,6 +38,7 @@ def _misfits(host: Profile, kinds: Mapping[str, int], model: str) -> Iterator[Pr
             yield "model-format", f"{rows}: {text}: workbook convert FILE --to {to}", ""
             continue
         method = _METHODS.get(kind, "supervised")
-        if entry.methods and method not in entry.methods and entry.vendor != "the lab":
+        # Only what the host itself says of its model: elsewhere other methods may be had.
+        if entry.vendor in host.vendors and entry.methods and method not in entry.methods:
             text = f"{entry.id} is tuned by {' and '.join(entry.methods)}, not by {method}"
             yield "model-method", f"{rows}: {text}", ""

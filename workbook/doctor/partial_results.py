@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from workbook.doctor import host_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Findings
 from workbook.doctor.fingerprints import Example, example_of
@@ -59,16 +60,13 @@ def check_lines(
     limit = registry.get(model).max_example_tokens if model else None
     sizer = sizes.for_model(model) if model else None
     result = PartialResult(counts={column: array("q") for column in columns(model)})
-    line_bytes = profile(host).value("line_bytes")
+    asker = profile(host)
     for line in lines:
         result.lines += 1
-        for code, message, value in line.problems:
+        for code, message, value in host_checks.of_line(asker, line):
             result.findings.add(code, line.number, message, value)
         if not line.readable:
             continue
-        if line_bytes and line.size > line_bytes:
-            message = f"the line has more than {line_bytes // 2**20} MiB"
-            result.findings.add("long-line", line.number, message, "")
         codes = set()
         for code, message, value in check_row(line.value, host):
             result.findings.add(code, line.number, message, value)

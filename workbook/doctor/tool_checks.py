@@ -6,7 +6,10 @@ in `workbook.rows`.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from workbook.doctor.lines import Problem
 from workbook.doctor.row_parts import objects_in
@@ -17,8 +20,10 @@ from workbook.rows.violation import json_hint
 
 def check(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
     """Calls that do not fit what the row says of its tools, or that are left unanswered."""
-    parameters, problems = _descriptions(row)
+    validators, problems = _descriptions(row)
     yield from problems
+    if not validators and not any(map(_calls_something, messages)):
+        return
     for place, message in enumerate(messages):
         calls = objects_in(message.get("tool_calls"))
         ids = [call.get("id") for call in calls if isinstance(call.get("id"), str)]
@@ -38,16 +43,20 @@ def check(row: Mapping, messages: list[Mapping]) -> Iterator[Problem]:
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 continue
             name, arguments = function["name"], function.get("arguments")
-            if parameters and name not in parameters:
+            if validators and name not in validators:
                 yield "tool-unknown", f"`{excerpt(name, 30)}` is called, but not described", message
-            elif problem := _misfit(arguments, parameters.get(name)):
+            elif problem := _misfit(arguments, validators.get(name)):
                 yield "tool-arguments", f"arguments: {problem}", arguments
 
 
-def _descriptions(row: Mapping) -> tuple[dict[str, Mapping | None], list[Problem]]:
-    """(the parameters of each function of the row, None where there are none that can be read;
-    what is wrong with them)."""
-    parameters_of: dict[str, Mapping | None] = {}
+def _calls_something(message: Mapping) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call"))
+
+
+def _descriptions(row: Mapping) -> tuple[dict[str, Any], list[Problem]]:
+    """(what checks the arguments of each function of the row, None where nothing can; what is wrong
+    with their descriptions)."""
+    validators: dict[str, Any] = {}
     problems: list[Problem] = []
     for key in ("tools", "functions"):
         tools = row.get(key)
@@ -56,37 +65,49 @@ def _descriptions(row: Mapping) -> tuple[dict[str, Mapping | None], list[Problem
             function = tool.get("function") if is_tool else tool
             if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 continue  # `workbook.rows` says so
-            parameters = function.get("parameters")
-            if parameters is not None and (problem := _schema_problem(parameters)):
+            problem, validator = None, None
+            if (parameters := function.get("parameters")) is not None:
+                problem, validator = _read_schema(parameters)
+            if problem:
                 problems.append(("tool-schema", f"`parameters` {problem}", tool))
-                parameters = None
-            parameters_of[function["name"]] = parameters
-    return parameters_of, problems
+            validators[function["name"]] = validator
+    return validators, problems
 
 
-def _schema_problem(parameters: Any) -> str | None:
+def _read_schema(parameters: Any) -> tuple[str | None, Any]:
+    """(what is wrong with a schema, or what checks arguments against it)."""
+    try:
+        return _read_text(orjson.dumps(parameters))  # most rows describe the same tools
+    except TypeError:  # what orjson can't write: very deep, or a huge number
+        return _compiled(parameters)
+
+
+@lru_cache(maxsize=256)
+def _read_text(schema: bytes) -> tuple[str | None, Any]:
+    return _compiled(orjson.loads(schema))
+
+
+def _compiled(parameters: Any) -> tuple[str | None, Any]:
     if not isinstance(parameters, Mapping):
-        return f"is {kind_of(parameters)}, not an object{json_hint(parameters)}"
+        return f"is {kind_of(parameters)}, not an object{json_hint(parameters)}", None
     if parameters.get("type", "object") != "object":
-        return "describes something else than an object"
+        return "describes something else than an object", None
     from jsonschema import Draft202012Validator, SchemaError  # here: most files have no tools
 
     try:
         Draft202012Validator.check_schema(parameters)
     except SchemaError as error:
-        return f"is no JSON Schema: {excerpt(error.message, 60)}"
+        return f"is no JSON Schema: {excerpt(error.message, 60)}", None
     except Exception as error:  # schemas from anywhere: too deep, odd references
-        return f"is no JSON Schema that can be read ({type(error).__name__})"
-    return None
+        return f"is no JSON Schema that can be read ({type(error).__name__})", None
+    return None, Draft202012Validator(parameters)
 
 
-def _misfit(arguments: Any, parameters: Mapping | None) -> str | None:
-    if not parameters or not holds_json(arguments):
+def _misfit(arguments: Any, validator: Any) -> str | None:
+    if validator is None or not holds_json(arguments):
         return None
-    from jsonschema import Draft202012Validator
-
     try:
-        problems = list(Draft202012Validator(parameters).iter_errors(json.loads(arguments)))
+        problem = next(validator.iter_errors(json.loads(arguments)), None)
     except Exception:  # a reference that leads nowhere: the schema's fault, not the call's
         return None
-    return excerpt(problems[0].message, 60) if problems else None
+    return excerpt(problem.message, 60) if problem else None

@@ -18,6 +18,11 @@ FILE_CODES = {
         "Three invisible bytes open the file. Azure asks for them, OpenAI doesn't.",
         "Save as UTF-8 without BOM, except for Azure. doctor.write does.",
     ),
+    "no-bom": Code(
+        "note",
+        "Azure asks for the three bytes that say UTF-8.",
+        "`workbook convert FILE --to azure` writes them.",
+    ),
     "not-utf8": Code("error", "The service reads UTF-8 only.", "Save the file as UTF-8."),
     "blank-line": Code(
         "warning",
