@@ -20,6 +20,7 @@ from workbook.lab.serving.prefix_cache import Prefix, PrefixCache, shared_length
 from workbook.lab.serving.sequence import Sequence, deliver
 
 CHUNK = 1024  # prompt tokens read in one step, so that answers in progress do not stall
+HEADROOM = 64  # tokens that a sequence may grow by before it is in the way of the others
 LOGIT_ROWS = 64  # a prompt's logits at a time: a row is as long as the vocabulary (200 KB)
 WORTH_SHARING = 32  # tokens: a shorter shared beginning is not worth waiting for
 
@@ -48,11 +49,13 @@ class Batch:
     def fail_all(self, error: Exception) -> None:
         """End every answer with an error."""
         for sequence in self.waiting + self._active:
-            deliver(sequence.future, error)
+            if not sequence.future.done():  # where admission has failed, one may stand in both
+                deliver(sequence.future, error)
 
     def step(self) -> None:
         """Admit what fits, run one packed row, sample a token for each sequence that is ready."""
         self._retire([s for s in self._active if s.future.cancelled()])
+        self._make_room()
         self._admit()
         if not self._active:
             return
@@ -78,10 +81,10 @@ class Batch:
     def _start(self, sequence: Sequence, arriving: list[np.ndarray]) -> bool:
         """Give it a slot, unless there is none, or a neighbour is reading its beginning."""
         tokens, slot = np.array(sequence.tokens), len(self._active)
-        if slot and (slot >= SLOTS or not self._fits(len(tokens))):
+        if slot and (slot >= SLOTS or not self._fits(slot + 1, len(tokens) + HEADROOM)):
             return False
         n_cached, prefix = 0, None
-        if not sequence.request.prompt_logprobs:  # those must be read in full
+        if not sequence.wants_prompt_logprobs:  # those must be read in full
             n_cached, prefix = self._prefixes.longest(self, tokens)
             reading = arriving + [np.array(s.tokens) for s in self._active if s.reads_prompt]
             if any(shared_length(tokens, other) >= n_cached + WORTH_SHARING for other in reading):
@@ -89,20 +92,34 @@ class Batch:
         self._reserve(slot + 1, len(tokens) + 1)
         if prefix:
             self._cache.write(slot, prefix.k[:, :, :n_cached], prefix.v[:, :, :n_cached])
-        sequence.n_computed = sequence.n_cached = n_cached
+        sequence.begin(n_cached)
         self._active.append(sequence)
         arriving.append(tokens)
         return True
 
-    def _fits(self, length: int) -> bool:
-        """Whether one more sequence has room beside those of all models."""
-        others = sum(
-            len(batch._active) * batch._longest
-            for batch in self._batches.values()
-            if batch is not self
-        )
-        own = (len(self._active) + 1) * max(length, self._longest)
-        return own + others <= TOTAL_TOKENS
+    def _fits(self, slots: int, length: int = 0) -> bool:
+        """Whether so many sequences, the longest as long or longer, fit beside other models'."""
+        others = sum(b._cache.positions for b in self._batches.values() if b is not self)
+        return slots * max(length, self._longest) + others <= TOTAL_TOKENS
+
+    def _make_room(self) -> None:
+        """Put the youngest back into the queue, as often as the answers have outgrown the memory.
+
+        What they have read is read again when it is their turn; what they have written stays. One
+        is always left, so that there is an end.
+        """
+        while len(self._active) > 1 and not self._fits(len(self._active)):
+            youngest = max(self._active, key=lambda sequence: sequence.number)
+            self._retire([youngest])
+            youngest.restart()
+            self.waiting.insert(0, youngest)
+        used = len(self._active) * self._longest
+        if self._cache.positions > 4 * max(used, CHUNK):  # other models may need it
+            kept = [self._cache.read(i, s.n_computed) for i, s in enumerate(self._active)]
+            self._cache.clear()
+            self._cache.reserve(len(self._active), self._longest + 1, [])
+            for slot, (k, v) in enumerate(kept):
+                self._cache.write(slot, k, v)
 
     @property
     def _longest(self) -> int:
@@ -142,7 +159,7 @@ class Batch:
         end = 0
         for chunk in chunks:
             sequence, end = self._active[chunk.slot], end + chunk.size
-            if sequence.request.prompt_logprobs:
+            if sequence.wants_prompt_logprobs:
                 self._score_prompt(sequence, x[end - chunk.size : end])
             sequence.n_computed += chunk.size
             if not sequence.pending:

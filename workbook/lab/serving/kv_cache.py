@@ -26,6 +26,11 @@ class KVCache:
         self._config, self._dtype, self._device = model.config, model.dtype, model.device
         self.clear()
 
+    @property
+    def positions(self) -> int:
+        """How many there is memory for, in all slots together."""
+        return self.k.shape[1] * self.k.shape[3]
+
     def clear(self) -> None:
         """Give back all memory."""
         self.k = self._zeros(0, 0)  # (L, S, K, T, D)
@@ -39,8 +44,11 @@ class KVCache:
         have_slots, have_length = self.k.shape[1], self.k.shape[3]
         if slots <= have_slots and length <= have_length:
             return
-        if length > have_length:  # a quarter more than is needed now, rounded up
-            have_length = -(-length * 5 // 4 // ROUND_TO) * ROUND_TO
+        length = max([length, *filled])
+        if length > have_length or slots * have_length > TOTAL_TOKENS:
+            # A quarter more than is needed now, rounded up, if the bound has room for it.
+            more = -(-length * 5 // 4 // ROUND_TO) * ROUND_TO
+            have_length = max(length, min(more, TOTAL_TOKENS // slots))
         slots = max(slots, min(SLOTS, 2 * slots, TOTAL_TOKENS // have_length))
         self.k = self._copy(self.k, slots, have_length, filled)  # one after the other: the old k
         self.v = self._copy(self.v, slots, have_length, filled)  # is gone before the new v comes

@@ -7,6 +7,7 @@ Shapes: V rows of the vocabulary.
 """
 
 import bisect
+import itertools
 from concurrent.futures import Future
 from typing import Literal
 
@@ -16,6 +17,7 @@ from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving.sampler import Sampler
 from workbook.lab.serving.types import Completion, OnText, Request, TokenLogprob
 
+_numbers = itertools.count()
 _HALF = "\ufffd"  # what the tokenizer decodes half a character to
 
 
@@ -36,20 +38,38 @@ class Sequence:
         """
         self.request, self.future = request, future
         self._sampler, self._tokenizer, self._context = sampler, tokenizer, context
+        self.number = next(_numbers)  # the younger, the higher
         self.tokens = list(request.prompt)
         self.n_computed = 0  # tokens whose keys and values are in the cache
-        self.n_cached = 0  # of these, tokens that had been read before, for another request
+        self.n_cached: int | None = None  # tokens that had been read before, for another request
         self._prompt_logprobs: list[TokenLogprob] = []
-        if request.prompt_logprobs:  # nothing stands before the first one
-            self._prompt_logprobs.append(self._entry(request.prompt[0], None))
+        self.restart()
         self._logprobs: list[TokenLogprob] = []
         self._ends: list[int] = []  # characters of text after each of these tokens
         self._sent = 0  # characters handed to on_text
         self._sent_logprobs = 0  # logprobs handed to on_text
 
+    def begin(self, n_cached: int) -> None:
+        """It gets a slot, in which so many tokens have been read for others."""
+        self.n_computed = n_cached
+        if self.n_cached is None:
+            self.n_cached = n_cached
+
+    def restart(self) -> None:
+        """It has lost its slot: all is to be read again, but for what is known of the prompt."""
+        self.n_computed = 0
+        if self.wants_prompt_logprobs:  # nothing stands before the first one
+            self._prompt_logprobs = [self._entry(self.request.prompt[0], None)]
+
+    @property
+    def wants_prompt_logprobs(self) -> bool:
+        """Whether the logprobs of the prompt's tokens are asked for and not known yet."""
+        request = self.request
+        return request.prompt_logprobs and len(self._prompt_logprobs) < len(request.prompt)
+
     @property
     def pending(self) -> int:
-        """Tokens that the model has yet to read: more than one only of a prompt."""
+        """Tokens that the model has yet to read: more than one of a prompt, or after a restart."""
         return len(self.tokens) - self.n_computed
 
     @property
@@ -120,7 +140,7 @@ class Sequence:
         logprobs = None
         if self.request.top_logprobs is not None:
             logprobs = self._prompt_logprobs + self._logprobs
-        completion = Completion(text, self._generated, reason, logprobs, self.n_cached)
+        completion = Completion(text, self._generated, reason, logprobs, self.n_cached or 0)
         deliver(self.future, completion)
 
     def _ranked(self, token: int, logprobs: Tensor, top: int) -> TokenLogprob:
