@@ -21,6 +21,7 @@ import pytest
 from workbook import paths
 from workbook.errors import WorkbookError
 from workbook.lab import client
+from workbook.prices import registry
 
 ROOT = Path(__file__).resolve().parent
 KEYS = (
@@ -57,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["WORKBOOK_HOME"] = str(home)
     os.environ["WORKBOOK_WORK"] = str(folder / "work")
     os.environ["WORKBOOK_BACKEND"] = "lab"
+    # Notebooks follow the day; what they printed is compared on the day of their figures.
+    os.environ["WORKBOOK_TODAY"] = str(registry.checked())
     for name in KEYS:  # the course must run without any, also where a student has some
         os.environ.pop(name, None)
 

@@ -88,7 +88,8 @@ def price_history(
     """
     fig, axes = new(8.4, 5.2)
     _log(axes, y=True)
-    end = date(today.year + 1, 3, 1)
+    last = max((model.tunable_until or today for model in models), default=today)
+    end = date(max(today.year + 1, last.year), 3, 1)
     bars = [bar for model in models for bar in _bars(model, cost, start, end)]
     for number, bar in enumerate(bars):
         is_behind = any(

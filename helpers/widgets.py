@@ -65,12 +65,13 @@ def cost_explorer(
     The last known price of each model is used, also of those that are gone. Put it last in a cell
     to show it. Run the cell again, and what you set is still there.
 
-    choices: the models to pick from, by default all that train at a price a token
+    choices: the models to pick from, by default all of OpenAI's, and who else sells by the token
     first: the one shown at first
     start: first numbers of examples, tokens, epochs, long, short, answer, requests, hosting
     key: under which the settings are remembered
     """
-    return CostExplorer(choices or registry.hosted(), first, start or {}, key)
+    choices = choices or [*registry.hosted(), *registry.sold_by_the_token(registry.today())]
+    return CostExplorer(choices, first, start or {}, key)
 
 
 class CostExplorer:
@@ -263,6 +264,7 @@ def _sums(model: Model, v: dict[str, float], bill: _Bill) -> str:
         f"prompt, {usd(costs.monthly_cost(bill.tuned, v['requests'], v['hosting']))} with the "
         f"tuned model{hosting}",
         f"<b>Break-even</b>: {_verdict(bill.break_even, v['requests'])}",
+        *(f"<b>Take care</b>: {notice}" for notice in model.notices(registry.today())),
     ]
     return f'<div role="status" style="line-height:1.6">{"<br>".join(lines)}</div>'
 

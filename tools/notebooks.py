@@ -10,6 +10,7 @@ what a notebook teaches. nbformat and nbclient do the work.
 
 import argparse
 import hashlib
+import os
 import re
 import sys
 import tomllib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbook import paths
+from workbook.prices import registry
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -108,6 +110,8 @@ def run(path: Path) -> None:
     import nbclient
     import nbformat
 
+    # Notebooks follow the day; what is stored is of the day on which the figures were checked.
+    os.environ["WORKBOOK_TODAY"] = str(registry.checked())
     notebook = nbformat.read(path, as_version=4)
     stamp(notebook, path.name)
     client = nbclient.NotebookClient(

@@ -93,20 +93,20 @@ def _decision(answer: Any) -> str:
         )
     way, difference = answer
     way = word(way, ("prompt", "tuned"), "The first part")
-    model = registry.from_source_documents("004")[0]
-    volume, hosting = 200_000, 1.70
+    article = registry.from_source_documents("004")[0]
+    model = registry.get(f"azure/{article.base_id}")
+    volume, hosting = 200_000, model.hosting_per_hour
     prompt = costs.monthly_cost(costs.request_cost(model, 2000, 50), volume)
     request = costs.request_cost(model.as_tuned(), 100, 50)
     tuned = costs.monthly_cost(request, volume, hosting)
-    cheap = costs.monthly_cost(costs.request_cost(model, 100, 50), volume, hosting)
+    elsewhere = costs.request_cost(article.as_tuned(), 100, 50)
     amount = abs(number(difference, "The second part"))
     if _close(amount, prompt - request * volume):
+        raise WrongAnswerError("The hosting is missing from the tuned month.", "$1.70 × 730 hours")
+    if _close(amount, costs.monthly_cost(elsewhere, volume, hosting) - prompt):
         raise WrongAnswerError(
-            "The hosting is missing from the tuned model's month.", "$1.70 × 730 hours"
-        )
-    if _close(amount, cheap - prompt):
-        raise WrongAnswerError(
-            "You took the base model's prices for the tuned one.", "model.as_tuned() has its own."
+            "You took OpenAI's raised price for the tuned tokens.",
+            "On Azure they cost what the base model's cost: azure_4o.as_tuned() has its own.",
         )
     if not _close(amount, tuned - prompt):
         raise WrongAnswerError(

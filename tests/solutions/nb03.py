@@ -19,7 +19,7 @@ SOLUTIONS = {
         {"23 September": 5.0, "1 December": 30},
         {"23 September": Fraction(5), "1 December": Decimal(30)},
     ],
-    "03.3": [("prompt", 366.0), ["prompt", np.int64(-366)]],
+    "03.3": [("prompt", 291.0), ["prompt", np.int64(-291)]],
 }
 
 WRONG = {
@@ -43,12 +43,12 @@ WRONG = {
         ({"23 September": "$5", "1 December": "$30"}, "23 September is a text"),
     ],
     "03.3": [
-        (("tuned", 366.0), "which bill is the smaller"),
-        (("tuned", 875.0), "hosting is missing"),
-        (("prompt", 291.0), "base model's prices"),
+        (("tuned", 291.0), "which bill is the smaller"),
+        (("tuned", 950.0), "hosting is missing"),
+        (("prompt", 366.0), "OpenAI's raised price"),
         (("prompt", 100.0), "The difference is not"),
-        (("prompt", "$366"), "The second part is a text"),
-        (366.0, "a pair"),
-        (("both", 366.0), "The first part is 'both', which is none"),
+        (("prompt", "$291"), "The second part is a text"),
+        (291.0, "a pair"),
+        (("both", 291.0), "The first part is 'both', which is none"),
     ],
 }

@@ -135,6 +135,35 @@ class Model:
             " ".join([f"{self.id} had no {name} price on {as_of}; known: {spans}.", *ends])
         )
 
+    def training_price(self, as_of: date) -> str:
+        """What training costs on a day, in words, with the confidence of the figure."""
+        try:
+            row = self.price_row("training", as_of)
+        except NoPriceError:
+            return "price not known"
+        unit = "an hour" if row.unit == "hour" else "for 1M tokens"
+        usd = row.usd if row.unit == "hour" else row.usd_per_million
+        return f"${usd:,.2f} {unit} (confidence {row.confidence})"
+
+    def nearest_day(self, day: date) -> date:
+        """The day itself, or the nearest on which use, tuned use and hosting all have a price.
+
+        So that figures of different years are never mixed. Raises NoPriceError where there is none.
+        """
+        starts, ends = [], []
+        for key in ("input", "tuned_input"):
+            rows = [price for price in self.prices if key in price.kinds]
+            if not rows:
+                raise NoPriceError(
+                    f"The registry has no {key.replace('_', ' ')} price of {self.id}."
+                )
+            starts.append(min(row.start for row in rows))
+            ends.append(max(row.end or date.max for row in rows))
+        if self.hosting:
+            starts.append(self.hosting.start)
+            ends.append(self.hosting.end or date.max)
+        return max(max(starts), min(day, min(ends) - timedelta(days=1)))
+
     def free_training_tokens(self, as_of: date) -> int:
         """Training tokens given away each day, on that day (0: none)."""
         for promotion in self.promotions:

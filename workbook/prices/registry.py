@@ -5,13 +5,14 @@ file (`own_models`), which goes before it. Counts no tokens and multiplies nothi
 """
 
 import difflib
+import os
 import re
 from dataclasses import replace
 from datetime import date
 
 from workbook.errors import WorkbookError
 from workbook.prices import own_models, registry_file
-from workbook.prices.model import Model, NoPriceError
+from workbook.prices.model import Model, NoPriceError, Price
 from workbook.prices.registry_file import Host as Host
 from workbook.prices.token_rules import TokenRules
 
@@ -240,6 +241,62 @@ def caching() -> tuple[int, int]:
     """(the shortest prompt of which a part can be cached, the step in which it is), in tokens."""
     rule = registry_file.content()["caching"]
     return rule["least"], rule["step"]
+
+
+def sold_by_the_token(as_of: date) -> list[Model]:
+    """The hosted models that can be trained on that day at a price a token that is known.
+
+    OpenAI's, for as long as it sells any to anybody; from then on everybody's.
+    """
+    open_models = [m for m in tunable(as_of, existing_customer=True) if m != lab()]
+    priced = [
+        m for m in open_models if any(p.holds(as_of) and _trains_by_token(p) for p in m.prices)
+    ]
+    return [m for m in priced if m.vendor == "OpenAI"] or priced
+
+
+def _trains_by_token(price: Price) -> bool:
+    return "training" in price.kinds and price.unit != "hour"
+
+
+# Their age
+
+
+def today() -> date:
+    """The day that notebooks calculate with: `WORKBOOK_TODAY` (of authors and tests), or now."""
+    day = os.environ.get("WORKBOOK_TODAY")
+    return date.fromisoformat(day) if day else date.today()
+
+
+def checked() -> date:
+    """The last day on which somebody looked at a figure of the registry."""
+    return max(price.checked for model in registry_file.models().values() for price in model.prices)
+
+
+def aging(as_of: date | None = None) -> list[str]:
+    """How old the registry's figures are on a day (today by default), as sentences.
+
+    One says when they were checked; one for each model that has ended since, or can no longer be
+    trained.
+    """
+    day, last = as_of or today(), checked()
+    if day < last:
+        return [f"The figures were checked on {last}. You calculate with an earlier day, {day}."]
+    age = (day - last).days
+    sentences = [f"The figures were checked on {last}, {age} days before this day ({day})."]
+    for model in all_models():
+        events = (
+            (model.tunable_until if model.methods else None, "nobody can train it any more"),
+            (model.end, "it is shut down"),
+        )
+        sentences += [
+            f"{model.label}: since {end} {event}."
+            for end, event in events
+            if end and last < end <= day
+        ]
+    if age > 60:
+        sentences.append("Prices change more often than that: look at the vendor's own page, too.")
+    return sentences
 
 
 # The end of fine-tuning at OpenAI

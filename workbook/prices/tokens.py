@@ -5,10 +5,12 @@ that is, stands in `workbook.prices.sizes`. Knows no prices.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from workbook.prices import registry, sizes
 from workbook.prices.registry import encoding_for as encoding_for
+from workbook.prices.token_rules import TokenRules
 from workbook.prices.vocabularies import vocabulary as vocabulary
 
 PER_CONVERSATION = 3  # OpenAI's rule; with 3 for each message and 1 for each name
@@ -31,12 +33,14 @@ def count(text: str, model_id: str) -> int:
 
 
 def count_chat(messages: Sequence[Mapping[str, Any]], model_id: str) -> int:
-    """The number of training tokens of one chat, as expected.
+    """The number of tokens of one chat by OpenAI's published rule, whoever's the model is.
 
-    OpenAI's published rule: 3 a message, 1 more for a `name`, 3 a conversation, plus every text
+    3 a message, 1 more for a `name`, 3 a conversation, plus every text
     (https://cookbook.openai.com/examples/chat_finetuning_data_prep).
     """
-    return count_example({"messages": list(messages)}, model_id)
+    sizer = sizes.for_model(model_id)
+    published = TokenRules(encoding=sizer.rules.encoding, images=sizer.rules.images)
+    return replace(sizer, rules=published).row({"messages": list(messages)}).expected
 
 
 def count_example(example: Mapping[str, Any], model_id: str) -> int:
