@@ -13,7 +13,7 @@ import click
 from workbook import confirm
 from workbook.cli import exits, groups
 from workbook.errors import RefusedError, WorkbookError
-from workbook.lab import client
+from workbook.lab import client, reach
 from workbook.lab import reset as resetting
 from workbook.lab.model import bases, weights
 from workbook.lab.state import inventory
@@ -64,15 +64,43 @@ def lab() -> None:
     help="The key that clients send; default: WORKBOOK_LAB_KEY, or one that is made once and kept "
     "in the state folder.",
 )
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    help="Listen on this address, so that other machines reach the lab (0.0.0.0: on every one); "
+    "needs a key of your own. Default: this machine only.",
+)
+@click.option(
+    "--host-name",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Another name by which clients may call the lab, such as a container's.",
+)
+@click.option(
+    "--cors",
+    "origins",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Let pages of this origin (http://localhost:3000) call the lab from a browser.",
+)
 def serve(
-    folder: Path, port: int | None, base: str | None, device: str | None, api_key: str | None
+    folder: Path,
+    port: int | None,
+    base: str | None,
+    device: str | None,
+    api_key: str | None,
+    host: str | None,
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
 ) -> int:
     """Run the lab until it is stopped."""
     from workbook.lab import serving_process  # other commands need none of what it brings
 
     if device:
         os.environ["WORKBOOK_LAB_DEVICE"] = device  # the training process reads it, too
-    serving_process.serve(folder, port, base, api_key or os.environ.get("WORKBOOK_LAB_KEY"))
+    key = api_key or os.environ.get("WORKBOOK_LAB_KEY")
+    serving_process.serve(folder, port, base, key, reach.reach(host, names, origins, key))
     return exits.DONE
 
 
@@ -84,7 +112,7 @@ def status(folder: Path) -> int:
     if server is None:
         print(f"No lab runs on {folder}. Start one: workbook lab serve")
         return exits.NO
-    print(f"The lab answers at http://127.0.0.1:{server['port']}/v1 (process {server['pid']})")
+    print(f"The lab answers at {client.url(server)}/v1 (process {server['pid']})")
     speed = ""
     if server["dtype"]:
         speed = f" on {server['device']}, {server['dtype']} at {server['gflops']:.0f} GFLOP/s"

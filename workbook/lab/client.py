@@ -45,6 +45,11 @@ def state_folder() -> Path:
     return server_file.default_folder()
 
 
+def url(server: dict[str, Any]) -> str:
+    """Where a server that `running` has found answers."""
+    return server_file.url(server)
+
+
 def running(folder: Path | None = None) -> dict[str, Any] | None:
     """What a running lab says of itself (port, status, model, …); None when none answers.
 
@@ -75,10 +80,10 @@ def connect() -> Connection:
         )
     # A proxy that the machine uses for the internet must not stand between it and itself.
     hosts = os.environ.get("NO_PROXY", "")
-    if "127.0.0.1" not in hosts:
-        os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{hosts},127.0.0.1".lstrip(",")
+    if server["host"] not in hosts:
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{hosts},{server['host']}".lstrip(",")
     key = server_file.stored_key(folder)
-    return Connection(f"http://127.0.0.1:{server['port']}/v1", key, server.get("model"))
+    return Connection(f"{server_file.url(server)}/v1", key, server.get("model"))
 
 
 def _start(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Knows how the process begins and ends; what is answered in between stands in `wo
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -15,33 +16,39 @@ from pathlib import Path
 from workbook.errors import WorkbookError
 from workbook.lab.jobs.process import FEW_SHAPES
 from workbook.lab.model import bases
+from workbook.lab.reach import Reach
 from workbook.lab.state import server_file
 
 PORT = 8321  # if it is free and no other is asked for
-HOST = "127.0.0.1"
 
 _log = logging.getLogger("lab")
 
 
 def serve(
-    folder: Path, port: int | None = None, base: str | None = None, api_key: str | None = None
+    folder: Path,
+    port: int | None = None,
+    base: str | None = None,
+    api_key: str | None = None,
+    reach: Reach | None = None,
 ) -> None:
     """Run the lab on a state folder until it is stopped.
 
     port: default: PORT, or a free one if that is taken.
     base: the base model's name; default: see `bases.find`.
     api_key: what clients must send; default: the one in the state folder, made once.
+    reach: who may reach it; default: this machine.
     Raises WorkbookError that says what is in the way.
     """
     # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
     # fast where another program wants the processor too. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ |= FEW_SHAPES | dict(os.environ)  # what the user has set stays
-    with server_file.hold(folder), contextlib.closing(_listen(port)) as listener:
-        _run(folder, server_file.api_key(folder, api_key), listener, base)
+    reach = reach or Reach()
+    with server_file.hold(folder), contextlib.closing(_listen(reach.host, port)) as listener:
+        _run(folder, server_file.api_key(folder, api_key), listener, base, reach)
 
 
-def _run(folder: Path, key: str, listener: socket.socket, base: str | None) -> None:
+def _run(folder: Path, key: str, listener: socket.socket, base: str | None, reach: Reach) -> None:
     import uvicorn
 
     from workbook.lab.api import app
@@ -57,7 +64,7 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None) -> N
             "begin anew: workbook lab reset"
         ) from None
     config = uvicorn.Config(
-        app.create(lab, key, os.getpid()),
+        app.create(lab, key, os.getpid(), reach),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -68,8 +75,11 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again after its clean end
     port = listener.getsockname()[1]
-    server_file.announce(folder, port)
-    _log.info("The lab answers at http://%s:%d/v1 with %s", HOST, port, name)
+    server_file.announce(folder, port, reach.from_here)
+    address = f"[{reach.host}]" if ":" in reach.host else reach.host
+    _log.info("The lab answers at http://%s:%d/v1 with %s", address, port, name)
+    if not reach.is_loopback:
+        _log.info("Other machines reach it, in plain HTTP; whoever has the key may do everything")
     try:
         server.run(sockets=[listener])
     finally:
@@ -77,26 +87,30 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None) -> N
     _log.info("The lab has stopped")
 
 
-def _listen(port: int | None) -> socket.socket:
-    """A listening socket on the loopback. Raises WorkbookError when the port asked for is taken."""
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A listening socket on this address. Raises WorkbookError when it can't be had."""
     try:
-        return _bind(PORT if port is None else port)
+        return _bind(host, PORT if port is None else port)
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            message = f"This machine has no address {host}: give another one with --host."
+            raise WorkbookError(message) from None
         if port is None:
-            return _bind(0)
+            return _bind(host, 0)
         raise WorkbookError(
             f"Port {port} can't be used ({error.strerror}): another program has it. Give another "
             "one with --port, or leave --port out and a free one is found."
         ) from None
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     # asyncio sends answers at once (TCP_NODELAY) only where the protocol is named: 40 ms a request.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # a port just left by another lab may be used; Windows means more
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         listener.listen(128)
     except OSError:
         listener.close()

@@ -5,7 +5,6 @@ Knows host names and the key; knows nothing of paths, but that /health is open t
 
 import hmac
 import logging
-import re
 import time
 
 from starlette.requests import Request
@@ -14,17 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workbook.lab.api import error_responses
 from workbook.lab.errors import ApiError
 from workbook.lab.ids import new_id
-
-HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+from workbook.lab.reach import Reach
 
 _log = logging.getLogger("lab")
 
 
 class AccessControl:
-    """An application in front of another one: it lets through who comes from here with the key."""
+    """An application in front of another one: it lets through who calls it by its name and has
+    the key."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self._app, self._key = app, key.encode()
+    def __init__(self, app: ASGIApp, key: str, reach: Reach) -> None:
+        self._app, self._key, self._reach = app, key.encode(), reach
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,12 +56,11 @@ class AccessControl:
 
     def _refusal(self, request: Request) -> ApiError | None:
         """Why a request is not let through; None if it is."""
-        host = re.sub(r":\d+$", "", request.headers.get("host", ""))
-        if host.lower() not in HOSTS:
+        if not self._reach.allows(request.headers.get("host", "")):
             # A web page that points its own name at this machine must not reach the lab.
-            return ApiError(
-                403, f"The lab answers to {', '.join(sorted(HOSTS))} only.", "host_not_allowed"
-            )
+            more = "" if self._reach.is_loopback else " `--host-name` adds a name."
+            message = f"The lab answers to {self._reach.hosts()} only.{more}"
+            return ApiError(403, message, "host_not_allowed")
         if request.url.path == "/health":
             return None
         key = _key_of(request)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -25,14 +26,18 @@ from workbook.lab.api.graders import GraderEndpoints
 from workbook.lab.api.lab import LabEndpoints
 from workbook.lab.api.models import ModelEndpoints
 from workbook.lab.api.upload_parts import UploadEndpoints
+from workbook.lab.reach import Reach
 from workbook.lab.service import ENDPOINTS, Lab
 
+HERE = Reach()  # on this machine only
 
-def create(lab: Lab, key: str, pid: int) -> ASGIApp:
+
+def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
     """The whole application: /health, OpenAI's paths under /v1, and the same under Azure's.
 
     key: what clients must send.
     pid: of the server's process, for /health.
+    reach: by which names it may be called, and from which web pages.
     """
 
     def health(request: Request) -> Response:
@@ -54,9 +59,18 @@ def create(lab: Lab, key: str, pid: int) -> ASGIApp:
         Mount("/openai", routes=azure),
     ]
     handlers = error_responses.HANDLERS
-    return AccessControl(
-        Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan), key
-    )
+    app: ASGIApp = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app = AccessControl(app, key, reach)
+    if reach.origins:
+        # Before the key is asked for: a browser asks whether it may call without sending one.
+        app = CORSMiddleware(
+            app,
+            allow_origins=reach.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "openai-processing-ms", "retry-after"],
+        )
+    return app
 
 
 def _routes(lab: Lab) -> list[Route]:

@@ -1,7 +1,8 @@
 """The state folder from outside: who holds it, the key, and where the running server answers.
 
-`server.json` {"port", "pid", "version"} stands while a server answers; `key` (0600) is made once;
-`lock` is held by the one server that may use the folder. Knows nothing of what else is inside.
+`server.json` {"host", "port", "pid", "version"} stands while a server answers; `key` (0600) is made
+once; `lock` is held by the one server that may use the folder. Knows nothing of what else is
+inside.
 """
 
 import contextlib
@@ -74,9 +75,12 @@ def stored_key(folder: Path) -> str:
     return (folder / KEY_FILE).read_text(encoding="utf-8").strip()
 
 
-def announce(folder: Path, port: int) -> None:
-    """Say where the server answers."""
-    server = {"port": port, "pid": os.getpid(), "version": __version__}
+def announce(folder: Path, port: int, host: str) -> None:
+    """Say where the server answers.
+
+    host: the address by which this machine reaches it.
+    """
+    server = {"host": host, "port": port, "pid": os.getpid(), "version": __version__}
     files.replace_text(folder / "server.json", json.dumps(server), private=True)
 
 
@@ -89,7 +93,8 @@ def find(folder: Path) -> dict[str, Any] | None:
     """server.json and what /health says, if the server it names answers; None otherwise."""
     try:
         server = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-        health = call(server["port"], "/health")
+        server = {"host": "127.0.0.1"} | server  # labs before 0.2 name none
+        health = call(server, "/health")
         return server | health if health["pid"] == server["pid"] else None
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
         return None  # nothing answers there, or something else does
@@ -104,7 +109,7 @@ def stop(folder: Path) -> bool:
         return False
     server = find(folder)
     if server is not None:
-        call(server["port"], "/v1/lab/stop", stored_key(folder))
+        call(server, "/v1/lab/stop", stored_key(folder))
         if _is_free(folder, 15):
             return True
     try:
@@ -128,9 +133,15 @@ def _is_free(folder: Path, patience: float) -> bool:
         return False
 
 
-def call(port: int, path: str, key: str | None = None) -> dict[str, Any]:
+def url(server: dict[str, Any]) -> str:
+    """The address of a server that was found."""
+    host = f"[{server['host']}]" if ":" in server["host"] else server["host"]
+    return f"http://{host}:{server['port']}"
+
+
+def call(server: dict[str, Any], path: str, key: str | None = None) -> dict[str, Any]:
     """GET, or POST with a key, on this machine, past any proxy. Raises OSError or ValueError."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    request = urllib.request.Request(url(server) + path)
     if key:
         request.method = "POST"
         request.add_header("Authorization", f"Bearer {key}")

@@ -1,0 +1,87 @@
+"""Who may reach the lab: the address that it listens on, and the names and pages that it answers.
+
+This machine alone, unless somebody asks for more. Knows nothing of what is answered.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from workbook.errors import WorkbookError
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+MIN_KEY = 16  # characters of a key that others than this machine's programs may try
+
+
+@dataclass(frozen=True)
+class Reach:
+    """
+    host: the IP address to listen on.
+    names: host names, beside the usual ones, by which clients may call the lab.
+    origins: of web pages that may call it from a browser.
+    """
+
+    host: str = LOOPBACK
+    names: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the lab."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def from_here(self) -> str:
+        """The address by which this machine reaches the lab."""
+        if ipaddress.ip_address(self.host).is_unspecified:
+            return LOOPBACK if self.host == "0.0.0.0" else "::1"
+        return self.host
+
+    def allows(self, host: str) -> bool:
+        """Whether a request's Host header means the lab, and no name that others point at it."""
+        name = re.sub(r":\d+$", "", host).lower()
+        if name in LOOPBACK_NAMES or name in self.names or name.strip("[]") == self.host:
+            return True
+        return not self.is_loopback and _is_address(name.strip("[]"))
+
+    def hosts(self) -> str:
+        """What `allows` allows, in words."""
+        addresses = () if self.is_loopback else ("addresses",)
+        return ", ".join((*LOOPBACK_NAMES, *self.names, *addresses))
+
+
+def reach(
+    host: str | None, names: tuple[str, ...], origins: tuple[str, ...], key: str | None
+) -> Reach:
+    """What somebody has asked for. Raises WorkbookError where it is wrong, or not safe.
+
+    key: that was given with it.
+    """
+    host = host or LOOPBACK
+    if not _is_address(host):
+        raise WorkbookError(
+            f"--host takes the address to listen on, and '{host}' is none. 0.0.0.0 means every "
+            "address of this machine."
+        )
+    for origin in origins:
+        if not re.fullmatch(r"https?://[\w.-]+(:\d{1,5})?", origin):
+            raise WorkbookError(
+                f"--cors takes the origin of a page as a browser sends it, such as "
+                f"http://localhost:3000, and '{origin}' is none."
+            )
+    asked = Reach(host, tuple(name.lower() for name in names), origins)
+    if not asked.is_loopback and len(key or "") < MIN_KEY:
+        raise WorkbookError(
+            f"With --host {host} other machines reach the lab. Choose the key that they must send, "
+            f"with --api-key or WORKBOOK_LAB_KEY: at least {MIN_KEY} characters."
+        )
+    return asked
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
