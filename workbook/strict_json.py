@@ -38,7 +38,7 @@ def decoder(
     """
     return json.JSONDecoder(
         parse_constant=_refuse,
-        parse_float=parse_float,
+        parse_float=parse_float or _finite,
         object_pairs_hook=None if repeated is None else _collector(repeated),
     )
 

@@ -25,22 +25,25 @@ def test_prepare_reads_fixes_splits_and_writes(home, tmp_path, capsys, monkeypat
         + "".join(f"Where is {n}?;Look at {n * 7}.;ana\n" for n in range(40)),
         encoding="latin-1",
     )
-    assert run("prepare", path, "--system", "You know shelves.") == 0
+    assert run("prepare", path, "--system", "You know shelves.", "--drop", "author") == 0
     out = capsys.readouterr().out
     train, rest = (paths.work() / f"shop_prepared_{name}.jsonl" for name in ("train", "validation"))
     assert len(doctor.read(train)) + len(doctor.read(rest)) == 40
     assert doctor.read(train)[0]["messages"][0]["content"] == "You know shelves."
     assert doctor.check(train).ok
-    assert "Next: workbook check" in out and "unknown-key × 40" in out
+    assert "Next: workbook check" in out and "lost: `Author` (40 ×, first on line 2)" in out
     assert "Remember: send the same system message" in out
     assert (
-        run("prepare", path, "--to", "completion", "--fix", "no-separator", "--fix", "no-ending")
+        run(
+            *("prepare", path, "--to", "completion", "--drop", "all"),
+            *("--fix", "no-separator", "--fix", "no-ending"),
+        )
         == 0
     )
     out = capsys.readouterr().out
     assert r"end prompts with '\n\n###\n\n' afterwards" in out and "stop=[' END']" in out
     for name in ("completion", "azure", "vertex"):
-        assert run("prepare", path, "--to", name, "--yes") == 0
+        assert run("prepare", path, "--to", name, "--yes", "--drop", "all") == 0
     assert train.read_text("utf-8").startswith('{"contents"')
     earlier = paths.work() / "shop_prepared_train.4.jsonl"
     assert earlier.read_bytes().startswith(b"\xef\xbb\xbf")

@@ -72,7 +72,7 @@ def two_sheets(folder: Path) -> Report:
     book = openpyxl.Workbook()
     book.active.append(["prompt", "completion"])
     book.active.append(["Where?", "There."])
-    book.create_sheet("more")
+    book.create_sheet("more").append(["Why?", "So."])
     book.save(folder / "two.xlsx")
     return doctor.check(folder / "two.xlsx")
 
@@ -90,6 +90,26 @@ def with_limit(host: str, rule: str, value: int) -> Callable[[Path], Report]:
     return check
 
 
+def workbook(folder: Path, *rows: list, merge: str = "") -> Report:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["prompt", "completion"], *rows):
+        book.active.append(row)
+    if merge:
+        book.active.merge_cells(merge)
+    book.save(folder / "a.xlsx")
+    return doctor.check(folder / "a.xlsx")
+
+
+def failed_formula(folder: Path) -> Report:
+    return workbook(folder, ["Where?", "=B9"])
+
+
+def merged_cells(folder: Path) -> Report:
+    return workbook(folder, ["Where?", "There."], ["Why?", None], merge="B2:B3")
+
+
 CLEAN = jsonl(clean()).encode()
 FIXTURES: dict[str, Callable[[Path], Report]] = {
     "file-name": file("data.txt", CLEAN),
@@ -103,9 +123,27 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "wrong-name": file("data.csv", CLEAN),
     "long-line": with_limit("lab", "line_bytes", 100),
     "sheets": two_sheets,
-    "lost-value": file("data.csv", b"prompt,completion\nWhere?,There.,And here.\n"),
+    "lost-value": file(
+        "chat.txt", b"02/03/2026, 09:12 - Ana: <Media omitted>\n02/03/2026, 09:13 - Bo: yes\n"
+    ),
+    "cells": file("data.csv", b"prompt,completion\nWhere?,There.,And here.\n"),
+    "quote": file("data.csv", b'prompt,completion\nWhere?,"There.\nWhy?,So.\n'),
+    "heading": file("data.csv", b"prompt,completion,completion\nWhere?,There.,Here.\n"),
+    "formula": failed_formula,
+    "merged": merged_cells,
+    "lost": file("data.json", json.dumps({"version": 1, "data": clean()}).encode()),
+    "bom-inside": file("data.jsonl", CLEAN + b"\xef\xbb\xbf" + CLEAN),
+    "line-ends": file("data.jsonl", CLEAN.replace(b"\n", b"\r")),
+    "comma": file("data.jsonl", CLEAN + b'{"prompt": "a", "completion": "b"},\n'),
+    "python": file("data.jsonl", CLEAN + b"{'prompt': 'a', 'completion': None}\n"),
+    "json-in-text": rows_of(json.dumps(chat())),
+    "json-spread": file("data.jsonl", json.dumps(chat(), indent=1).encode() * 2),
+    "form": rows_of({"question": "Where?", "answer": "There."}),
+    "host-form": rows_of({"contents": [{"role": "user", "parts": [{"text": "Where?"}]}]}),
+    "unknown-form": rows_of({"text": "### Human: Where?### Assistant: There."}),
+    "judged": rows_of(pair() | {"label": False}),
     "blank-line": file("data.jsonl", CLEAN + b"\n"),
-    "not-json": file("data.jsonl", CLEAN + b"{'a': 1}\n"),
+    "not-json": file("data.jsonl", CLEAN + b"{a: 1}\n"),
     "json-list": file("data.json", json.dumps(clean()).encode()),
     "repeated-key": file("data.jsonl", CLEAN + b'{"prompt": "", "prompt": "", "completion": "a"}'),
     "empty-file": file("data.jsonl", b""),

@@ -8,6 +8,7 @@ import pytest
 from training_rows import GOOD, call, chat, tool_row, with_message
 
 from workbook import doctor
+from workbook.doctor.losses import CALL_IDS
 
 
 def test_chat_and_back():
@@ -94,7 +95,7 @@ def test_chat_to_vertex_and_back(row: dict) -> None:
     there = doctor.convert(row, "vertex", lost)
     assert {content["role"] for content in there["contents"]} == {"user", "model"}
     assert doctor.convert(there, "chat") == row
-    assert set(lost) <= {"ids of tool calls"}
+    assert set(lost) <= {CALL_IDS}
 
 
 def test_the_documented_form_of_vertex() -> None:

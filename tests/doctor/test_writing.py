@@ -7,6 +7,7 @@ from row_strategies import FAST, ROWS
 from training_rows import chat, sums
 
 from workbook import doctor, paths
+from workbook.doctor.forms.recognition import recognised
 from workbook.doctor.spool import Spool
 
 
@@ -56,12 +57,12 @@ def test_an_interrupted_write_leaves_what_was_there(home) -> None:
 @given(st.lists(ROWS.filter(lambda row: not isinstance(row, list)), max_size=3))
 def test_what_was_written_is_read_again(home, rows) -> None:
     try:
-        path = doctor.write(rows, "any.jsonl")
+        path = doctor.write([*rows, chat()], "any.jsonl")
     except doctor.DatasetError:
         written = repr(rows)
         assert "nan" in written or "NaN" in written or "inf" in written
     else:
-        assert doctor.read(path) == rows
+        assert doctor.read(path) == [*(recognised(row)[0] for row in rows), chat()]
 
 
 def test_a_spool_is_a_sequence_of_its_rows(home) -> None:

@@ -24,6 +24,20 @@ class Shares(click.ParamType):
             self.fail("write it like train=0.8,validation=0.1,test=0.1", param, ctx)
 
 
+class Columns(click.ParamType):
+    """`prompt=Question,completion=Answer` as a dictionary."""
+
+    name = "columns"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        pairs = [each.partition("=") for each in value.split(",")]
+        if not all(name.strip() and sign and column.strip() for name, sign, column in pairs):
+            self.fail("write it like prompt=Question,completion=Answer", param, ctx)
+        return {name.strip(): column.strip() for name, _, column in pairs}
+
+
 FILE = click.argument("file")
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE…")
 MODEL = click.option("--model", help="Count tokens, limits and prices for this model.")
@@ -47,8 +61,15 @@ SEED = click.option("--seed", type=int, default=42, show_default=True, metavar="
 
 
 def reading(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options of WhatsApp exports; the command gets them as `reading`, for the doctor."""
+    """Add what says how a file is to be read; the command gets it as `reading`, for the doctor."""
 
+    @click.option(
+        "--columns",
+        type=Columns(),
+        metavar="NAME=COLUMN,…",
+        help="Which column, or key, is what: prompt=Question,completion=Answer; by number where "
+        "there are no headings.",
+    )
     @click.option("--assistant", help="WhatsApp: whose words are learned.")
     @click.option(
         "--gap",
@@ -59,9 +80,15 @@ def reading(command: Callable[..., int]) -> Callable[..., int]:
     @click.option("--no-mask", is_flag=True, help="WhatsApp: keep names and numbers.")
     @wraps(command)
     def with_options(
-        *args: Any, assistant: str | None, gap: float | None, no_mask: bool, **options: Any
+        *args: Any,
+        columns: dict[str, str] | None,
+        assistant: str | None,
+        gap: float | None,
+        no_mask: bool,
+        **options: Any,
     ) -> int:
-        values = {"assistant": assistant, "gap_hours": gap, "mask": False if no_mask else None}
+        mask = False if no_mask else None
+        values = {"columns": columns, "assistant": assistant, "gap_hours": gap, "mask": mask}
         reading = {name: value for name, value in values.items() if value is not None}
         return command(*args, reading=reading, **options)
 

@@ -3,9 +3,10 @@
 Originals are never written to: what is made goes to the work folder.
 """
 
+import re
+import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,7 +16,11 @@ import click
 
 from workbook import confirm, doctor, paths
 from workbook.cli import exits, options
+from workbook.doctor import reading as reader
 from workbook.doctor import terminal
+from workbook.doctor.check_result import CheckResult
+from workbook.doctor.codes import CODES
+from workbook.doctor.converting import Conversion
 from workbook.doctor.fixes.learned_fixes import ENDINGS, SEPARATORS
 from workbook.doctor.progress import watched
 from workbook.doctor.readers.jsonl import BOM
@@ -33,33 +38,51 @@ FIX = click.option(
 SYSTEM = click.option("--system", help="A system message for examples that have none.")
 
 
+DROP = click.option(
+    "--drop",
+    multiple=True,
+    metavar="KEY",
+    help="Agree that this key or column is lost; `all`: whatever the new format has no place for.",
+)
+
+
 @click.command()
 @options.FILE
 @options.MODEL
-@click.option("--to", type=click.Choice(doctor.FORMATS), default="chat", show_default=True)
+@options.HOST
+@click.option(
+    "--to",
+    type=click.Choice(doctor.FORMATS),
+    help="Default: chat; dpo where rows have two answers.",
+)
 @SYSTEM
 @FIX
+@DROP
 @options.SHARES
 @options.SEED
-@click.option("--yes", is_flag=True, help="Don't ask before writing.")
+@click.option("--yes", is_flag=True, help="Don't ask before writing; no yes to losing data.")
 @options.reading
 def prepare(
     file: str,
     model: str | None,
-    to: str,
+    host: str | None,
+    to: str | None,
     system: str | None,
     codes: tuple[str, ...],
+    drop: tuple[str, ...],
     shares: dict[str, float],
     seed: int,
     yes: bool,
     reading: dict[str, Any],
 ) -> int:
-    """Read any format, convert, fix, split and write."""
+    """Read any format, convert, fix, split and write.
+
+    What is lost is named, and makes the exit status 1 unless --drop agrees to it. What `workbook
+    check` would refuse is not written.
+    """
     report = doctor.check(file, **reading)
     print(report.summary)
-    # A table's other columns are no mistake: the format has no place for them.
-    columns = ["unknown-key"] if report.source.format in ("csv", "tsv", "xlsx", "parquet") else []
-    codes = tuple(dict.fromkeys([*codes, *columns]))
+    to = to or ("dpo" if report.kind == "preference" else "chat")
     others = [
         code
         for code in report.codes
@@ -68,18 +91,23 @@ def prepare(
     if others:
         print("not fixed unless you say so:", " ".join(f"--fix {code}" for code in others))
     repair = report.fix(*codes)
-    losses = Losses()
-    with Spool(_converted(repair, to, system, losses)) as rows:
+    conversion = Conversion(to, system)
+    with Spool(conversion.rows(repair.numbered())) as rows:
         print(repair)
-        losses.print()
+        missing = _tell(conversion, [*repair.losses.without_consent(drop)], drop)
         if not rows:
             print("error: no example is left", file=sys.stderr)
             return exits.NO
         reminders = _reminders(rows[0])
-        fine = to == "vertex" or _is_fine(rows, model)
-        if not yes and sys.stdin.isatty() and not confirm.agrees("Write this?", ""):
-            print("Nothing was written.")
-            return exits.REFUSED
+        result = _checked(rows, model, host, conversion)
+        if any(code != "too-few" and CODES[code].severity == "error" for code in result.codes):
+            return _refuse()
+        if not yes and sys.stdin.isatty():
+            question = "Write this, without what is lost?" if missing else "Write this?"
+            if not confirm.agrees(question, ""):
+                print("Nothing was written.")
+                return exits.REFUSED
+            missing = []
         parts: dict[str, Sequence[int]] = {"": range(len(rows))}
         if len(rows) >= 20:
             places = doctor.split_places(rows, shares, seed=seed)
@@ -87,7 +115,35 @@ def prepare(
         files = {f"{_stem(file)}_prepared{name}.jsonl": part for name, part in parts.items()}
         outputs = _write(rows, files, to)
     _print_next(outputs, to, reminders)
-    return exits.DONE if fine else exits.NO
+    return exits.DONE if result.ok and not missing else exits.NO
+
+
+def _tell(conversion: Conversion, missing: list[str], drop: Sequence[str]) -> list[str]:
+    """Say what is lost and which rows are left out; those that nobody agreed to.
+
+    missing: what reading has left out already, without a yes.
+    """
+    for sentence in conversion.sentences():
+        print(sentence)
+    missing += conversion.without_consent(drop)
+    if missing:
+        parts = [what for what in missing if what not in conversion.failed]
+        keys = dict.fromkeys(key for what in parts for key in re.findall("`([^`]+)`", what))
+        ways = ["all", *(shlex.quote(key) for key in keys)]
+        print(
+            "If that is meant, say so: "
+            f"{' or '.join(f'--drop {way}' for way in ways)}. Else the exit status is {exits.NO}."
+        )
+    return missing
+
+
+def _refuse() -> int:
+    print(
+        "error: nothing was written: the lines above would be refused. Mend them, or leave "
+        "them out (`--fix`, see `workbook check`).",
+        file=sys.stderr,
+    )
+    return exits.NO
 
 
 def _print_next(files: list[Path], to: str, reminders: list[str]) -> None:
@@ -115,18 +171,19 @@ def _reminders(row: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _is_fine(rows: Spool, model: str | None) -> bool:
-    """Whether what is to be written has no errors; tells which it has, and what training costs."""
-    report = replace(doctor.check(rows, model), name="prepared")
+def _checked(
+    rows: Spool, model: str | None, host: str | None, conversion: Conversion
+) -> CheckResult:
+    """What a check says of what is to be written; its errors are printed, and the price."""
+    host = host or (None if model else conversion.host)
+    report = replace(doctor.check(rows, model, host=host), name="prepared")
     errors = (
-        finding
-        for finding in report.findings
-        if finding.severity == "error" and finding.code != "too-few"
+        conversion.placed(finding) for finding in report.findings if finding.severity == "error"
     )
     terminal.print_findings(errors, report.codes, report.name)
     if model:
         print(terminal.price(report))
-    return report.ok
+    return report
 
 
 @click.command()
@@ -134,24 +191,42 @@ def _is_fine(rows: Spool, model: str | None) -> bool:
 @click.option("--to", type=click.Choice(doctor.FORMATS), required=True)
 @SYSTEM
 @FIX
+@DROP
 @options.reading
 def convert(
-    file: str, to: str, system: str | None, codes: tuple[str, ...], reading: dict[str, Any]
+    file: str,
+    to: str,
+    system: str | None,
+    codes: tuple[str, ...],
+    drop: tuple[str, ...],
+    reading: dict[str, Any],
 ) -> int:
-    """Write the examples in another format."""
-    rows: Iterable[Any] = (
-        doctor.check(file, **reading).fix(*codes)
-        if codes
-        else doctor.stream(file, "converting", **reading)
-    )
-    losses = Losses()
-    with Spool(_converted(rows, to, system, losses)) as results:
-        losses.print()
+    """Write the examples in another format.
+
+    What is lost is named, and makes the exit status 1 unless --drop agrees to it. What `workbook
+    check` would refuse is not written.
+    """
+    conversion = Conversion(to, system)
+    missing: list[str] = []
+    if codes:
+        repair = doctor.check(file, **reading).fix(*codes)
+        numbered = repair.numbered()
+    else:
+        numbered = reader.numbered(file, conversion.losses, "converting", **reading)
+    with Spool(conversion.rows(numbered)) as results:
+        if codes:
+            print(repair)
+            missing = repair.losses.without_consent(drop)
+        missing = _tell(conversion, missing, drop)
         if not results:
             print("error: no example could be converted", file=sys.stderr)
             return exits.NO
+        errors = conversion.errors(results)
+        if errors.items:
+            terminal.print_findings(errors.by_severity(), errors.totals, Path(file).name)
+            return _refuse()
         _write(results, {f"{_stem(file)}_{to}.jsonl": range(len(results))}, to)
-    return exits.NO if losses.failed else exits.DONE
+    return exits.NO if missing else exits.DONE
 
 
 @click.command()
@@ -161,10 +236,13 @@ def convert(
 @options.reading
 def split(file: str, shares: dict[str, float], seed: int, reading: dict[str, Any]) -> int:
     """Divide the examples; equal questions stay together."""
-    with Spool(map(_example, doctor.stream(file, **reading))) as rows:
+    losses = doctor.Losses()
+    with Spool(_example(row) for _, row in reader.numbered(file, losses, **reading)) as rows:
+        for sentence in losses.sentences():
+            print(sentence)
         places = doctor.split_places(rows, shares, seed=seed)
         _write(rows, {f"{_stem(file)}_{name}.jsonl": part for name, part in places.items()})
-    return exits.DONE
+    return exits.NO if losses else exits.DONE
 
 
 def _example(row: Any) -> Any:
@@ -175,34 +253,6 @@ def _example(row: Any) -> Any:
 
 def _stem(file: str) -> str:
     return Path(file).name.split(".")[0]
-
-
-class Losses:
-    """What did not survive a conversion: parts of rows, and whole rows with the reason."""
-
-    def __init__(self) -> None:
-        self.parts: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-
-    def print(self) -> None:
-        for part, count in self.parts.items():
-            print(f"lost: {part} ({count:,} ×)")
-        for reason, count in self.failed.items():
-            print(f"left out: {count:,} examples. {reason}")
-
-
-def _converted(rows: Iterable[Any], to: str, system: str | None, losses: Losses) -> Iterator[Any]:
-    """The rows in another format; counts what is lost, and why rows could not be converted."""
-    for row in rows:
-        if to == "chat" and isinstance(row, dict) and "preferred_output" in row:
-            yield row  # chat for two answers
-            continue
-        try:
-            converted = doctor.convert(row, to, losses.parts, system)
-        except doctor.ConversionError as error:
-            losses.failed[str(error)] += 1
-        else:
-            yield converted
 
 
 def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str = "chat") -> list[Path]:

@@ -9,6 +9,7 @@ from workbook.doctor.conversion import FORMATS, convert, to_chat, to_prompt_comp
 from workbook.doctor.errors import ConversionError, DatasetError
 from workbook.doctor.findings import Finding
 from workbook.doctor.fixes import FIXES
+from workbook.doctor.losses import DataLossWarning, Losses
 from workbook.doctor.reading import read, stream
 from workbook.doctor.report import Report
 from workbook.doctor.splitting import answer_of, question_of, split, split_places
@@ -19,8 +20,10 @@ __all__ = [
     "FIXES",
     "FORMATS",
     "ConversionError",
+    "DataLossWarning",
     "DatasetError",
     "Finding",
+    "Losses",
     "Report",
     "answer_of",
     "check",

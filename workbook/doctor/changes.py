@@ -5,12 +5,14 @@ Knows nothing of which fixes there are.
 
 import difflib
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workbook import quoting
 from workbook.doctor import secret_keys
+from workbook.doctor.forms.values import is_empty
+from workbook.doctor.row_parts import messages_of
 
 _WIDTH = 160  # characters of a line that is shown whole
 _AROUND = 30  # characters shown beside a difference
@@ -25,6 +27,32 @@ class Change:
     codes: tuple[str, ...]
     before: Any
     after: Any
+
+
+def parts_gone(change: Change) -> Iterator[str]:
+    """What the row had and has no longer: its keys, those of its messages, whole messages."""
+    before, after = change.before, change.after
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return
+    yield from _keys_gone(before, after, "")
+    old, new = messages_of(before), messages_of(after)
+    if len(new) < len(old) and "alternation" not in change.codes:
+        yield "turns after the last answer"
+    keys = {
+        key
+        for one, other in zip(old, new, strict=False)
+        for key in _keys_gone(one, other, " of messages")
+    }
+    yield from sorted(keys)
+
+
+def _keys_gone(before: Mapping, after: Mapping, where: str) -> Iterator[str]:
+    small = {key.strip().lower() if isinstance(key, str) else key for key in before}
+    spelled = len(small) == len(before)
+    for key in before.keys() - after.keys():
+        mended = spelled and isinstance(key, str) and key.strip().lower() in after
+        if not mended and not is_empty(before[key]):
+            yield f"`{key}`{where}"
 
 
 def diff_lines(change: Change) -> Iterator[str]:

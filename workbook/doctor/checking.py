@@ -16,7 +16,7 @@ from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import profile
 from workbook.doctor.progress import watched
-from workbook.doctor.readers.source import open_source
+from workbook.doctor.readers.source import formed, open_source
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import build
 from workbook.doctor.set_checks.leaks import Leaks
@@ -41,7 +41,7 @@ def check(
         default the model's host, or OpenAI.
     job: what the job will be given: `suffix`, `metadata`, `on` (a date), `azure` (True).
     against: other data by name, {"train": …}: rows that ask the same as one of theirs are leaks.
-    options: for WhatsApp exports, as for `read`.
+    options: as for `read`: columns; for WhatsApp exports more.
 
     In a notebook the report shows itself as a table; `report.ok`, `.summary`, `.findings`,
     `.table()`, `.stats()` and `.counts` say the same to a program.
@@ -55,8 +55,8 @@ def check(
             for example in _examples(data):
                 list(leaks.add(example))  # who leaks into whom among these is not asked
         leaks.begin("")
-    host = profile(host, model).id
-    return _check(path_or_rows, model, host, _job_problems(job, model, host), leaks, options)
+    job_problems = _job_problems(job, model, profile(host, model).id)
+    return _check(path_or_rows, model, host, job_problems, leaks, options)
 
 
 def check_files(
@@ -73,10 +73,9 @@ def check_files(
     scheduler: the address of a Dask cluster that does it; files may then be addresses, too.
     Else as `check`.
     """
-    host = profile(host, model).id
-    problems = _job_problems(job, model, host)
+    problems = _job_problems(job, model, profile(host, model).id)
     if scheduler:
-        names = list(map(str, files))
+        names, host = list(map(str, files)), profile(host, model).id
         return cluster_checks.check_files(names, scheduler, model, problems, host=host, **options)
     leaks = Leaks() if len(files) > 1 else None
     reports = []
@@ -96,14 +95,15 @@ def _job_problems(job: Mapping[str, Any] | None, model: str | None, host: str) -
 def _check(
     data: Data,
     model: str | None,
-    host: str,
+    host: str | None,
     job_problems: Sequence[Problem],
     leaks: Leaks | None,
     options: Mapping[str, Any],
 ) -> Report:
     if not isinstance(data, (str, Path)):
         rows = data if isinstance(data, Sequence) else list(data)
-        lines = (Line(*item) for item in enumerate(watched(rows, "checking"), start=1))
+        watching = enumerate(watched(rows, "checking"), start=1)
+        lines = (formed(Line(*item), options) for item in watching)
         return build("rows", lines, model, job_problems, rows, leaks, host)
     source = open_source(data, **options)
     # What is wrong with the file as a whole is known once it has been read.
@@ -116,7 +116,7 @@ def _examples(data: Data) -> Iterator[Example]:
     lines = (
         open_source(data).lines()
         if isinstance(data, (str, Path))
-        else (Line(number, row) for number, row in enumerate(data, start=1))
+        else (formed(Line(number, row), {}) for number, row in enumerate(data, start=1))
     )
     for line in lines:
         if line.readable and (example := example_of(line)):

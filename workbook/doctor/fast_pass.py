@@ -20,10 +20,11 @@ from typing import Any
 import orjson
 import psutil
 
-from workbook.doctor import host_checks, model_checks, row_checks
+from workbook.doctor import host_checks, model_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Finding, Findings
 from workbook.doctor.lines import Line, Problem
+from workbook.doctor.partial_results import kind_of, problems_of
 from workbook.doctor.profiles import Profile, profile
 from workbook.doctor.progress import byte_bar, watched
 from workbook.doctor.readers.bounded_lines import bounded_lines
@@ -312,14 +313,14 @@ def _count_any(
     if not line.readable:
         return None
     has_image = False
-    for code, message, value in row_checks.check_row(line.value, host):
+    for code, message, value in problems_of(line, host):
         has_image = has_image or code == "image"
         if CODES[code].severity == "error" or code == "no-user":
             result.log.add(code, number, message, value)
     if (kind := format_of(line.value)) is None:
         return None
     result.images += has_image
-    result.kinds[kind] += 1
+    result.kinds[kind_of(line, kind)] += 1
     has_system = any(map(is_system, objects_in(line.value.get("messages"))))
     size = sizer.row(line.value)
     result.gaps |= size.gaps

@@ -37,13 +37,20 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Findings as they come; of each code the first `MAX_FINDINGS` are kept, all are counted."""
+    """Findings as they come; of each code the first `MAX_FINDINGS` are kept, all are counted. What
+    is told `once` is kept once, with the number of its rows."""
 
     totals: Counter[str] = field(default_factory=Counter)
     items: list[Finding] = field(default_factory=list)
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(code, message) of what is told once: how often."""
 
     def add(self, code: str, line: int | None, message: str, value: Any) -> None:
         """One more, with the value to quote; keys are hidden in what is shown."""
+        if CODES[code].once:
+            self.rows[code, message] += 1
+            if self.rows[code, message] > 1:
+                return
         self.totals[code] += 1
         if self.totals[code] <= MAX_FINDINGS:
             text = value if isinstance(value, str) else as_json(value, in_order=False)
@@ -57,11 +64,24 @@ class Findings:
         """
         room = {code: MAX_FINDINGS - self.totals[code] for code in later.totals}
         for finding in later.items:
+            if CODES[finding.code].once and (finding.code, finding.message) in self.rows:
+                self.totals[finding.code] -= 1
+                continue
             room[finding.code] -= 1
             if room[finding.code] >= 0:
                 line = None if finding.line is None else finding.line + offset
                 self.items.append(replace(finding, line=line) if offset else finding)
         self.totals.update(later.totals)
+        self.rows.update(later.rows)
+
+    def _all(self) -> list[Finding]:
+        """The findings, with the number of rows in those that are told once."""
+        return [
+            replace(finding, message=f"{finding.message} ({number:,} rows, this is the first)")
+            if finding.line and (number := self.rows[finding.code, finding.message]) > 1
+            else finding
+            for finding in self.items
+        ]
 
     def sum_up(self, code: str, summary: str, rows: int) -> None:
         """Say once, under another code, what is found in most rows: there it is no accident."""
@@ -80,11 +100,11 @@ class Findings:
         """The worst first, then by line."""
         return tuple(
             sorted(
-                self.items,
+                self._all(),
                 key=lambda finding: (SEVERITIES.index(finding.severity), finding.line or 0),
             )
         )
 
     def by_line(self) -> tuple[Finding, ...]:
         """Those of the whole file first, then by line."""
-        return tuple(sorted(self.items, key=lambda finding: finding.line or 0))
+        return tuple(sorted(self._all(), key=lambda finding: finding.line or 0))

@@ -6,14 +6,15 @@ in `report_builder`, which is sent fingerprints and not the rows.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from workbook.doctor import host_checks
 from workbook.doctor.codes import CODES
 from workbook.doctor.findings import Findings
 from workbook.doctor.fingerprints import Example, example_of
-from workbook.doctor.lines import Line
+from workbook.doctor.forms.recognition import VERTEX
+from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import profile
 from workbook.doctor.row_checks import check_row
 from workbook.doctor.row_parts import messages_of
@@ -64,11 +65,12 @@ def check_lines(
     for line in lines:
         result.lines += 1
         for code, message, value in host_checks.of_line(asker, line):
-            result.findings.add(code, line.number, message, value)
+            if code != "host-form" or host != "vertex" or VERTEX not in message:
+                result.findings.add(code, line.number, message, value)
         if not line.readable:
             continue
         codes = set()
-        for code, message, value in check_row(line.value, host):
+        for code, message, value in problems_of(line, host):
             result.findings.add(code, line.number, message, value)
             codes.add(code)
         result.images += "image" in codes
@@ -78,7 +80,7 @@ def check_lines(
         if example is None:
             continue
         result.examples.append(example)
-        result.kinds[example.kind] += 1
+        result.kinds[kind_of(line, example.kind)] += 1
         result.counts["line"].append(line.number)
         result.counts["messages"].append(len(messages_of(line.value)))
         if sizer is None:
@@ -93,3 +95,19 @@ def check_lines(
             message = f"{size.expected:,} tokens, of which the model reads {limit:,}"
             result.findings.add("too-long", line.number, message, line.value)
     return result
+
+
+def kind_of(line: Line, kind: str) -> str:
+    """The format in which a host counts a row: Vertex AI's own is read as chat."""
+    is_vertex = any(code == "host-form" and VERTEX in text for code, text, _ in line.problems)
+    return "vertex" if is_vertex else kind
+
+
+def problems_of(line: Line, host: str | None = None, with_texts: bool = True) -> Iterator[Problem]:
+    """What is wrong with a row, but for what its form explains already.
+
+    host, with_texts: as for `check_row`.
+    """
+    hidden = {name for code, _, _ in line.problems for name in CODES[code].explains}
+    problems = check_row(line.value, host, with_texts)
+    return (problem for problem in problems if problem[0] not in hidden)

@@ -9,16 +9,18 @@ from typing import Any
 
 from workbook.doctor.codes import CODES
 from workbook.doctor.errors import DatasetError
+from workbook.doctor.losses import Losses
 from workbook.doctor.readers.source import open_source
 
 
 def read(path: str | Path, **options: Any) -> list[Any]:
     """The rows of a file in any format of `workbook.doctor.readers`; a BOM and blank lines are
-    passed over.
+    passed over, rows in the forms of other tools become chat, pairs or preferences.
 
-    options: for WhatsApp exports: assistant, gap_hours, date_order, mask, system.
-    Raises DatasetError for a missing file, and for the first row that can't be read; `check` lists
-    all of them.
+    options: columns names keys, as {"prompt": "Question"}; for WhatsApp exports: assistant,
+    gap_hours, date_order, mask, system.
+    Warns (DataLossWarning) of what is left out. Raises DatasetError for a missing file, and for the
+    first row that can't be read; `check` lists all of them.
     """
     return list(stream(path, **options))
 
@@ -28,10 +30,26 @@ def stream(path: str | Path, doing: str = "reading", **options: Any) -> Iterator
 
     doing: stands before the bar of what takes long.
     """
+    losses = Losses()
+    for _, row in numbered(path, losses, doing, **options):
+        yield row
+    losses.warn()
+
+
+def numbered(
+    path: str | Path, losses: Losses, doing: str = "reading", **options: Any
+) -> Iterator[tuple[int, Any]]:
+    """As `stream`, each row with the number of its line.
+
+    losses: counts what is left out.
+    """
     source = open_source(path, **options)
+    n_rows = 0
     for line in source.watched(doing):
+        losses.note(line.problems, line.number)
         if line.readable:
-            yield line.value
+            n_rows += 1
+            yield line.number, line.value
         elif errors := [
             message for code, message, _ in line.problems if CODES[code].severity == "error"
         ]:
@@ -39,3 +57,6 @@ def stream(path: str | Path, doing: str = "reading", **options: Any) -> Iterator
                 f"{source.path.name}, line {line.number}: {errors[0]}. "
                 "doctor.check lists everything that is wrong with the file."
             )
+    losses.note(source.problems)
+    if not n_rows and source.format == "nothing":
+        raise DatasetError(f"{source.path.name} is {source.problems[0][1]}.")

@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from workbook.doctor import writing
-from workbook.doctor.changes import Change, diff_html, diff_lines
+from workbook.doctor.changes import Change, diff_html, diff_lines, parts_gone
 from workbook.doctor.check_result import CheckResult
 from workbook.doctor.fingerprints import example_of
 from workbook.doctor.fixes import FIXES
 from workbook.doctor.fixes.editing import Row
 from workbook.doctor.lines import Line
-from workbook.doctor.readers.source import Source, open_source
+from workbook.doctor.losses import Losses
+from workbook.doctor.readers.source import Source, formed, open_source
 from workbook.doctor.set_checks.check import SetCheck
 from workbook.doctor.set_checks.repetition import Duplicates, NearDuplicates
 from workbook.errors import WorkbookError
 
 SHOWN = 8
 """Changes shown; `.changes` has them all."""
-_UNREADABLE = ("not-json", "not-utf8", "long-line")  # and not just empty
+# And not just empty.
+_UNREADABLE = ("not-json", "not-utf8", "long-line", "quote", "cells", "formula")
 _REPETITION: dict[str, type[SetCheck]] = {
     "duplicate": Duplicates,
     "near-duplicate": NearDuplicates,
@@ -41,12 +43,19 @@ class _Tally:
     left_out: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     first: list[Change] = field(default_factory=list)
+    read: Losses = field(default_factory=Losses)
+    """What reading left out."""
+    fixed: Losses = field(default_factory=Losses)
+    """What the fixes took out of rows."""
 
     def add(self, row: Row | None, change: Change | None) -> None:
         self.rows += row is not None
         if change is None:
             return
         self.codes.update(change.codes)
+        self.fixed.line = change.line
+        for what in parts_gone(change):
+            self.fixed[what] += 1
         if row is None:
             self.left_out += 1
         else:
@@ -80,7 +89,11 @@ class Repair:
         self._tally: _Tally | None = None
 
     def __iter__(self) -> Iterator[Row]:
-        return (row for row, _ in self._run("mending") if row is not None)
+        return (row for _, row in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, Row]]:
+        """The mended rows, each with the number of its line."""
+        return ((line, row) for line, row, _ in self._run("mending") if row is not None)
 
     @property
     def rows(self) -> list[Row]:
@@ -90,13 +103,15 @@ class Repair:
     @property
     def changes(self) -> Iterator[Change]:
         """Every change, in the order of the lines."""
-        return (change for _, change in self._run("comparing") if change)
+        return (change for _, _, change in self._run("comparing") if change)
 
-    def _run(self, doing: str) -> Iterator[tuple[Row | None, Change | None]]:
-        """(the mended row, the change) for each row; None for a row left out, and for no change."""
+    def _run(self, doing: str) -> Iterator[tuple[int, Row | None, Change | None]]:
+        """(the number of the line, the mended row, the change) for each row; None for a row left
+        out, and for no change."""
         checks = [(code, check()) for code, check in _REPETITION.items() if code in self._named]
         tally = _Tally()
-        for line in _lines_of(self.source, doing):
+        for line in _lines_of(self.source, doing, tally.read):
+            tally.read.note(line.problems, line.number)
             if line.readable:
                 row, codes = self._mended(line, checks)
                 change = Change(line.number, codes, line.value, row) if codes else None
@@ -107,7 +122,7 @@ class Repair:
                 self.require_fix(line.number, codes)
                 row, change = None, Change(line.number, codes, line.problems[0][2], None)
             tally.add(row, change)
-            yield row, change
+            yield line.number, row, change
         self._tally = tally
 
     def require_fix(self, line: int, codes: Sequence[str]) -> None:
@@ -155,6 +170,11 @@ class Repair:
         return f"{self.name}: {numbers}" + (f" ({codes})" if codes else "") + "."
 
     @property
+    def losses(self) -> Losses:
+        """What reading has left out, without being asked to."""
+        return self._last_tally().read
+
+    @property
     def diff(self) -> str:
         """The changes as a unified diff, without lines around them."""
         return "\n".join(text for change in self.changes for text in diff_lines(change))
@@ -164,16 +184,21 @@ class Repair:
 
         A file that is there is kept under another name, the original is never touched.
         """
+        self.losses.warn()
         stem = Path(self.name).name.split(".")[0] or "rows"
         return writing.write(self, name or f"{stem}_fixed.jsonl")
 
     def __repr__(self) -> str:
         texts = [text for change in self._last_tally().first for text in diff_lines(change)]
-        return "\n".join([self.summary, *texts, *self._more()])
+        return "\n".join([self.summary, *texts, *self._more(), *self._lost()])
+
+    def _lost(self) -> list[str]:
+        tally = self._last_tally()
+        return [*tally.read.sentences(), *tally.fixed.sentences()]
 
     def _repr_html_(self) -> str:
         changes = "".join(map(diff_html, self._last_tally().first))
-        more = "".join(f"<p>{html.escape(text)}</p>" for text in self._more())
+        more = "".join(f"<p>{html.escape(text)}</p>" for text in [*self._more(), *self._lost()])
         return (
             f"<p><b>{html.escape(self.summary)}</b></p>"
             f'<div style="font-family:monospace;white-space:pre-wrap">{changes}</div>{more}'
@@ -185,13 +210,18 @@ class Repair:
         return [f"… and {hidden} more: `.diff` has them all."] if hidden > 0 else []
 
 
-def _lines_of(source: Any, doing: str) -> Iterator[Line]:
-    """The lines of what was checked, read again."""
+def _lines_of(source: Any, doing: str, losses: Losses) -> Iterator[Line]:
+    """The lines of what was checked, read again.
+
+    losses: counts what of the file as a whole is left out.
+    """
     if isinstance(source, Source):
-        yield from open_source(source.path, source.remote, **source.options).watched(doing)
+        again = open_source(source.path, source.remote, **source.options)
+        yield from again.watched(doing)
+        losses.note(again.problems)
     else:
         for number, row in enumerate(source, start=1):
-            yield Line(number, row)
+            yield formed(Line(number, row), {})
 
 
 def repair(result: CheckResult, named: Collection[str] = ()) -> Repair:

@@ -42,6 +42,7 @@ class ReportBuilder:
         host: str | None = None,
     ) -> None:
         self.name, self.model, self.host = name, model, profile(host, model)
+        self._is_named = host is not None or model is not None
         self.lines = self._images = 0
         self._labels = Labels()
         self._checks: list[SetCheck] = [
@@ -88,12 +89,14 @@ class ReportBuilder:
         source: what was checked, for a repair.
         size: of the file, in bytes.
         """
-        rows = len(self._counts["line"])
+        rows, host = len(self._counts["line"]), self.host
+        if not self._is_named and self._kinds.keys() == {"vertex"}:
+            host = profile("vertex")  # one host's own form is that host's, where none is named
         file_problems = chain(
             file_problems,
-            host_checks.of_file(self.host, self._kinds, self._images, size),
-            model_checks.of_kinds(self.host, self._kinds, self.model),
-            size_problems(rows, self.host),
+            host_checks.of_file(host, self._kinds, self._images, size),
+            model_checks.of_kinds(host, self._kinds, self.model),
+            size_problems(rows, host),
         )
         for code, message, value in file_problems:
             self._findings.add(code, None, message, value)

@@ -6,12 +6,17 @@ Knows nothing of what rows mean.
 
 import contextlib
 import filecmp
+import getpass
+import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from workbook import files, paths
 from workbook.doctor.errors import DatasetError
@@ -61,12 +66,19 @@ def write_files(contents: Mapping[Path, Iterable[bytes]]) -> None:
                 whole[path] = stack.enter_context(files.beside(path))
                 with open(whole[path], "xb") as stream:
                     stream.writelines(lines)
-            for path, scratch in whole.items():
-                if path.exists():
-                    if filecmp.cmp(path, scratch, shallow=False):
-                        continue
-                    _keep(path)
-                os.replace(scratch, path)
+            if whole:
+                stack.enter_context(_alone(next(iter(whole)).parent))
+            with contextlib.ExitStack() as undo:
+                for path, scratch in whole.items():
+                    if path.exists():
+                        if filecmp.cmp(path, scratch, shallow=False):
+                            continue
+                        aside = _aside(path)
+                        undo.callback(_back, aside, path)
+                        path.rename(aside)
+                    undo.callback(path.unlink, missing_ok=True)
+                    os.replace(scratch, path)
+                undo.pop_all()  # all are in their places
     except OSError as error:
         raise DatasetError(
             f"{path} could not be written: {error.strerror or error}. Free some "
@@ -74,9 +86,21 @@ def write_files(contents: Mapping[Path, Iterable[bytes]]) -> None:
         ) from None
 
 
-def _keep(path: Path) -> None:
-    """Move a file aside under the first free number."""
+def _alone(folder: Path) -> FileLock:
+    """While it is held, no other process puts files into this folder: between a look for a free
+    name and a move there another could take it."""
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"workbook-{getpass.getuser()}-{name}.lock")
+
+
+def _aside(path: Path) -> Path:
+    """The first free name with a number, for the file that is there."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
         number += 1
-    path.rename(aside)
+    return aside
+
+
+def _back(aside: Path, path: Path) -> None:
+    if aside.exists():
+        aside.rename(path)

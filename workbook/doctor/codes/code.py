@@ -12,3 +12,7 @@ class Code:
     severity: str
     why: str
     fix: str
+    once: bool = False
+    """Whether rows with the same message are told of together, under the first of their lines."""
+    explains: tuple[str, ...] = ()
+    """Codes that follow from this one, and are not reported of the same row."""

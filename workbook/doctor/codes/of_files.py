@@ -23,6 +23,17 @@ FILE_CODES = {
         "Azure asks for the three bytes that say UTF-8.",
         "`workbook convert FILE --to azure` writes them.",
     ),
+    "bom-inside": Code(
+        "error",
+        "Three invisible bytes before an object: files were joined that each began with them.",
+        "`report.fix()` takes them away.",
+        once=True,
+    ),
+    "line-ends": Code(
+        "error",
+        "JSONL parts its lines with LF; these end as on Macs of the last century.",
+        "`report.fix()` writes LF.",
+    ),
     "not-utf8": Code("error", "The service reads UTF-8 only.", "Save the file as UTF-8."),
     "blank-line": Code(
         "warning",
@@ -33,6 +44,29 @@ FILE_CODES = {
         "error",
         "A line that can't be read stops the whole job.",
         "One object a line: double quotes, no comma at the end, no break inside.",
+    ),
+    "comma": Code(
+        "error",
+        "A line of JSONL is one object and nothing else; no comma parts it from the next.",
+        "`report.fix()` takes it away.",
+        once=True,
+    ),
+    "python": Code(
+        "error",
+        "What Python prints is no JSON: no service reads it.",
+        "`report.fix()` writes JSON; in Python, json.dumps(row) does.",
+        once=True,
+    ),
+    "json-in-text": Code(
+        "error",
+        "Written twice, a list or an object arrives as text.",
+        "`report.fix()` writes it once.",
+        once=True,
+    ),
+    "json-spread": Code(
+        "error",
+        "JSONL has one object a line, without a break inside.",
+        "`report.fix()` writes each on a line.",
     ),
     "json-list": Code(
         "error",
@@ -65,9 +99,32 @@ FILE_CODES = {
     "sheets": Code(
         "warning", "Of a workbook only the first sheet is read.", "Put the examples on one sheet."
     ),
+    "heading": Code(
+        "error",
+        "The first row of a table names its columns, each by a name of its own.",
+        "Add or correct the headings, or name the columns: --columns prompt=1,completion=2.",
+    ),
+    "quote": Code(
+        "error",
+        "Read on, the cell would swallow the rows that follow.",
+        "Close the quote, or write a quote inside a cell twice.",
+    ),
+    "formula": Code(
+        "error",
+        "There is a formula in the cell, and no result that could be learned.",
+        "Open the workbook, let it calculate, and store values; or correct the cell.",
+    ),
+    "merged": Code(
+        "warning", "Of merged cells only the first has a value.", "Unmerge them, and fill each."
+    ),
+    "cells": Code(
+        "error",
+        "A cell that could not be read as what it should be is lost or cut.",
+        "Correct it in the source: a text that holds a comma stands in quotes.",
+    ),
     "lost-value": Code(
         "warning",
-        "A cell or a message could not be read as what it should be.",
+        "Something could not be read as what it should be.",
         "Correct it in the source.",
     ),
     "app-language": Code(
@@ -79,6 +136,12 @@ FILE_CODES = {
         "note",
         "The model learns to write as this person does.",
         "Choose somebody else with `assistant=`, on the command line `--assistant`.",
+    ),
+    "lost": Code(
+        "warning",
+        "It stands in the file, and no example has a place for it.",
+        "Nothing, if it is not needed; `prepare --drop all` says so.",
+        once=True,
     ),
     "repeated-key": Code(
         "warning", "Of two values with one key, only the last is read.", "Delete one of them."

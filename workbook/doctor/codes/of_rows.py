@@ -5,6 +5,32 @@ from workbook.doctor.limits import LONG_TEXT
 from workbook.rows.rules import ROLES
 
 ROW_CODES = {
+    "form": Code(
+        "error",
+        "The rows have the form of another tool: they were understood, but no service takes them.",
+        "`report.fix()` writes them in the form that is trained on; two answers, `--to dpo`.",
+        once=True,
+    ),
+    "host-form": Code(
+        "warning",
+        "The rows have the form of one host. They were read as chat; others don't take them so.",
+        "Nothing for that host; for others `workbook convert --to chat`.",
+        once=True,
+    ),
+    "unknown-form": Code(
+        "error",
+        "What these rows are is known, or guessed, but not how to learn from them.",
+        "Say which keys are the question and the answer: --columns prompt=…,completion=….",
+        once=True,
+        explains=("no-format", "key-case", "unknown-key"),
+    ),
+    "judged": Code(
+        "error",
+        "The mark says whether an answer is good. As they stand, the bad ones are learned, too.",
+        '`report.fix("judged")` keeps the good ones.',
+        once=True,
+        explains=("unknown-key",),
+    ),
     "key-case": Code(
         "error", "Keys are written in small letters, without spaces.", "`report.fix()` corrects it."
     ),

@@ -1,7 +1,5 @@
-"""Between chat and Vertex AI's `contents`. Knows these two, and no files."""
+"""Chat as Vertex AI's `contents`. Knows these two, and no files; the way back is in `forms`."""
 
-import base64
-import binascii
 import json
 import re
 from collections import Counter
@@ -9,9 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook.doctor.errors import ConversionError
+from workbook.doctor.forms.vertex_rows import mime_type
+from workbook.doctor.losses import CALL_IDS
 from workbook.doctor.row_parts import is_system, objects_in
 
 _DATA_URL = re.compile(r"data:([\w/+.-]+);base64,(.*)", re.DOTALL)
+_USED = {
+    "assistant": {"role", "content", "tool_calls", "function_call"},
+    "tool": {"role", "content", "tool_call_id", "name"},
+    "function": {"role", "content", "name"},
+}
+_OTHERS = {"role", "content"}
 
 Row = dict[str, Any]
 
@@ -24,43 +30,78 @@ def to_vertex(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
     """
     systems: list[Row] = []
     contents: list[Row] = []
-    call_names: dict[str, str] = {}  # of functions, by the ids of their calls
+    call_names: dict[str, str] = {}  # of functions, by the ids of their calls, in their order
     for message in chat["messages"]:
         role = message.get("role")
-        for key in ("weight", "name", "refusal"):
-            if message.get(key) is not None and not (key == "name" and role == "function"):
+        for key in sorted(message.keys() - _USED.get(str(role), _OTHERS)):
+            if message[key] is not None:
                 lost[f"`{key}` of messages"] += 1
-        parts = _vertex_parts(message.get("content"), lost)
+        parts = _parts(message.get("content"), lost)
         if is_system(message):
             systems += parts
         elif role == "assistant":
-            parts += _vertex_calls(message, call_names, lost)
+            parts += _calls(message, call_names, lost)
             contents.append({"role": "model", "parts": parts})
         elif role in ("tool", "function"):
-            name = message.get("name") or call_names.get(str(message.get("tool_call_id")), "")
-            content = "\n".join(part.get("text", "") for part in parts)
-            answer = {"functionResponse": {"name": name, "response": {"content": content}}}
-            if contents and any("functionResponse" in part for part in contents[-1]["parts"][-1:]):
-                contents[-1]["parts"].append(answer)
-            else:
-                contents.append({"role": "user", "parts": [answer]})
-        else:
+            _answer(message, parts, contents, call_names)
+        elif role == "user":
             contents.append({"role": "user", "parts": parts})
+        else:
+            raise ConversionError(f"Vertex has no place for the role {role!r}.")
     if not all(content["parts"] for content in contents) or not contents:
         raise ConversionError("A message has nothing that Vertex could read.")
+    for content in contents:
+        content["parts"] = [part.pop("_", part) for part in _in_order(content["parts"], call_names)]
     row: Row = {"systemInstruction": {"role": "system", "parts": systems}} if systems else {}
     row["contents"] = contents
     functions = [tool.get("function") for tool in objects_in(chat.get("tools"))]
     if functions := [*filter(None, functions), *objects_in(chat.get("functions"))]:
         row["tools"] = [{"functionDeclarations": functions}]
+    for key in ("tools", "functions"):
+        if chat.get(key) and not objects_in(chat[key]):
+            lost[f"`{key}`, which are no list of functions"] += 1
     if chat.get("parallel_tool_calls") is not None:
         lost["`parallel_tool_calls`"] += 1
     return row
 
 
-def _vertex_calls(
-    message: Mapping[str, Any], call_names: dict[str, str], lost: Counter[str]
-) -> list[Row]:
+def _answer(
+    message: Mapping[str, Any], parts: list[Row], contents: list[Row], call_names: dict[str, str]
+) -> None:
+    """Put a function's answer at the end of the contents, beside others of the same turn."""
+    call_id = str(message.get("tool_call_id"))
+    name = message.get("name") or call_names.get(call_id, "")
+    if not all(part.keys() == {"text"} for part in parts):
+        raise ConversionError("Vertex has no place for a picture in a function's answer.")
+    text = "\n".join(part["text"] for part in parts)
+    response = {"functionResponse": {"name": name, "response": _response(text)}}
+    answer = {"_": response, "id": call_id}  # the id orders them, and goes
+    if contents and any("_" in part for part in contents[-1]["parts"][-1:]):
+        contents[-1]["parts"].append(answer)
+    else:
+        contents.append({"role": "user", "parts": [answer]})
+
+
+def _response(text: str) -> Any:
+    """An answer as an object: the one it is as JSON, or one that holds the text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    as_is = isinstance(value, dict) and value.keys() != {"content"}
+    same = as_is and json.dumps(value, ensure_ascii=False) == text
+    return value if same else {"content": text}
+
+
+def _in_order(parts: list[Row], call_names: dict[str, str]) -> list[Row]:
+    """The answers of a turn in the order of their calls, by which Vertex pairs them."""
+    if not all("_" in part for part in parts):
+        return parts
+    places = {call_id: place for place, call_id in enumerate(call_names)}
+    return sorted(parts, key=lambda part: places.get(part["id"], len(places)))
+
+
+def _calls(message: Mapping[str, Any], call_names: dict[str, str], lost: Counter[str]) -> list[Row]:
     """The calls of an assistant's message; the names of their functions are noted."""
     functions = []
     for call in objects_in(message.get("tool_calls")):
@@ -68,7 +109,7 @@ def _vertex_calls(
         if not isinstance(function, Mapping):
             raise ConversionError("The function of a call is no object.")
         call_names[str(call.get("id"))] = str(function.get("name"))
-        lost["ids of tool calls"] += 1
+        lost[CALL_IDS] += 1
         functions.append(function)
     if isinstance(message.get("function_call"), Mapping):
         functions.append(message["function_call"])
@@ -90,7 +131,7 @@ def _arguments(text: Any) -> Any:
         raise ConversionError("The arguments of a call are not JSON.") from None
 
 
-def _vertex_parts(content: Any, lost: Counter[str]) -> list[Row]:
+def _parts(content: Any, lost: Counter[str]) -> list[Row]:
     if content is None or content == "":
         return []
     if isinstance(content, str):
@@ -102,111 +143,17 @@ def _vertex_parts(content: Any, lost: Counter[str]) -> list[Row]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             parts.append({"text": part["text"]})
         elif match := _DATA_URL.match(url):
+            _note_detail(image, lost)
             parts.append({"inlineData": {"mimeType": match[1], "data": match[2]}})
         elif url.startswith("gs://"):
-            parts.append({"fileData": {"fileUri": url, "mimeType": _mime_type(url)}})
+            _note_detail(image, lost)
+            kind = image.get("mimeType") if isinstance(image, Mapping) else None
+            parts.append({"fileData": {"fileUri": url, "mimeType": kind or mime_type(url)}})
         else:
             lost["parts that Vertex can't load (images by web address, sounds, files)"] += 1
     return parts
 
 
-def _mime_type(url: str) -> str:
-    ending = url.rpartition(".")[2].lower()
-    return f"image/{'jpeg' if ending == 'jpg' else ending or 'png'}"
-
-
-def from_vertex(row: Mapping[str, Any], lost: Counter[str]) -> Row:
-    """One of Vertex AI's examples as chat; its calls get ids.
-
-    row: has a list `contents`.
-    lost: counts what chat has no place for.
-    Raises ConversionError for contents, calls and answers that are no objects.
-    """
-    messages: list[Row] = []
-    instruction = row.get("systemInstruction")
-    if isinstance(instruction, Mapping):
-        content = _chat_content(objects_in(instruction.get("parts")), lost)
-        messages.append({"role": "system", "content": content})
-    n_calls = 0
-    open_ids: list[str] = []  # of calls without an answer, in their order
-    for content in row["contents"]:
-        if not isinstance(content, Mapping):
-            raise ConversionError("`contents` holds something that is no object.")
-        parts = objects_in(content.get("parts"))
-        messages += [
-            _tool_message(answer, open_ids.pop(0) if open_ids else "")
-            for answer in _values("functionResponse", parts)
-        ]
-        rest = [part for part in parts if not part.keys() & {"functionResponse", "functionCall"}]
-        calls = []
-        for function in _values("functionCall", parts):
-            n_calls += 1
-            open_ids.append(f"call_{n_calls}")
-            calls.append(_tool_call(function, open_ids[-1]))
-        if calls:
-            text = _chat_content(rest, lost) or None
-            messages.append({"role": "assistant", "content": text, "tool_calls": calls})
-        elif rest:
-            role = "assistant" if content.get("role") == "model" else "user"
-            messages.append({"role": role, "content": _chat_content(rest, lost)})
-    chat: Row = {"messages": messages}
-    tools = [
-        {"type": "function", "function": function}
-        for tool in objects_in(row.get("tools"))
-        for function in objects_in(tool.get("functionDeclarations"))
-    ]
-    if tools:
-        chat["tools"] = tools
-    if extra := row.keys() - {"systemInstruction", "contents", "tools"}:
-        lost[", ".join(f"`{key}`" for key in sorted(extra))] += 1
-    return chat
-
-
-def _values(key: str, parts: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What stands under a key in those parts that have it."""
-    values = [part[key] for part in parts if key in part]
-    if not all(isinstance(value, Mapping) for value in values):
-        raise ConversionError(f"A `{key}` is no object.")
-    return values
-
-
-def _tool_message(answer: Mapping[str, Any], call_id: str) -> Row:
-    content = answer.get("response", {})
-    if isinstance(content, Mapping):
-        content = content.get("content", content)
-    text = content if isinstance(content, str) else json.dumps(content)
-    return {"role": "tool", "tool_call_id": call_id, "content": text}
-
-
-def _tool_call(function: Mapping[str, Any], call_id: str) -> Row:
-    arguments = json.dumps(function.get("args", {}))
-    return {
-        "id": call_id,
-        "type": "function",
-        "function": {"name": function.get("name"), "arguments": arguments},
-    }
-
-
-def _chat_content(parts: list[Mapping[str, Any]], lost: Counter[str]) -> str | list[Row]:
-    """The content of a message: text, or a list of parts where there are pictures."""
-    if all(isinstance(part.get("text"), str) for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    content: list[Row] = []
-    for part in parts:
-        if isinstance(part.get("text"), str):
-            content.append({"type": "text", "text": part["text"]})
-        elif isinstance(data := part.get("inlineData"), Mapping) and _is_base64(data.get("data")):
-            url = f"data:{data.get('mimeType')};base64,{data['data']}"
-            content.append({"type": "image_url", "image_url": {"url": url}})
-        elif isinstance(file := part.get("fileData"), Mapping):
-            content.append({"type": "image_url", "image_url": {"url": file.get("fileUri")}})
-        else:
-            lost["parts that chat has no form for"] += 1
-    return content
-
-
-def _is_base64(data: Any) -> bool:
-    try:
-        return isinstance(data, str) and bool(base64.b64decode(data, validate=True) or not data)
-    except binascii.Error:
-        return False
+def _note_detail(image: Any, lost: Counter[str]) -> None:
+    if isinstance(image, Mapping) and image.get("detail") is not None:
+        lost["`detail` of images"] += 1

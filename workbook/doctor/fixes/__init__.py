@@ -38,6 +38,13 @@ class Fix:
 
 FIXES: dict[str, Fix] = {
     "bom": Fix(True, "the byte order mark goes"),
+    "bom-inside": Fix(True, "byte order marks inside the file go"),
+    "line-ends": Fix(True, "lines end with LF"),
+    "comma": Fix(True, "commas after objects go"),
+    "python": Fix(True, "JSON is written in the place of Python"),
+    "json-in-text": Fix(True, "lists and objects are written once, not as text"),
+    "json-spread": Fix(True, "one example a line is written"),
+    "form": Fix(True, "rows of other tools become chat, pairs or preferences"),
     "blank-line": Fix(True, "empty lines go"),
     "encoding": Fix(True, "UTF-8 is written"),
     "compressed": Fix(True, "it is written unpacked"),
@@ -58,6 +65,20 @@ FIXES: dict[str, Fix] = {
     "not-json": Fix(False, "lines that can't be read are left out"),
     "not-utf8": Fix(False, "lines that can't be read are left out"),
     "long-line": Fix(False, "lines that can't be read are left out"),
+    "quote": Fix(False, "rows whose quotes are wrong are left out"),
+    "cells": Fix(False, "rows that can't be read are left out"),
+    "formula": Fix(False, "rows with formulas in the place of values are left out"),
+    "judged": Fix(False, "answers marked as bad are left out, and the marks", row_fixes.judged),
+    "tool-call": Fix(
+        True,
+        "arguments of calls become JSON in a text",
+        lambda row: edit_messages(row, row_fixes.arguments),
+    ),
+    "broken-character": Fix(
+        False,
+        "half characters become �",
+        lambda row: edit_texts(row, row_fixes.whole_characters),
+    ),
     "role": Fix(
         False,
         "bot, human, asistant, … become assistant, user",

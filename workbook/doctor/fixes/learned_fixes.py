@@ -7,7 +7,7 @@ from typing import Any
 from workbook.doctor.common_text import common_start
 from workbook.doctor.fixes.editing import Edit, Row, edit_pairs, edit_text, edit_turns, same_items
 from workbook.doctor.row_parts import is_system
-from workbook.doctor.set_checks.style import ANSWER_PREFIX, PREFIX
+from workbook.doctor.set_checks.style import ANSWER_PREFIX, PREFIX, is_open
 from workbook.rows.validator import format_of
 
 SEPARATORS = ("\n\n###\n\n", " ->", "\n\n===\n\n", "\n\n---\n\n")
@@ -111,4 +111,4 @@ def _common_prefix(texts: Iterable[str | None], least: int) -> str:
             prefix = text if prefix is None else common_start(prefix, text)
     words = re.match(r"(?s)(?:.*\W)?", prefix or "")  # whole words only
     start = words[0] if words else ""
-    return start if len(start.strip()) >= least else ""
+    return start if len(start.strip()) >= least and not is_open(start) else ""

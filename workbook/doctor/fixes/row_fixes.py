@@ -6,6 +6,9 @@ from typing import Any
 
 from workbook.doctor import row_checks
 from workbook.doctor.fixes.editing import Edit, Row, edit_messages
+from workbook.doctor.forms.hints import judged as mark_of
+from workbook.doctor.forms.tool_lists import arguments_text
+from workbook.doctor.forms.turns import ROLE_NAMES
 from workbook.doctor.row_parts import is_system
 from workbook.rows.rules import (
     CHAT_KEYS,
@@ -16,15 +19,6 @@ from workbook.rows.rules import (
 )
 from workbook.rows.validator import format_of
 
-_ROLE_NAMES = {
-    "bot": "assistant",
-    "ai": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "human": "user",
-    "customer": "user",
-    "instruction": "system",
-}
 _KEYS = {"chat": CHAT_KEYS, "completion": COMPLETION_KEYS, "preference": PREFERENCE_KEYS}
 
 
@@ -55,9 +49,45 @@ def unknown_key(row: Row) -> Row:
         return {key: item for key, item in value.items() if key in known}
 
     kind = format_of(row)
-    if kind is None:
+    if kind is None or mark_of(row) is not None:  # without its mark a bad answer looks like any
         return row
     return edit_messages(without(row, _KEYS[kind]), lambda message: without(message, MESSAGE_KEYS))
+
+
+def judged(row: Row) -> Row | None:
+    """An answer that is marked as good loses the mark; None for one that is marked as bad."""
+    mark = mark_of(row) if format_of(row) in ("chat", "completion") else None
+    if mark is None:
+        return row
+    bare = {key: item for key, item in row.items() if key not in ("label", "kto_tag")}
+    return bare if mark else None
+
+
+def arguments(message: Mapping) -> Mapping:
+    """Arguments of calls that are objects become JSON in a text."""
+
+    def called(function: Any) -> Any:
+        if isinstance(function, Mapping) and isinstance(function.get("arguments"), Mapping):
+            return {**function, "arguments": arguments_text(function["arguments"])}
+        return function
+
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        mended = [
+            {**call, "function": called(call["function"])}
+            if isinstance(call, Mapping) and "function" in call
+            else call
+            for call in calls
+        ]
+        if mended != calls:
+            message = {**message, "tool_calls": mended}
+    call = message.get("function_call")
+    return message if called(call) is call else {**message, "function_call": called(call)}
+
+
+def whole_characters(text: str) -> str:
+    """Halves of two-part characters become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def weight(message: Mapping) -> Mapping:
@@ -76,7 +106,7 @@ def role(message: Mapping) -> Mapping:
     if not isinstance(name, str) or name in ROLES:
         return message
     small = name.strip().lower()
-    close = get_close_matches(_ROLE_NAMES.get(small, small), ROLES, 1, 0.75)
+    close = get_close_matches(ROLE_NAMES.get(small, small), ROLES, 1, 0.75)
     return {**message, "role": close[0]} if close else message
 
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,12 @@ class DataFile:
     """"jsonl", "json", "csv", "tsv", "txt", "xlsx", "parquet" or "whatsapp"."""
     encoding: str = "utf-8"
     packed: str | None = None
-    """"gzip" or "zstd"."""
+    """"gzip", "zstd" or "zip"."""
+    member: str = ""
+    """The name of the file in a ZIP archive that is read."""
+    member_of: int = 0
+    """How many files the archive has."""
+    line_end: str = "\n"
     problems: list[Problem] = field(default_factory=list)
     """What is wrong with the file as a whole; reading the rows may add to it."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +55,8 @@ class DataFile:
     @property
     def plain(self) -> bool:
         """Whether the file is what a service takes: JSONL in UTF-8, not packed."""
-        return self.format == "jsonl" and self.encoding == "utf-8" and not self.packed
+        lines = self.format == "jsonl" and self.line_end == "\n"
+        return lines and self.encoding == "utf-8" and not self.packed
 
     def open_packed(self) -> IO[bytes]:
         """The bytes as they lie on the disk."""
@@ -66,6 +73,8 @@ class DataFile:
         if self.packed == "gzip":
             # Closed with its own stream, which gzip leaves open.
             return _ClosingReader(gzip.GzipFile(fileobj=stream), stream)
+        if self.packed == "zip":
+            return _ClosingReader(zipfile.ZipFile(stream).open(self.member), stream)
         if self.packed == "zstd":
             import zstandard  # here: few files need it
 
@@ -79,7 +88,8 @@ class DataFile:
     def open_text(self) -> IO[str]:
         """The content, unpacked and decoded; what the encoding does not know becomes U+FFFD."""
         name = "utf-8-sig" if self.encoding == "utf-8" else self.encoding
-        return io.TextIOWrapper(self.open_bytes(), encoding=name, errors="replace", newline="")
+        newline = "\r" if self.line_end == "\r" else ""
+        return io.TextIOWrapper(self.open_bytes(), encoding=name, errors="replace", newline=newline)
 
     @contextmanager
     def unpacked(self) -> Iterator[Path]:

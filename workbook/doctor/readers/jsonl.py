@@ -1,21 +1,30 @@
-"""JSONL: one JSON value a line. Knows nothing of what the values must be."""
+"""JSONL: one JSON value a line, also where a careless program has written it.
 
+Knows what is nearly JSON and loses nothing when it is read: a comma at the end, Python's quotes, a
+byte order mark. What the values must be is not known here.
+"""
+
+import ast
 import codecs
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from workbook import strict_json
+from workbook.doctor.forms import recognition
 from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
 
 BOM = codecs.BOM_UTF8
+_PYTHON = 512 * 1024  # characters of a line that are read as Python
+_DEPTH = 60
 
 
 def raw_lines(file: DataFile) -> Iterator[bytes]:
     """The lines as they stand there, in UTF-8."""
-    if file.encoding == "utf-8":
+    if file.encoding == "utf-8" and file.line_end == "\n":
         with file.open_bytes() as stream:
             yield from bounded_lines(stream)
         return
@@ -25,13 +34,22 @@ def raw_lines(file: DataFile) -> Iterator[bytes]:
 
 
 def line_of(number: int, raw: bytes) -> Line:
-    """One line of JSONL; nothing in it can raise an error."""
+    """One line of JSONL, its row in a format that is trained on where its form is known; nothing in
+    it can raise an error."""
+    return recognition.line(value_of(number, raw))
+
+
+def value_of(number: int, raw: bytes) -> Line:
+    """One line of JSONL, its value as it stands there."""
     if len(raw) > LONGEST_LINE:
         return too_long(number, raw[:60].decode("utf-8", "replace"))
     problems: list[Problem] = []
-    if number == 1 and raw.startswith(BOM):
+    if raw.startswith(BOM):
         raw = raw[len(BOM) :]
-        problems.append(("bom", "the file starts with a byte order mark", ""))
+        if number == 1:
+            problems.append(("bom", "the file starts with a byte order mark", ""))
+        else:
+            problems.append(("bom-inside", "the line starts with a byte order mark", ""))
     try:
         text = raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -45,19 +63,85 @@ def line_of(number: int, raw: bytes) -> Line:
     repeated: list[str] = []
     try:
         value = strict_json.decoder(repeated).decode(text)
-    except json.JSONDecodeError as error:
-        message = f"not JSON: {error.msg} at character {error.pos + 1}"
-        problems.append(("not-json", message, text[max(0, error.pos - 30) : error.pos + 30]))
     except RecursionError:
         problems.append(("not-json", "nested too deeply to be read", text))
-    except ValueError as error:  # numbers of thousands of digits, NaN
-        problems.append(("not-json", f"not JSON: {error}", text))
+    except ValueError as error:
+        nearly, problem = _nearly(text)
+        if problem is None:
+            problem = _not_json(text, error)
+        problems.append(problem)
+        if nearly is not None:
+            return Line(number, nearly, tuple(problems), size=len(raw))
     else:
         problems += [repeated_key(key, text) for key in repeated]
         return Line(number, value, tuple(problems), size=len(raw))
     return Line.unreadable(number, *problems)
 
 
+def _not_json(text: str, error: ValueError) -> Problem:
+    if isinstance(error, json.JSONDecodeError):
+        message = f"not JSON: {error.msg} at character {error.pos + 1}"
+        return "not-json", message, text[max(0, error.pos - 30) : error.pos + 30]
+    return "not-json", f"not JSON: {error}", text  # numbers of thousands of digits, NaN
+
+
+def _nearly(text: str) -> tuple[Any, Problem | None]:
+    """(the value of a line that is nearly JSON, what is wrong with it); None where it is not."""
+    bare = text.strip()
+    if bare[:1] not in ("{", "["):
+        return None, None
+    if bare[-1] == ",":
+        repeated: list[str] = []
+        try:
+            value = strict_json.decoder(repeated).decode(bare[:-1])
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if not repeated:
+                return value, ("comma", "a comma stands after the object", bare[-30:])
+        bare = bare[:-1]
+    if len(bare) <= _PYTHON and ("'" in bare or '"' in bare) and _depth(bare) <= _DEPTH:
+        try:
+            tree = ast.parse(bare, mode="eval")
+            value = ast.literal_eval(tree)
+            # What Python alone can hold (a set, bytes, a key that is no text) is no JSON, and of a
+            # key that stands twice one value would be gone.
+            same = json.loads(json.dumps(value, allow_nan=False)) == _lists(value)
+            if same and not any(map(_repeats, ast.walk(tree))):
+                message = "written by Python, not as JSON: single quotes, None, True"
+                return _lists(value), ("python", message, bare[:60])
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            pass
+    return None, None
+
+
+def _depth(text: str) -> int:
+    """How deeply brackets are nested at most, those in texts included."""
+    depth = deepest = 0
+    for sign in text:
+        if sign in "{[(":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in "}])":
+            depth -= 1
+    return deepest
+
+
+def _repeats(node: ast.AST) -> bool:
+    """Whether it is an object that has a key twice."""
+    if not isinstance(node, ast.Dict):
+        return False
+    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+    return len(set(keys)) < len(node.keys)
+
+
+def _lists(value: Any) -> Any:
+    """The value with lists in the place of tuples."""
+    if isinstance(value, (list, tuple)):
+        return [_lists(item) for item in value]
+    return {key: _lists(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 def repeated_key(key: str, excerpt: str = "") -> Problem:
     """The problem of an object that has a key twice."""
-    return "repeated-key", f"key “{key}” stands twice in one object", excerpt
+    return "repeated-key", f"the first value of `{key}`, which stands twice in one object", excerpt

@@ -7,14 +7,16 @@ import codecs
 import json
 import re
 
-from workbook.doctor.readers import whatsapp
-from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
+from workbook.doctor.readers import json_tables, whatsapp
 
 SAMPLE = 256 * 1024
 """Bytes, or characters, at a file's beginning by which it is recognised."""
-# What may stand before the list in a file that is one JSON object: {"data": [
-WRAPPED = re.compile(r'\s*\{\s*"([^"\\]*)"\s*:\s*\[')
-ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
+# What may stand before the list in a file that is one JSON object: {"version": "1.0", "data": [
+WRAPPED = re.compile(
+    r'\s*\{(?P<before>(?:\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,){0,50})\s*"(?P<key>[^"\\]*)"\s*:\s*\['
+)
+_OPENING = re.compile(r'\{\s*\n|\{"[^"\\]*":\s*\{"0":')  # of an object that holds rows
+_TRIED = 50  # objects at the beginning
 NAMES = {
     "jsonl": "JSONL",
     "json": "JSON",
@@ -35,7 +37,7 @@ def recognise(sample: bytes, text: str, ending: str, is_cut: bool) -> str:
     ending: of its name, as ".csv".
     is_cut: whether there is more than the sample.
     """
-    if sample.startswith(b"PK\x03\x04") and ending in (".xlsx", ".xlsm", ".csv", ".jsonl", ""):
+    if sample.startswith(b"PK\x03\x04"):
         return "xlsx"
     if sample.startswith(b"PAR1"):
         return "parquet"
@@ -43,7 +45,7 @@ def recognise(sample: bytes, text: str, ending: str, is_cut: bool) -> str:
     if text[:1] == "[" and whatsapp.recognise(text):
         return "whatsapp"
     if text[:1] == "{" or (text[:1] == "[" and ending not in (".csv", ".tsv")):
-        return "json" if _is_list(text) or _is_spread(text, ending, is_cut) else "jsonl"
+        return "json" if _is_list(text) or _is_spread(text, is_cut) else "jsonl"
     if ending in (".jsonl", ".json", ".ndjson"):
         return "jsonl"
     if whatsapp.recognise(text):
@@ -55,7 +57,7 @@ def _is_list(text: str) -> bool:
     """Whether a file that starts so is one JSON list of objects, or one object with such a list;
     JSONL with a list on each line is none."""
     wrapped = WRAPPED.match(text)
-    if wrapped and wrapped[1] in ROW_KEYS:
+    if wrapped and wrapped["key"] in json_tables.ROW_KEYS:
         return False
     inside = text[wrapped.end() if wrapped else 1 :]
     if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):
@@ -64,15 +66,29 @@ def _is_list(text: str) -> bool:
     return not (rest.strip() and _is_json(head))
 
 
-def _is_spread(text: str, ending: str, is_cut: bool) -> bool:
-    """Whether the file is one small object over several lines."""
-    return (
-        text[0] == "{"
-        and ending in (".json", ".jsonl", "")
-        and not is_cut
-        and not _is_json(text.partition("\n")[0])
-        and _is_json(text)
-    )
+def _is_spread(text: str, is_cut: bool) -> bool:
+    """Whether objects stand over several lines, or several on one."""
+    if text[0] != "{":
+        return False
+    scan = json.JSONDecoder().raw_decode
+    place = 0
+    for number in range(_TRIED):
+        try:
+            value, end = scan(text, place)
+        except (ValueError, RecursionError):
+            # The first object may be longer than the sample.
+            return is_cut and place == 0 and _OPENING.match(text) is not None
+        if "\n" in text[place:end]:
+            return True
+        rest, _, after = text[end:].partition("\n")
+        if rest.strip().startswith("{"):
+            return True
+        place = len(text) - len(after.lstrip()) if after else len(text)
+        if place >= len(text):
+            # One line that is no row: perhaps columns, or a list beside something else.
+            whole = number == 0 and not is_cut and isinstance(value, dict)
+            return whole and any(json_tables.rows_in(value))
+    return False
 
 
 def _is_json(text: str) -> bool:

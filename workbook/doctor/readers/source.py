@@ -8,15 +8,26 @@ import errno
 import io
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from workbook.doctor.forms import recognition
 from workbook.doctor.lines import Line
 from workbook.doctor.progress import byte_bar
-from workbook.doctor.readers import json_list, jsonl, sniffing, tables, texts
+from workbook.doctor.readers import (
+    archives,
+    columns,
+    excel,
+    json_list,
+    jsonl,
+    sniffing,
+    tables,
+    texts,
+)
 from workbook.doctor.readers.data_file import DataFile, RemoteFile
 from workbook.doctor.readers.sniffing import SAMPLE
+from workbook.errors import WorkbookError
 
 _READERS: dict[str, Callable[[DataFile], Iterator[bytes | Line]]] = {
     "jsonl": jsonl.raw_lines,
@@ -24,12 +35,15 @@ _READERS: dict[str, Callable[[DataFile], Iterator[bytes | Line]]] = {
     "csv": tables.csv_rows,
     "tsv": tables.csv_rows,
     "txt": texts.text_rows,
-    "xlsx": tables.xlsx_rows,
+    "xlsx": excel.rows,
     "parquet": tables.parquet_rows,
     "whatsapp": texts.whatsapp_rows,
+    "nothing": lambda file: iter(()),
 }
+_TABLES = ("csv", "tsv", "xlsx", "parquet")
 _BINARY = ("xlsx", "parquet")
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_PACKED = (".gz", ".zst")
 _FORMAT_OF_NAME = {name: name[1:] for name in (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")}
 
 
@@ -48,17 +62,26 @@ class Source(DataFile):
 
         Raises UnreadableError where the file goes away meanwhile.
         """
+        names = self.options.get("columns")
         for number, line in enumerate(self.raw_lines(), start=1):
-            yield jsonl.line_of(number, line) if isinstance(line, bytes) else line
+            if not isinstance(line, bytes):
+                yield line
+            elif names:
+                yield formed(jsonl.value_of(number, line), self.options)
+            else:
+                yield jsonl.line_of(number, line)
 
     def raw_lines(self) -> Iterator[bytes | Line]:
         """As `lines`, but those of JSONL as they stand there, in UTF-8: a quick look may do."""
         binary = bool(self.packed) or self.format in _BINARY
+        in_table = self.format in _TABLES
         last = 0
         try:
             for line in _READERS[self.format](self):
                 last = last + 1 if isinstance(line, bytes) else line.number
-                yield line
+                yield line if isinstance(line, bytes) else formed(line, self.options, in_table)
+        except WorkbookError:
+            raise
         except OSError as error:
             # Without a number it is a library that stumbles over the bytes, if it has not lost the
             # file itself. EINVAL: a damaged index sent it to a place before the first byte.
@@ -79,6 +102,14 @@ class Source(DataFile):
             yield _damaged(last + 1, error)
 
 
+def formed(line: Line, options: Mapping[str, Any], in_table: bool = False) -> Line:
+    """The line with its row in a format that is trained on.
+
+    options: `columns` names its keys.
+    """
+    return recognition.line(columns.renamed(line, options.get("columns") or {}), in_table)
+
+
 def _damaged(number: int, error: BaseException) -> Line:
     reason = f"{type(error).__name__}: {error}"[:100]
     message = (
@@ -92,7 +123,7 @@ def open_source(path: str | PurePath, remote: RemoteFile | None = None, **option
     """What kind of file it is, by its first bytes and then by its name.
 
     remote: opens the file, where it is not on this machine.
-    options: for WhatsApp, assistant, gap_hours, date_order, mask, system.
+    options: for WhatsApp, assistant, gap_hours, date_order, mask, system; for rows, columns.
     Raises UnreadableError for a missing file.
     """
     source = Source(Path(path), "jsonl", options=options, remote=remote)
@@ -100,14 +131,19 @@ def open_source(path: str | PurePath, remote: RemoteFile | None = None, **option
         sample = _first_bytes(source)
     except OSError as error:
         raise source.unreadable(error) from None
-    suffixes = [
-        suffix.lower() for suffix in source.path.suffixes if suffix.lower() not in (".gz", ".zst")
-    ]
+    name = Path(source.member) if source.packed == "zip" else source.path
+    suffixes = [suffix.lower() for suffix in name.suffixes if suffix.lower() not in _PACKED]
     ending = suffixes[-1] if suffixes else ""
     is_cut = len(sample) == SAMPLE
     source.encoding, encoding_name = sniffing.encoding_of(sample, is_cut)
     text = sample.decode(source.encoding, "replace").removeprefix("\ufeff")
-    source.format = sniffing.recognise(sample, text, ending, is_cut)
+    ends_with_cr = "\r" in text.rstrip() and "\n" not in text
+    if source.format != "nothing":
+        lines = text.replace("\r", "\n") if ends_with_cr else text
+        source.format = sniffing.recognise(sample, lines, ending, is_cut)
+    if source.format == "jsonl" and ends_with_cr:
+        source.line_end = "\r"
+        source.problems.append(("line-ends", "the lines end with CR alone, as on old Macs", ""))
     _note_problems(source, ending, encoding_name)
     return source
 
@@ -118,6 +154,8 @@ def _first_bytes(source: Source) -> bytes:
         start = stream.read(16)
         source.size = stream.seek(0, io.SEEK_END)
     source.packed = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    if source.packed == "zip" and not archives.choose(source):
+        return start if source.format == "jsonl" else b""
     try:
         with source.open_bytes() as stream:
             return stream.read(SAMPLE)
@@ -133,9 +171,12 @@ def _note_problems(source: Source, ending: str, encoding_name: str) -> None:
     """What its beginning and its name show to be wrong with the file as a whole."""
     note = source.problems.append
     suffix = source.path.suffix
-    format_name = sniffing.NAMES[source.format]
+    format_name = sniffing.NAMES.get(source.format, "")
+    if not format_name:
+        return
     if source.packed:
-        note(("compressed", f"packed with {source.packed}", ""))
+        inside = f": of {source.member_of} files {source.member} is read" if source.member else ""
+        note(("compressed", f"packed with {source.packed}{inside}", ""))
     elif suffix.lower() != ".jsonl" and source.format == "jsonl":
         note(("file-name", f"the name ends in “{suffix}”", ""))
     if source.encoding != "utf-8" and source.format not in _BINARY:

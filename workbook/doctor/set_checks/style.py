@@ -1,5 +1,6 @@
 """What all examples have in common, or should: system message, language, openings and endings."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +13,18 @@ from workbook.rows.rules import MIN_EXAMPLES
 
 PREFIX, ANSWER_PREFIX = 12, 5
 """Characters: the removed command-line tool's figures for common prefixes."""
+
+
+def is_open(start: str) -> bool:
+    """Whether a beginning opens what only the rest closes: a bracket, a quotation, a tag, code.
+    Without it the rest would be broken."""
+    pairs = (("{", "}"), ("[", "]"), ("(", ")"), ("“", "”"), ("«", "»"))
+    return (
+        any(start.count(left) > start.count(right) for left, right in pairs)
+        or start.count('"') % 2 == 1
+        or start.count("```") % 2 == 1
+        or len(re.findall(r"<[a-zA-Z]", start)) > start.count("</")
+    )
 
 
 class Systems(SetCheck):
@@ -92,10 +105,10 @@ class Style(SetCheck):
     def end(self) -> Iterator[LineProblem]:
         if (rows := self.rows["chat"]) >= MIN_EXAMPLES:
             head = self.heads["chat question"]
-            if len(head) > PREFIX:
+            if len(head) > PREFIX and not is_open(head):
                 yield None, ("user-prefix", f"all {rows} questions begin “{excerpt(head, 40)}”", "")
             head = self.heads["chat answer"]
-            if len(head) >= ANSWER_PREFIX and len(self.answers) > 1:
+            if len(head) >= ANSWER_PREFIX and len(self.answers) > 1 and not is_open(head):
                 yield None, ("answer-prefix", f"all {rows} answers begin “{excerpt(head, 40)}”", "")
             ends = self.with_ending
             if 0.1 * rows <= ends <= 0.9 * rows and rows - ends > 1:
@@ -108,12 +121,12 @@ class Style(SetCheck):
             yield None, ("open-ended", f"all {rows} prompts are empty", "")
         else:
             head = self.heads["completion question"]
-            if len(head) > PREFIX:
+            if len(head) > PREFIX and not is_open(head):
                 yield None, ("user-prefix", f"all {rows} prompts begin “{excerpt(head, 40)}”", "")
             if not self.tails["completion question"]:
                 yield None, ("no-separator", f"the {rows} prompts have no common end", "")
         head = self.heads["completion answer"]
-        if len(head.strip()) >= ANSWER_PREFIX and len(self.answers) > 1:
+        if len(head.strip()) >= ANSWER_PREFIX and len(self.answers) > 1 and not is_open(head):
             yield None, ("answer-prefix", f"all {rows} completions begin “{excerpt(head, 40)}”", "")
         if not self.tails["completion answer"]:
             yield None, ("no-ending", f"the {rows} completions have no common end", "")

@@ -1,0 +1,75 @@
+"""Rows that are known by their keys and yet can't be trained on as they are: what they are, and the
+way on. Knows no files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workbook.doctor.forms.examples import PROMPTS
+from workbook.doctor.lines import Problem
+from workbook.rows.validator import format_of
+
+_TEMPLATES = re.compile(
+    r"### ?(Human|Instruction|User|Input|Question|Response|Assistant|Answer)|\[INST\]"
+    r"|<\|(im_start|user|assistant|start_header_id)\|>|<start_of_turn>|(?m:^(Q|User|Human): )"
+)
+_NAMING = "--columns prompt={},completion={}"
+
+
+def judged(row: Mapping[str, Any]) -> bool | None:
+    """What the mark on one answer says, as KTO has it; None where there is none."""
+    for key in ("label", "kto_tag"):
+        mark = row.get(key)
+        if isinstance(mark, str) and mark.strip().lower() in ("true", "false"):
+            mark = mark.strip().lower() == "true"
+        if isinstance(mark, bool):
+            return mark
+    return None
+
+
+def hints(row: Mapping[str, Any], in_table: bool) -> Iterator[Problem]:
+    """What is to be said of a row, after its form was looked for.
+
+    in_table: whether its keys are the headings of a table.
+    """
+    kind = format_of(row)
+    if kind in ("chat", "completion") and (mark := judged(row)) is not None:
+        value = f"label: {str(mark).lower()}"
+        yield "judged", "one answer with a mark, good or bad, as KTO has it", value
+    elif kind is None and (what := _named(row, in_table)):
+        yield "unknown-form", what, row
+
+
+def _named(row: Mapping[str, Any], in_table: bool) -> str:
+    """What a row without a known format is, and the way on."""
+    keys = [key for key in row if isinstance(key, str)]
+    body = row.get("body")
+    if isinstance(body, Mapping) and "url" in row:
+        return "requests of a batch: they have no answers to learn from"
+    if {"role", "content"} <= row.keys():
+        return (
+            "one message a row: the messages of a conversation must stand together, as the list "
+            "`messages` of one row; group them by their conversation first"
+        )
+    if row.keys() >= {"text", "label"}:
+        way = _NAMING.format("text", "label")
+        return f"a text with its class, `text` and `label`: to learn the class, {way}"
+    text = row.get("text")
+    if isinstance(text, str):
+        if _TEMPLATES.search(text):
+            return (
+                "whole conversations in one text, `text`, with the marks of a template: take them "
+                "apart into `messages`, a list of roles and contents"
+            )
+        return (
+            "texts without a question, `text`: to learn the style alone, --columns completion=text"
+        )
+    if {"train", "test"} & row.keys() and len(keys) <= 3:
+        return "several sets in one object: write each to a file of its own"
+    if not in_table:
+        return ""
+    listed = ", ".join(f"`{key}`" for key in keys[:8])
+    first = next((key for key in keys if key in PROMPTS), keys[0] if keys else "A")
+    second = next((key for key in keys if key != first), "B")
+    way = _NAMING.format(first, second)
+    return f"the columns {listed}: which is the question and which the answer? For example {way}"

@@ -1,0 +1,144 @@
+"""Two answers to one question in the forms of other tools, as OpenAI's preference examples.
+
+Knows TRL's, also with an implicit prompt, UltraFeedback, HH-RLHF, Orca pairs, LLaMA-Factory's
+ranking, ms-swift's `rejected_response`. What is not used stays in the row.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from workbook.doctor.forms.examples import CONVERSATIONS, asked
+from workbook.doctor.forms.tool_lists import tools_of
+from workbook.doctor.forms.turns import is_turn, is_turns, messages_from, with_system
+from workbook.doctor.forms.values import Row, decoded, first_key, is_empty, text_in
+
+_CHOSEN = ("chosen", "chosen_response", "response_chosen", "preferred", "preferred_response")
+_REJECTED = (
+    "rejected", "rejected_response", "response_rejected", "dispreferred", "rejected_messages",
+    "dispreferred_response",
+)  # fmt: skip
+_HH = re.compile(r"\n\n(Human|Assistant):")
+UNLIKE = "The two answers differ before their last message: a preference example compares one."
+
+
+class UnlikeError(ValueError):
+    """Two conversations of which more than the last message differs, or that end elsewhere."""
+
+
+def preference(rest: Row) -> Row | None:
+    """The row as a preference example; None where it holds no two answers.
+
+    Raises UnlikeError where one message each can't show what was preferred.
+    """
+    rejected_key = first_key(rest, _REJECTED)
+    if rejected_key is None or "preferred_output" in rest:
+        return _ranked(rest)
+    chosen_key = first_key(rest, _CHOSEN)
+    messages = decoded(rest.get("messages"))
+    rejected = _answer_turns(rest[rejected_key])
+    chosen: list[Row] | None = _answer_turns(rest[chosen_key]) if chosen_key else []
+    if rejected is None or chosen is None:
+        return None
+    if chosen_key is not None:
+        del rest[rejected_key], rest[chosen_key]
+        before = _before(rest)
+    elif is_turns(messages) and messages[-1].get("role") == "assistant":
+        del rest[rejected_key], rest["messages"]
+        before = messages_from(messages)
+        chosen = [before.pop()]
+    else:
+        return None
+    return _compared(rest, before, chosen, rejected)
+
+
+def _ranked(rest: Row) -> Row | None:
+    """LLaMA-Factory's older form: `output` is a list of the better and the worse answer."""
+    answers = rest.get("output")
+    if not (isinstance(answers, list) and len(answers) == 2 and "instruction" in rest):
+        return None
+    if not all(isinstance(answer, str) for answer in answers):
+        return None
+    del rest["output"]
+    chosen, rejected = ([{"role": "assistant", "content": answer}] for answer in answers)
+    return _compared(rest, _before(rest), chosen, rejected)
+
+
+def _answer_turns(value: Any) -> list[Row] | None:
+    """An answer, or a whole conversation that ends with it, as messages."""
+    value = decoded(value)
+    if isinstance(value, str):
+        return _dialogue(value) or [{"role": "assistant", "content": value}]
+    if is_turn(value):
+        return messages_from([value])
+    return messages_from(value) if is_turns(value) else None
+
+
+def _dialogue(text: str) -> list[Row]:
+    """What HH-RLHF has in one text, turn by turn; nothing where a text is none."""
+    if not text.startswith("\n\nHuman:"):
+        return []
+    pieces = _HH.split(text)[1:]
+    roles = {"Human": "user", "Assistant": "assistant"}
+    return [
+        {"role": roles[name], "content": words.strip()}
+        for name, words in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
+
+
+def _before(rest: Row) -> list[Row]:
+    """The messages that a row has before its answers; they are taken out of it."""
+    for key in ("messages", *CONVERSATIONS):
+        turns: Any = decoded(rest.get(key))
+        if is_turns(turns):
+            del rest[key]
+            messages = messages_from(turns)
+            system = rest.get("system")
+            return with_system(messages, rest.pop("system")) if text_in(system) else messages
+    if isinstance(prompt := rest.get("prompt"), str) and (turns := _dialogue(prompt)):
+        del rest["prompt"]
+        return [turn for turn in turns if turn["content"]]
+    if isinstance(prompt, str):
+        rest["prompt"] = decoded(prompt) if is_turns(decoded(prompt)) else prompt
+    before = asked(rest)
+    if before is None and text_in(rest.get("system")):
+        return with_system([], rest.pop("system"))
+    return before or []
+
+
+def _compared(rest: Row, before: list[Row], chosen: list[Row], rejected: list[Row]) -> Row:
+    if chosen[:-1] != rejected[:-1] or {chosen[-1]["role"], rejected[-1]["role"]} != {"assistant"}:
+        raise UnlikeError(UNLIKE)
+    said = chosen[:-1]
+    messages = [*before, *said]
+    if said and said[0]["role"] != "assistant":  # whole conversations, with their beginning
+        messages = _with_beginning(before, said)
+    prompt: Row = {"messages": messages}
+    if "tools" in rest and not is_empty(tools := tools_of(rest.pop("tools"))):
+        prompt["tools"] = tools
+    if isinstance(rest.get("parallel_tool_calls"), bool):
+        prompt["parallel_tool_calls"] = rest.pop("parallel_tool_calls")
+    full = {key: value for key, value in rest.items() if not is_empty(value)}
+    return {
+        "input": prompt,
+        "preferred_output": chosen[-1:],
+        "non_preferred_output": rejected[-1:],
+        **full,
+    }
+
+
+def _with_beginning(before: list[Row], said: list[Row]) -> list[Row]:
+    """A conversation after what stands before it, which is often its own beginning."""
+    systems = [message for message in before if message["role"] == "system"]
+    others = [message for message in before if message["role"] != "system"]
+    known = [_words(message) for message in said]
+    if all(_words(message) in known for message in others):
+        others = []
+    if said[0]["role"] == "system" and all(_words(message) in known for message in systems):
+        systems = []
+    return [*systems, *others, *said]
+
+
+def _words(message: Mapping[str, Any]) -> tuple[Any, str | None]:
+    text = text_in(message.get("content"))
+    return message.get("role"), text.strip() if text is not None else repr(message)

@@ -1,0 +1,187 @@
+"""Rows of a table: their headings, and what cells mean under them.
+
+Knows headings that are missing, doubled or below a title; knows neither files nor forms of rows.
+"""
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any
+
+from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
+from workbook.doctor.forms.values import decoded
+from workbook.doctor.lines import Line, Problem
+from workbook.doctor.readers.data_file import DataFile
+from workbook.quoting import excerpt
+
+_MORE_NAMES = (
+    "messages", "tools", "functions", "parallel_tool_calls", "chosen", "rejected", "label", "text",
+    "preferred_output", "non_preferred_output", "ideal", "history", "role", "content", "context",
+    "id",
+)  # fmt: skip
+KNOWN = {*PROMPTS, *COMPLETIONS, *SYSTEMS, *CONVERSATIONS, *_MORE_NAMES}
+"""Headings by which a table's first row is known as one."""
+_JSON_CELLS = {
+    "messages", "tools", "functions", "input", "preferred_output", "non_preferred_output",
+    "parallel_tool_calls", *CONVERSATIONS, "chosen", "rejected", "history", "prompt", "completion",
+}  # fmt: skip
+_MUST_BE_JSON = ("messages", "tools", "functions", "preferred_output", "non_preferred_output")
+_SENTENCE = re.compile(r"[.?!…。？！]\s*$")
+_TITLES = 10
+"""Rows above the headings among which they are looked for."""
+Cells = Sequence[Any]
+
+
+def name_of(heading: Any) -> str:
+    """A heading as the forms know it: in small letters, with _ for spaces and hyphens."""
+    return re.sub(r"[\s\-]+", "_", str(heading).strip().lower())
+
+
+def lines(file: DataFile, numbered: Iterable[tuple[int, Cells] | Line]) -> Iterator[Line]:
+    """The rows under their headings, which are the first row with names that are known, or the
+    first row.
+
+    numbered: (number, cells) of each row; a line that can't be read goes through.
+    """
+    source = iter(numbered)
+    waiting: list[tuple[int, Cells]] = []
+    headings: list[str] | None = None
+    for item in source:
+        if isinstance(item, Line):
+            yield item
+        elif headings is not None:
+            yield row_of(*item, headings)
+        else:
+            waiting.append(item)
+            if _has_names(item[1]) or len(waiting) >= _TITLES:
+                headings = yield from _begin(file, waiting)
+    if headings is None and waiting:
+        yield from _begin(file, waiting)
+
+
+def _has_names(cells: Cells) -> bool:
+    names = {name_of(cell) for cell in cells if isinstance(cell, str)}
+    asks = names & {*PROMPTS, *CONVERSATIONS, "messages", "chosen", "text", "role", "input"}
+    return bool(asks) and bool(names & KNOWN)
+
+
+def _begin(file: DataFile, waiting: list[tuple[int, Cells]]) -> Generator[Line, None, list[str]]:
+    """The first rows; returns the headings."""
+    place = next((n for n, (_, cells) in enumerate(waiting) if _has_names(cells)), None)
+    if place is None and not file.options.get("columns") and _looks_like_data(waiting[0][1]):
+        width = max(len(cells) for _, cells in waiting)
+        headings = [str(number) for number in range(1, width + 1)]
+        message = "the first row looks like an example, not like headings; columns are numbered"
+        file.problems.append(("heading", message, excerpt(_joined(waiting[0][1]))))
+        place = -1
+    elif place is None and _names_numbers(file):
+        headings = [str(n + 1) for n in range(max(len(cells) for _, cells in waiting))]
+        place = -1
+    else:
+        place = place or 0
+        for number, cells in waiting[:place]:
+            title = excerpt(_joined(cells))
+            file.problems.append(("lost", f"lost: row {number}, above the headings: {title}", ""))
+        headings = _headings(file, waiting[place][1])
+    for number, cells in waiting[place + 1 :]:
+        yield row_of(number, cells, headings)
+    return headings
+
+
+def _joined(cells: Cells) -> str:
+    return ", ".join(str(cell) for cell in cells if cell not in (None, ""))
+
+
+def _names_numbers(file: DataFile) -> bool:
+    """Whether `--columns` names columns by their numbers, so that there are no headings."""
+    names = file.options.get("columns") or {}
+    return bool(names) and all(str(column).isdigit() for column in names.values())
+
+
+def _looks_like_data(cells: Cells) -> bool:
+    """Whether a row that has no known name reads like sentences."""
+    texts = [str(cell).strip() for cell in cells if cell not in (None, "")]
+    return any((_SENTENCE.search(text) and " " in text) or len(text) > 60 for text in texts)
+
+
+def _headings(file: DataFile, cells: Cells) -> list[str]:
+    """The names of the columns; of two alike the second gets a number."""
+    headings: list[str] = []
+    for place, cell in enumerate(cells, start=1):
+        heading = "" if cell is None else str(cell)
+        name = heading
+        count = 2
+        while heading and name_of(name) in map(name_of, headings):
+            name, count = f"{heading} ({count})", count + 1
+        if name != heading:
+            message = (
+                f"two columns are called “{excerpt(heading)}”: column {place} is read as “{name}”"
+            )
+            file.problems.append(("heading", message, ""))
+        headings.append(name)
+    return headings
+
+
+def row_of(number: int, cells: Cells, headings: list[str]) -> Line:
+    """A table's row under its headings; with more cells than headings it can't be read."""
+    surplus = [cell for cell in cells[len(headings) :] if cell not in (None, "")]
+    if surplus:
+        count = len(cells)
+        message = (
+            f"{count} cells under {len(headings)} headings: a sign that parts cells stands in one "
+            "that is not in quotes"
+        )
+        return Line.unreadable(number, ("cells", message, _joined(cells)))
+    problems: list[Problem] = []
+    row: dict[str, Any] = {}
+    for place, (heading, cell) in enumerate(zip(headings, cells, strict=False), start=1):
+        if heading == "" and cell in (None, ""):
+            continue
+        row[heading or f"column {place}"] = cell
+    return Line(number, shaped(row, problems), tuple(problems))
+
+
+def shaped(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """A row with the names and values that forms know: empty cells go, JSON in cells is read.
+
+    problems: collects cells that can't be read.
+    """
+    example: dict[str, Any] = {}
+    for heading, value in row.items():
+        name = name_of(heading)
+        key = name if name in KNOWN and name not in example else heading
+        if isinstance(value, str) and name in _JSON_CELLS:
+            content = decoded(value)
+            if content is value and name in _MUST_BE_JSON and value.strip():
+                problems.append(("cells", f"the cell `{name}` is not JSON", value[:60]))
+            value = content
+            if name == "parallel_tool_calls" and str(value).strip().lower() in ("true", "false"):
+                value = str(value).strip().lower() == "true"
+        if value in (None, "") and name not in ("prompt", "completion", *PROMPTS, *COMPLETIONS):
+            continue
+        if name in PROMPTS or name in COMPLETIONS:
+            value = _text_of(value)
+        example[key] = _without_empty(value)
+    return example
+
+
+def _text_of(value: Any) -> Any:
+    if isinstance(value, (str, list, dict)):
+        return value
+    return "" if value is None else str(value)
+
+
+def _without_empty(value: Any) -> Any:
+    """Columns give every message every key: those without a value are left out."""
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: _without_empty(item)
+            for key, item in value.items()
+            if item is not None
+            or (
+                key == "content"
+                and not any(value.get(name) for name in ("tool_calls", "function_call", "refusal"))
+            )
+        }
+    return value
