@@ -26,12 +26,12 @@ PAIR_MODEL = registry.legacy()[0].id
 SMALL = {"few", "too-few"}
 
 OPENAI: dict[str, dict[str, list[int]]] = {
-    "15-messages-as-text": {"messages": list(range(1, 13))},
+    "15-messages-as-text": {"json-in-text": [1]},
     "30-tool-call-empty-content": {},
     "31-tool-call-null-or-no-content": {},
     "32-function-call-no-content": {},
     "33-arguments-as-object": {"tool-call": [12]},
-    "34-tools-as-text": {"tools": [12]},
+    "34-tools-as-text": {"json-in-text": [12]},
     "35-user-between-call-and-answer": {"tool-order": [12]},
     "36b-parallel-out-of-order": {},
     "37-empty-tool-output": {},
@@ -107,8 +107,8 @@ def test_the_lab_refuses_the_lines_that_the_doctor_refuses_for_it(name: str) -> 
     lines = {line for code, at in found.items() if code not in APART for line in at}
     method = "dpo" if "dpo" in name else "supervised"
     refused = {f.line for f in training_file.check(case(name), shown=99, method=method).findings}
-    if name == "48-rft":
-        assert lines == {None} and len(refused) == 12  # once for the file, and line by line
+    if name in ("48-rft", "15-messages-as-text"):
+        assert len(lines) == 1 and len(refused) == 12  # once for the file, and line by line
     else:
         assert lines <= refused <= {line for at in found.values() for line in at}
 
