@@ -239,6 +239,9 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     ),
     "speakers": file("chat.txt", WHATSAPP.encode()),
     "app-language": file("chat.txt", WHATSAPP.encode()),
+    "escaped-lines": with_clean(chat("Open?", r"At nine.\nThank you.")),
+    "html-entities": with_clean(chat("Open?", "Tom &amp; Ann are here.")),
+    "template-mark": with_clean(chat("Open?", "[INST] At nine. [/INST]")),
     "sampled": lambda folder: doctor.check(chat(f"{n}?", f"{n}!") for n in range(20_001)),
     "leakage": lambda folder: doctor.check(clean()[:20], against={"train": clean()[19:]}),
     "near-leakage": lambda folder: doctor.check(

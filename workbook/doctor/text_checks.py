@@ -1,30 +1,89 @@
 """What is said in an example: placeholders, odd characters, personal data, keys, refusals, harm.
 
 Looks at texts only; which text is whose stands in `workbook.doctor.row_checks`. All of it is done
-offline, by patterns: it finds what is plain to see, and a clean result is no proof.
+offline, by patterns: it finds what is plain to see, and a clean result is no proof. Most texts hold
+nothing of all this, so that words without which no pattern can match are looked for first.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from workbook.doctor import personal_data
+from workbook.doctor import damaged_text, personal_data
 from workbook.doctor.lines import Problem
 
-_PLACEHOLDER = re.compile(
-    r"\b(?:TODO|FIXME|TBD|XXX+)\b|(?i:lorem ipsum)|\{\{[^{}\n]{0,40}\}\}|"
-    r"(?i:[\[<](?:insert|your|fill in|inserte?|seu|sua|tu|su)\b[^\]>\n]{0,40}[\]>])|"
-    r"(?i:^\s*(?:n/?a|none|null|nan|undefined|answer here|\.\.\.|…)\s*$)"
-)
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2028\u2029\ufeff"
-    r"\u202a-\u202e\u2066-\u2069]"
-)
-# A letter that was written as UTF-8 and read as Latin-1 or Windows-1252: "Ã©", "â€™".
-_MOJIBAKE = re.compile("\ufffd|Ã[\x80-\xbf\u0192\u2018-\u203a©³¡±ª§­º¼½]|â€[\x80-\xbf™œ\x9d˜“”¦]")
-_SPECIAL = re.compile(
-    r"<\|(?:endoftext|im_start|im_end|im_sep|endofprompt|fim_\w+|start|end|"
-    r"message|channel)\|>"
-)
+
+@dataclass(frozen=True)
+class _Check:
+    """What to look for: where none of the words is in the text in small letters, it is not there.
+
+    words: None where the pattern finds out by itself as fast.
+    """
+
+    code: str
+    message: str
+    pattern: re.Pattern[str]
+    words: tuple[str, ...] | None = None
+
+
+_CHECKS = (
+    _Check(
+        "placeholder",
+        "a placeholder was left",
+        re.compile(
+            r"\b(?:TODO|FIXME|TBD|XXX+)\b|(?i:lorem ipsum)|\{\{[^{}\n]{0,40}\}\}|"
+            r"(?i:[\[<](?:insert|your|fill in|inserte?|seu|sua|tu|su)\b[^\]>\n]{0,40}[\]>])"
+        ),
+        ("todo", "fixme", "tbd", "xxx", "lorem ipsum", "{{", "[", "<"),
+    ),
+    _Check(
+        "control-character", "an invisible control character", damaged_text.CONTROL, words=None
+    ),
+    _Check(
+        "special-token",
+        "a special token of the model is written out",
+        re.compile(
+            r"<\|(?:endoftext|im_start|im_end|im_sep|endofprompt|fim_\w+|start|end|"
+            r"message|channel)\|>"
+        ),
+        ("<|",),
+    ),
+    _Check(
+        "template-mark",
+        "a mark of a chat template is written out",
+        re.compile(
+            r"<\|(?!endoftext|im_|endofprompt|fim_|(?:start|end|message|channel)\|)[a-z][\w.-]{1,30}\|>|"
+            r"<｜[^<>｜\n]{1,30}｜>|\[/?INST\]|<</?SYS>>|"
+            r"\A\s*<s>|</s>\s*\Z|<s>\s*\[INST|<(?:start|end)_of_(?:turn|image)>|<(?:bos|eos|pad|unk)>|"
+            r"</?(?:think|thinking|tool_call|tool_response|reasoning)>|"
+            r"\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|"
+            r"(?m:^### (?:Instruction|Response|Input|Human|Assistant):)"
+        ),
+        ("<|", "<｜", "inst]", "sys>>", "s>", "_of_", "os>", "pad>", "unk>", "think", "tool_",
+         "reasoning>", "system_prompt", "### "),
+    ),
+    _Check(
+        "html-entities",
+        "HTML entities stand in the text",
+        damaged_text.ENTITY,
+        ("&",),
+    ),
+    _Check(
+        "harmful-words",
+        "words that moderation may refuse",
+        # A first sieve, not a judgement: the service's own moderation decides. Word forms that are
+        # seldom harmless, by the categories that vendors publish.
+        re.compile(
+            r"(?i)\b(?:kill (?:yourself|myself|him|her|them)|suicidarme|me matar|"
+            r"how to make a bomb|pipe bomb|child porn\w*|gas the \w+|heil hitler|"
+            r"behead(?:ing)? (?:him|her|them)|rape (?:him|her|them|you)|cut myself|"
+            r"self[- ]harm instructions)\b"
+        ),
+        ("kill ", "suicid", "me matar", "bomb", "child porn", "gas the", "hitler", "behead",
+         "rape ", "cut myself", "harm instr"),
+    ),
+)  # fmt: skip
+_NOTHING_SAID = re.compile(r"(?i)^\s*(?:n/?a|none|null|nan|undefined|answer here|\.\.\.|…)\s*$")
 _REFUSAL = re.compile(
     r"(?i)^\W*(?:(?:i(?:['’]m| am) (?:very |really )?sorry|sorry|apologies|lo siento|"
     r"sinto muito|desculpe)\b.{0,60}\b(?:can(?:no|['’])?t|unable|not able|no puedo|não posso)|"
@@ -33,26 +92,20 @@ _REFUSAL = re.compile(
     r"as an ai(?: language)? model|como (?:un )?modelo de lenguaje|"
     r"como (?:um )?modelo de linguagem|no puedo ayudar|não posso ajudar)"
 )
-# A first sieve, not a judgement: the service's own moderation decides. Word forms that are
-# seldom harmless, by the categories that vendors publish.
-_HARM = re.compile(
-    r"(?i)\b(?:kill (?:yourself|myself|him|her|them)|suicidarme|me matar|how to make a bomb|"
-    r"pipe bomb|child porn\w*|gas the \w+|heil hitler|behead(?:ing)? (?:him|her|them)|"
-    r"rape (?:him|her|them|you)|cut myself|self[- ]harm instructions)\b"
-)
 
 
 def check(text: str) -> Iterator[Problem]:
     """Each kind of thing that a text should not hold, once."""
-    for code, pattern, message in (
-        ("placeholder", _PLACEHOLDER, "a placeholder was left"),
-        ("control-character", _CONTROL, "an invisible control character"),
-        ("wrong-characters", _MOJIBAKE, "letters that were read in the wrong encoding"),
-        ("special-token", _SPECIAL, "a special token of the model is written out"),
-        ("harmful-words", _HARM, "words that moderation may refuse"),
-    ):
-        if match := pattern.search(text):
-            yield code, message, _around(text, *match.span())
+    small = text.lower()
+    if len(text) < 200 and (match := _NOTHING_SAID.search(text)):
+        yield "placeholder", "a placeholder was left", _around(text, *match.span())
+    for check in _CHECKS:
+        if check.words is not None and not any(word in small for word in check.words):
+            continue
+        if match := check.pattern.search(text):
+            yield check.code, check.message, _around(text, *match.span())
+    for code, message, span in damaged_text.check(text):
+        yield code, message, _around(text, *span)
     for entity in personal_data.first_of_each(text):
         if entity.is_key:
             # Never the key itself: a report is shown, copied and stored.
@@ -68,11 +121,6 @@ def refuses(answer: str) -> bool:
     return bool(_REFUSAL.search(answer[:200]))
 
 
-def without_controls(text: str) -> str:
-    """The text without invisible control characters."""
-    return _CONTROL.sub("", text)
-
-
 def _around(text: str, start: int, end: int) -> str:
     return text[max(0, start - 15) : end + 15]
 
@@ -85,15 +133,19 @@ _COMMON = {
     "German": "der die das ist sind und nicht ein eine mit für von zu auf wie was ich sie es auch",
     "Italian": "il gli le è sono che di e una per con non come cosa ma più molto del della questo",
 }
-_WORDS = {language: set(words.split()) for language, words in _COMMON.items()}
+_LANGUAGES: dict[str, list[str]] = {}  # by word
+for _name, _words in _COMMON.items():
+    for _word in dict.fromkeys(_words.split()):
+        _LANGUAGES.setdefault(_word, []).append(_name)
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def language(text: str) -> str | None:
     """The language whose commonest words a text holds; None where that isn't plain."""
-    words = re.findall(r"[^\W\d_]+", text[:400].lower())
-    scores = sorted(
-        ((sum(word in common for word in words), name) for name, common in _WORDS.items()),
-        reverse=True,
-    )
-    (best, name), (second, _) = scores[:2]
+    words = _LETTERS.findall(text[:400].lower())
+    counts = dict.fromkeys(_COMMON, 0)
+    for word in words:
+        for name in _LANGUAGES.get(word, ()):
+            counts[name] += 1
+    (best, name), (second, _) = sorted(((n, name) for name, n in counts.items()), reverse=True)[:2]
     return name if best >= 3 and best >= 0.2 * len(words) and best > second else None

@@ -16,12 +16,29 @@ TEXT_CODES = {
     "control-character": Code(
         "warning",
         "Invisible characters are tokens too, and mean nothing.",
-        "`report.fix()` removes them.",
+        "`report.fix()` removes them; what parts words or lines becomes a blank or a line.",
     ),
     "wrong-characters": Code(
         "warning",
         "The text was damaged before it came here, and the damage is learned.",
-        "Read the source again in its right encoding.",
+        'Read the source again in its right encoding; `report.fix("wrong-characters")` mends what '
+        "can still be told.",
+    ),
+    "escaped-lines": Code(
+        "warning",
+        "The text was escaped once too often: the model learns to write a backslash and an n.",
+        '`report.fix("escaped-lines")` makes lines of it.',
+    ),
+    "html-entities": Code(
+        "warning",
+        "The model learns to write &amp; where it should write &.",
+        '`report.fix("html-entities")` writes the letters, unless the text is about HTML.',
+    ),
+    "template-mark": Code(
+        "warning",
+        "Every model's template puts its own marks around a turn; those in the text are learned as "
+        "words, and another model's are noise.",
+        "Delete them: give the turns as messages, and an answer without its thinking.",
     ),
     "special-token": Code(
         "warning",

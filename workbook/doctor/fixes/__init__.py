@@ -7,7 +7,7 @@ mended: the very same object where there was nothing to mend. Knows no files.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from workbook.doctor import personal_data, secret_keys, text_checks
+from workbook.doctor import damaged_text, personal_data, secret_keys
 from workbook.doctor.fixes import learned_fixes, row_fixes
 from workbook.doctor.fixes.editing import (
     Edit,
@@ -59,8 +59,23 @@ FIXES: dict[str, Fix] = {
     ),
     "control-character": Fix(
         True,
-        "invisible characters go",
-        lambda row: edit_texts(row, text_checks.without_controls),
+        "invisible characters go; what parts words or lines becomes a blank or a line",
+        lambda row: edit_texts(row, damaged_text.without_controls),
+    ),
+    "wrong-characters": Fix(
+        False,
+        "letters are read in the encoding in which they were written, where that is sure",
+        lambda row: edit_texts(row, damaged_text.read_again),
+    ),
+    "escaped-lines": Fix(
+        False,
+        "\\n becomes a new line",
+        lambda row: edit_texts(row, damaged_text.with_lines),
+    ),
+    "html-entities": Fix(
+        False,
+        "&amp; and the like become letters",
+        lambda row: edit_texts(row, damaged_text.without_entities),
     ),
     "not-json": Fix(False, "lines that can't be read are left out"),
     "not-utf8": Fix(False, "lines that can't be read are left out"),
