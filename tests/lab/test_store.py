@@ -70,6 +70,28 @@ def test_a_full_disk_fails_the_call_and_not_the_store(tmp_path: Path) -> None:
     assert [event.message for event in store.page(Event)[0]] == ["there is room for this"]
 
 
+def test_on_a_full_disk_what_makes_room_still_works(tmp_path: Path, monkeypatch) -> None:
+    store = Store(tmp_path)
+    files = []
+    for _ in range(2):
+        (store.uploads() / "x").write_bytes(b"data")
+        files.append(store.add_file(store.uploads() / "x", "a.jsonl", "fine-tune"))
+    change, reserve = store._change, tmp_path / "reserve"
+    assert reserve.stat().st_blocks * 512 >= 2**20  # it does take the room
+
+    def full(sql: str, *values: object) -> int:
+        if reserve.exists():
+            raise sqlite3.OperationalError("database or disk is full")
+        return change(sql, *values)
+
+    monkeypatch.setattr(store, "_change", full)
+    for file in files:
+        store.delete_file(file.id)
+        assert not store.path(file.id).exists() and reserve.exists()  # taken again
+    with pytest.raises(UnknownIdError):
+        store.get(File, files[0].id)
+
+
 def test_a_step_is_written_once_and_a_status_changes_only_from_where_it_may(tmp_path: Path) -> None:
     store, record = Store(tmp_path), job()
     store.add(record)

@@ -13,11 +13,12 @@ import shutil
 import time
 from pathlib import Path
 
+from filelock import FileLock
 from safetensors import SafetensorError
 
 from workbook import files, paths
 from workbook.errors import WorkbookError
-from workbook.lab.model import weights
+from workbook.lab.model import integrity, weights
 
 VARIABLE = "WORKBOOK_LAB_BASE"
 
@@ -40,7 +41,13 @@ def find(name: str | None = None) -> tuple[str, Path]:
             f"There is no base model {name!r}. Registered: {', '.join(names())}. "
             "Add one: workbook lab models add NAME PATH"
         )
-    return name, _home() / name
+    folder = _home() / name
+    if damage := integrity.damage(folder):
+        raise WorkbookError(
+            f"The base model {name!r} is damaged: {damage}. Remove it and add it again: "
+            f"workbook lab models remove {name}, then workbook lab models add {name} PATH"
+        )
+    return name, folder
 
 
 def location(name: str) -> Path:
@@ -64,9 +71,14 @@ def add(name: str, source: Path, tokenizer: Path | None = None) -> Path:
         )
     source = source.expanduser().resolve()
     try:
-        with files.beside(_home() / name) as staging:
+        # One at a time: what a killed one left under this name is then nobody's, and is removed.
+        with (
+            FileLock(_home().with_name(".bases.lock")),
+            files.beside(_home() / name, only_writer=True) as staging,
+        ):
             staging.mkdir()
             _fill(staging, source, tokenizer)
+            integrity.seal(staging)
             os.replace(staging, _home() / name)
     except OSError as error:
         raise WorkbookError(
@@ -88,6 +100,7 @@ def remove(name: str) -> None:
             f"{name!r} is no registered base model. Registered: {', '.join(names()[1:]) or 'none'}."
         )
     hidden = _home() / f".removing-{name}"
+    files.remove(hidden)  # what a killed process left
     os.replace(_home() / name, hidden)  # at once: a base is there whole, or not at all
     shutil.rmtree(hidden)
 
