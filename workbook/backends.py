@@ -123,14 +123,19 @@ class Backend:
         return f"Backend: {self.name} · model {self.model} · cost: {cost}"
 
 
+def name_of(name: str | None = None) -> str:
+    """The backend that is meant: `name`, or WORKBOOK_BACKEND, or the choice, or the lab."""
+    return name or os.environ.get("WORKBOOK_BACKEND") or _choice().get("name") or "lab"
+
+
 def connect(name: str | None = None, model: str | None = None) -> tuple["OpenAI", Backend]:
-    """The client and its backend: `name`, or WORKBOOK_BACKEND, or the student's choice, or the lab.
+    """The client and its backend, by `name_of` the name.
 
     model: another than WORKBOOK_MODEL, or than the one that the backend suggests.
     Starts the lab when it isn't running. Raises WorkbookError with what is missing.
     """
     error_sentences.install()
-    name = name or os.environ.get("WORKBOOK_BACKEND") or _choice().get("name") or "lab"
+    name = name_of(name)
     if name not in NAMES:
         raise WorkbookError(f"There is no backend {name!r}. Choose one of: {', '.join(NAMES)}.")
     error_sentences.speak_of(error_sentences.Host(TITLES[name], KEY_NAMES.get(name)))

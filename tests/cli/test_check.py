@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 
-from training_rows import MODEL, chat, numbered, put
+from training_rows import MODEL, chat, numbered, pair, put, turns
 
 from workbook import cli, paths
+
+ANSWER = ("assistant", "There.")
 
 
 def run(*arguments: object) -> int:
@@ -22,6 +24,24 @@ def test_check_prints_like_a_compiler(tmp_path, capsys) -> None:
     assert run("check", put(tmp_path, numbered(), "good.jsonl")) == 0
     assert run("check", tmp_path / "none.jsonl") == 2
     assert "can't be read" in capsys.readouterr().err
+
+
+def test_a_file_is_held_to_the_host_that_will_train_on_it(tmp_path, capsys) -> None:
+    path = put(tmp_path, [*numbered(), turns(("user", "Where?"), ("user", "Where?"), ANSWER)])
+    basics = ("check", path, "--basics", "--model", "gpt-4.1-mini")
+    assert run("check", path) == run(*basics) == 0
+    capsys.readouterr()
+    assert run("check", path, "--for", "together") == run(*basics, "--for", "together") == 1
+    assert capsys.readouterr().out.count(":31: error[host-turns]: Together: ") == 2
+    assert run("check", path, "--for", "mars") == 2
+
+
+def test_a_model_that_can_t_learn_from_a_file_has_no_price_for_it(tmp_path, capsys) -> None:
+    path = put(tmp_path, [pair(f"{n} and one?", f" {n + 1}") for n in range(12)])
+    for more in ((), ("--basics",)):
+        assert run("check", path, "--model", "gpt-4.1-mini", *more) == 1
+        out = capsys.readouterr().out
+        assert "is a chat model, and learns from messages only" in out and "$" not in out
 
 
 def test_what_is_wrong_often_is_explained_once_and_counted(tmp_path, capsys) -> None:

@@ -22,9 +22,12 @@ from training_rows import (
 )
 
 from workbook import doctor
+from workbook.doctor import profiles
 from workbook.doctor.codes import CODES
+from workbook.doctor.host_checks import checks_of
 from workbook.lab.training import training_file as lab_rows
-from workbook.rows.validator import format_of
+from workbook.rows.rules import RULES
+from workbook.rows.validator import format_of, violations
 
 
 @pytest.mark.parametrize("row", GOOD)
@@ -206,7 +209,14 @@ def test_what_the_lab_refuses_was_found_before(tmp_path, row) -> None:
 @settings(FAST, max_examples=500)
 @given(CHATS | st.sampled_from(GOOD) | st.sampled_from([row for _, row in BAD]))
 def test_what_the_doctor_finds_no_error_in_the_lab_takes(row) -> None:
-    report = doctor.check([row])
-    # Pictures are for other services: the doctor warns that the lab takes none.
-    if errors(report) <= {"too-few"} and "image" not in report.codes:
+    if errors(doctor.check([row], host="lab")) <= {"too-few"}:
         lab_rows.parse(json.dumps(row).encode())
+
+
+@settings(FAST, max_examples=200)
+@given(ROWS, st.sampled_from(list(profiles.all_profiles())))
+def test_no_row_is_too_odd_for_a_host(row, host: str) -> None:
+    """What all refuse, each refuses; nothing in a row raises an error."""
+    report = doctor.check([row], host=host)
+    refused = {RULES[each.rule].code for each in violations(row, checks_of(host).output_roles)}
+    assert refused <= report.codes.keys()

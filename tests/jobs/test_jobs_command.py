@@ -127,6 +127,20 @@ def test_a_file_with_errors_is_refused_unless_forced(run, tmp_path, lab: Server)
     assert status == exits.NO and "bad.jsonl, line 12" in out
 
 
+def test_a_file_is_held_to_the_rules_of_the_host_that_it_goes_to(run, tmp_path) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    asked = {
+        "messages": [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "A."}]
+    }
+    path = tmp_path / "seen.jsonl"
+    path.write_text(rows(12) + json.dumps(asked) + "\n")
+    for command in (("upload", path), ("create", path, "--model", "gpt-4o-2024-08-06")):
+        status, _, err = run(*command, "--backend", "lab")
+        assert status == exits.REFUSED and "The lab takes none" in err
+    status, _, err = run("create", path, "--backend", "azure", "--suffix", "a.b")
+    assert status == exits.REFUSED and "Azure refuses" in err and "takes none" not in err
+
+
 def test_ctrl_c_leaves_the_job_running(run, file: Path, monkeypatch) -> None:
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ import click
 from workbook import backends, error_sentences, jobs
 from workbook.cli import exits
 from workbook.cli.groups import InOrder
+from workbook.doctor import profiles
 from workbook.errors import WorkbookError
 from workbook.jobs import follow as following
 from workbook.jobs import records, send
@@ -48,6 +49,12 @@ class Caller:
             with contextlib.redirect_stdout(sys.stderr):
                 _, self._backend = backends.connect(self.name, self.model)
         return self._backend
+
+    @property
+    def host(self) -> str | None:
+        """Whose rules files are held to; None for a host of which none are known."""
+        name = backends.name_of(self.name)
+        return name if name in profiles.all_profiles() else None
 
     @property
     def again(self) -> str:
@@ -153,7 +160,7 @@ def jobs_group() -> None:
 def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
     """Check a training file and upload it."""
     path = Path(file)
-    send.check(path, model, force=force)
+    send.check(path, model, force=force, host=caller.host)
     uploaded = send.upload(caller.backend, path)
     caller.answer(
         uploaded,
@@ -204,7 +211,7 @@ def create(
     """Start a job. FILE, and --validation, is a file, which is checked and uploaded first, or the
     id of an uploaded one."""
     caller.model = options["model"]
-    job_options = JobOptions(metadata=dict(metadata) or None, **options)
+    job_options = JobOptions(metadata=dict(metadata) or None, host=caller.host, **options)
     job = send.create(job_options, lambda: caller.backend, agreed=yes)
     caller.answer(job, f"created {job.id}: {job.model} on {job_options.file}")
     if follow:

@@ -87,7 +87,8 @@ class HostChecks:
     def _of_strict_turns(self, row: Mapping, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
         turns = _turns(row, kind)
         first = turns[0].get("role") if turns else None
-        if first in self._roles and first not in ("system", "user"):
+        is_known = isinstance(first, str) and first in self._roles
+        if is_known and first not in ("system", "user"):
             text = f"{self.host.label}: a conversation starts with system or user"
             yield "host-turns", text, turns[0]
         for before, message in pairwise(turns):

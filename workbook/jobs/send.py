@@ -44,6 +44,7 @@ class JobOptions:
     seed: int | None = None
     metadata: Mapping[str, str] | None = None
     force: bool = False  # also with errors in the files
+    host: str | None = None  # whose rules the files are held to: a name of `doctor.profiles`
 
 
 def create(
@@ -63,7 +64,8 @@ def create(
         model = model or connect().model  # else the files are looked at first
     training = _training_report(options, model)
     if options.validation and not _is_id(options.validation):
-        check(Path(options.validation), force=options.force, validation=True)
+        path = Path(options.validation)
+        check(path, force=options.force, validation=True, host=options.host)
     backend = connect()
     n_epochs = options.n_epochs if isinstance(options.n_epochs, int) else None
     agree(backend, training, n_epochs, agreed)
@@ -78,7 +80,7 @@ def _training_report(options: JobOptions, model: str | None) -> "Report | str":
     if _is_id(options.file):
         return options.file
     job = {"suffix": options.suffix, "metadata": options.metadata}
-    report = check(Path(options.file), model, job=job, force=options.force)
+    report = check(Path(options.file), model, job=job, force=options.force, host=options.host)
     is_preference = report.kind == "preference"
     if not options.force and is_preference != (options.method == "dpo"):
         method, rows = ("dpo", "preferences") if is_preference else ("supervised", "no preferences")
@@ -136,17 +138,19 @@ def check(
     job: Mapping[str, Any] | None = None,
     force: bool = False,
     validation: bool = False,
+    host: str | None = None,
 ) -> "Report":
     """The doctor's report on a file. Raises RefusedError when there are errors, unless forced.
 
     job: suffix and metadata, checked too
     validation: the file may have few examples
+    host: whose rules hold, too
     """
     try:
         model = model and registry.get(model).id
     except registry.UnknownModelError:  # a host's own model: no limits or prices are known
         model = None
-    report = doctor.check(path, model, job=job)
+    report = doctor.check(path, model, host=host, job=job)
     errors = [
         finding
         for finding in report.findings
