@@ -118,3 +118,22 @@ def test_it_is_a_module_and_a_pipe_may_close(tmp_path: Path) -> None:
         cwd=paths.ROOT,
     )
     assert done.returncode == exits.DONE and not done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("estimate", MARV),
+        ("check", MARV),
+        ("check", MARV, "--basics"),
+        ("stats", MARV),
+    ],
+    ids=lambda command: " ".join(map(str, (command[0], *command[2:]))),
+)
+def test_a_model_that_has_ended_is_never_priced_without_a_word(command, capsys) -> None:
+    run(*command, "--model", "gpt-3.5-turbo")
+    out = capsys.readouterr().out
+    assert re.search(r"\$0\.0\d", out)
+    assert "since 2026-10-23 nobody can tune it any more" in out
+    run("prices", "gpt-3.5-turbo")
+    assert "No price is known for that day" in capsys.readouterr().out

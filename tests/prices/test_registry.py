@@ -221,3 +221,76 @@ def test_a_models_id_in_a_code_cell_is_refused(line):
 
 def test_a_word_that_is_also_a_models_name_may_be_written():
     assert not written_ids('print("ada and davinci were models", "my-gpt-4o")')
+
+
+def test_confidence_a_is_given_to_primary_sources_only():
+    secondary = {key for key, row in REGISTRY["sources"].items() if row.get("primary") is False}
+    assert {"price-map", "log-2024-03"} <= secondary
+    everything = {**REGISTRY, "sources": {}}
+    claimed = [path for path, fact in facts(everything) if fact.get("confidence") == "A"]
+    assert len(claimed) > 100
+    wrong = [
+        path
+        for path, fact in facts(everything)
+        if fact.get("confidence") == "A" and fact.get("source") in secondary
+    ]
+    assert wrong == []
+
+
+def test_training_is_sold_until_its_last_day_and_no_longer():
+    for model in registry.all_models():
+        ends = [p.end for p in model.prices if "training" in p.kinds]
+        if ends and model.tunable_until:
+            assert max(end or date.max for end in ends) <= model.tunable_until, model.id
+        for price in model.prices:
+            last = model.tuned_shutdown if price.kinds[0].startswith("tuned") else None
+            last = last or max(filter(None, (model.shutdown, model.tuned_shutdown)), default=None)
+            assert last is None or (price.end and price.end <= last), (model.id, price.kinds)
+
+
+def test_who_can_still_train_is_known_now_and_after_openai():
+    for day in (date(2026, 11, 26), date(2027, 2, 1)):
+        hosts = {host.label: host for host in registry.hosts(day)}
+        assert {"Google Vertex AI", "Amazon Bedrock", "Together", "Fireworks", "Tinker"} <= set(
+            hosts
+        )
+        assert ("OpenAI" in hosts) == (day < date(2027, 1, 6))
+        for host in hosts.values():
+            assert host.training_price and host.use_price and host.url.startswith("https://")
+        newcomers = {model.label for model in registry.tunable(day)}
+        assert {"Gemini 3.5 Flash", "Qwen3 8B on Tinker", "the lab"} <= newcomers
+        assert registry.sold_by_the_token(day)
+    known = set(registry.names()) | {a for row in REGISTRY["models"] for a in row["aliases"]}
+    for host in registry.hosts():
+        if host.id != "azure-open":  # of these only the names are known
+            assert set(host.models) <= known, host.label
+
+
+def test_the_methods_of_a_model_are_those_of_its_vendors_page():
+    for name in ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "azure/gpt-4o"):
+        assert registry.get(name).methods == ("supervised", "dpo")
+    assert registry.lab().methods == ("supervised", "dpo")
+    assert registry.get("azure/gpt-4o-mini").methods == ("supervised",)
+    assert registry.get("gpt-6-luna").methods == ()
+    assert not registry.get("gpt-6-luna").is_tunable(date(2026, 11, 26), existing_customer=True)
+
+
+def test_the_registry_says_how_old_it_is():
+    last = registry.checked()
+    assert registry.aging(last) == [
+        f"The figures were checked on {last}, 0 days before this day ({last})."
+    ]
+    [early] = registry.aging(date(2025, 6, 1))
+    assert "an earlier day" in early
+    late = " ".join(registry.aging(date(2027, 2, 1)))
+    assert "gpt-4o: since 2027-01-06 nobody can train it any more" in late
+    assert "gpt-4o: since 2027-01-14 it is shut down" in late
+    assert "Prices change more often" in late
+
+
+def test_azure_suggests_what_costs_least_to_use(monkeypatch):
+    day = date(2026, 11, 26)
+    assert registry.suggested("OpenAI", day).label == "gpt-4o-mini"
+    assert registry.suggested("Azure", day).id == "azure/gpt-4.1-nano-2025-04-14"
+    assert registry.suggested("OpenAI", date(2027, 2, 1)).tunable_until == date(2027, 1, 6)
+    assert registry.suggested("nobody", day) is None
