@@ -170,3 +170,16 @@ def test_the_estimate_of_the_labs_jobs_holds_the_labs_own_count(kind, lab_tokeni
         size = count(row)
         assert size.at_least <= number <= size.at_most
         assert abs(size.expected - number) <= 2 + 0.02 * number
+
+
+def test_rows_for_a_method_that_the_model_is_not_trained_by_get_a_word(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in preferences()), encoding="utf-8")
+    for bill in (
+        estimates.job(preferences(), "gpt-4o-mini"),
+        doctor.check(file, "gpt-4o-mini").cost(),
+    ):
+        assert any("not known to be trained by dpo" in word for word in bill.notices())
+    able = estimates.job(preferences(), "gpt-4.1-mini")
+    assert not any("not known to be trained by" in word for word in able.notices())
+    assert not any("trained by" in w for w in estimates.job(MARV, "gpt-4o-mini").notices())

@@ -158,6 +158,8 @@ def test_a_preference_counts_its_prompt_and_both_answers():
     assert of_row(row).expected == together.expected
     # Whether the prompt is billed with each answer is not published; the lab does so.
     assert of_row(row).at_most == together.expected + of_row({"messages": QUESTION}).expected
+    earlier = {"role": "assistant", "content": "Where are you?"}  # read, not learned
+    row["input"] = {"messages": [earlier, *QUESTION]}
     assert sizes.for_model(MODEL).answers(row) == sum(
         tokens.count(answer["content"], MODEL) for answer in (good, bad)
     )

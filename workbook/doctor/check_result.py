@@ -111,6 +111,7 @@ class CheckResult:
             at_most=at_most,
             validation=validation.counts[BOUNDS[1]].tolist() if validation else (),
             gaps=self.gaps | (validation.gaps if validation else frozenset()),
+            method="dpo" if self.kind == "preference" else "supervised",
         )
 
     def table(self) -> "pd.DataFrame":

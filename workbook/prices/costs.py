@@ -5,7 +5,7 @@ Pure arithmetic over `workbook.prices.registry`; knows no files, no tokens' text
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from workbook.epochs import default_epochs as default_epochs
@@ -115,14 +115,20 @@ class Estimate:
     usd_low: float
     usd_high: float
     gaps: tuple[str, ...] = ()  # what is in the file and no rule counts: "a sound"
+    method: str | None = field(default=None, compare=False)  # that the rows are made for
 
     def notices(self, day: date | None = None) -> list[str]:
         """What must be said with the figures on that day (today by default).
 
-        That the model can't be trained any more or will end soon, that its tokens are counted with
-        another's vocabulary, and what could not be counted.
+        That the model can't be trained any more or will end soon, or not by this method; that its
+        tokens are counted with another's vocabulary; and what could not be counted.
         """
         sentences = self.model.notices(day)
+        if self.method and self.model.methods and self.method not in self.model.methods:
+            sentences.append(
+                f"{self.model.label} is not known to be trained by {self.method}, which these rows "
+                f"are for; it is by {', '.join(self.model.methods)}."
+            )
         if self.model.token_rules.is_approximate:
             sentences.append(
                 f"{self.model.label} has no public vocabulary: its tokens are counted with "
@@ -150,6 +156,7 @@ def estimate(
     validation: Iterable[int] = (),
     free_tokens: int = 0,
     gaps: Iterable[str] = (),
+    method: str | None = None,
 ) -> Estimate:
     """The bill of a training file, from the tokens of each of its examples.
 
@@ -159,6 +166,7 @@ def estimate(
     validation: the most tokens of each example of the validation file
     free_tokens: as in `training_cost`
     gaps: what could not be counted
+    method: what the rows are made for ("supervised", "dpo"), where that is known
     Raises NoPriceError where training is not sold by the token, or not on that day.
     """
     counts = list(token_counts)
@@ -186,6 +194,7 @@ def estimate(
         usd_low=dollars(low),
         usd_high=dollars(high),
         gaps=tuple(sorted(gaps)),
+        method=method,
     )
 
 

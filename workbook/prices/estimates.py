@@ -31,13 +31,16 @@ def job(
     """
     model = registry.resolve(model)
     count = sizes.for_model(model.id).row
+    rows = list(training)
+    is_dpo = bool(rows) and all(sizes.is_preference(row) for row in rows)
     return of_sizes(
-        [count(row) for row in training],
+        [count(row) for row in rows],
         model,
         n_epochs,
         [count(row) for row in validation],
         as_of,
         free_tokens,
+        "dpo" if is_dpo else "supervised",
     )
 
 
@@ -48,6 +51,7 @@ def of_sizes(
     validation: Iterable[Size] = (),
     as_of: date | None = None,
     free_tokens: int = 0,
+    method: str | None = None,
 ) -> Estimate:
     """As `job`, of rows that were counted before with `sizes.for_model(model).row`."""
     rows = list(training)
@@ -62,4 +66,5 @@ def of_sizes(
         validation=[row.at_most for row in held_out],
         free_tokens=free_tokens,
         gaps={gap for row in (*rows, *held_out) for gap in row.gaps},
+        method=method,
     )

@@ -49,7 +49,7 @@ class Sizer:
         Of a preference: the prompt and both answers. OpenAI says nothing of whether the prompt is
         billed with each of them, so `at_most` has it twice.
         """
-        if any(output in row for output in OUTPUTS):
+        if is_preference(row):
             return self._bounded(self._preference(row))
         if "messages" in row:
             return self._bounded(self._chat(row.get("messages"), row))
@@ -57,11 +57,16 @@ class Sizer:
         return self._bounded(pair + Size(0, self.rules.pair_end, self.rules.pair_end))
 
     def answers(self, row: Mapping[str, Any]) -> int:
-        """The tokens of a row that are learned: what the assistant says and the calls it makes."""
-        if "messages" not in row and not any(output in row for output in OUTPUTS):
+        """The tokens of a row that are learned: what the assistant says and the calls it makes.
+
+        Of a preference only its two answers are learned from.
+        """
+        if is_preference(row):
+            messages = [message for output in OUTPUTS for message in _objects(row.get(output))]
+        elif "messages" in row:
+            messages = _objects(row.get("messages"))
+        else:
             return self._text(row.get("completion")).expected
-        messages = [*_objects(row.get("messages")), *_objects(_of(row.get("input"), "messages"))]
-        messages += [message for output in OUTPUTS for message in _objects(row.get(output))]
         return sum(
             (self._content(message) + function_sizes.calls(message, 0, self.tokens)).expected
             for message in messages
@@ -166,6 +171,11 @@ class Sizer:
         if len(text) <= _PIECE:
             return self.count(text)
         return sum(self.count(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE))
+
+
+def is_preference(row: Mapping[str, Any]) -> bool:
+    """Whether a row is made for DPO: a prompt with a preferred and another answer."""
+    return any(output in row for output in OUTPUTS)
 
 
 def for_model(model_id: str) -> Sizer:
