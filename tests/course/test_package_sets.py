@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 from workbook import paths
 
 ROOT = paths.ROOT
-OPTIONAL = {"google", "distributed", "fsspec"}  # Colab's own; for a Dask cluster
+OPTIONAL = {"google", "distributed", "fsspec", "genai_prices"}  # of Colab; extras
 RUNNERS = ["pytest", "nbval", "nbclient", "hypothesis"]  # what runs notebooks and tests
 
 
@@ -40,7 +40,7 @@ def colab() -> dict[str, str]:
     return dict(line.split("==") for line in lines("tests/colab-versions.txt"))
 
 
-def test_colab_satisfies_the_lower_bounds_and_lacks_six_packages() -> None:
+def test_colab_satisfies_the_lower_bounds_and_lacks_seven_packages() -> None:
     versions = colab()
     lacking = []
     for needed in map(Requirement, lines("requirements-colab.txt")):
@@ -56,6 +56,7 @@ def test_colab_satisfies_the_lower_bounds_and_lacks_six_packages() -> None:
         "python-stdnum",
         "detect-secrets",
         "datasketch",
+        "ftfy",
     ]
 
 
