@@ -15,6 +15,7 @@ from workbook.lab.generation import chat, completions, response_requests
 from workbook.lab.generation.plan import Plan
 from workbook.lab.ids import base_of, now
 from workbook.lab.jobs.batch_runner import BatchRunner
+from workbook.lab.jobs.eval_runner import EvalRunner
 from workbook.lab.jobs.runner import JobRunner
 from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving.grammar_trial import TRIALS
@@ -51,6 +52,7 @@ class Lab:
         self.job_runner = JobRunner(self.store, base, self.tokenizer, self.context)
         self.scheduler = Scheduler()
         self.batch_runner = BatchRunner(self.store, self.scheduler, model, self.plan)
+        self.eval_runner = EvalRunner(self.store, self.scheduler, self.plan)
         self.stop: Callable[[], None] = lambda: None  # set by whoever runs the server
         self.started = now()
 
@@ -58,12 +60,14 @@ class Lab:
         """Begin to run jobs and to load the model; neither delays the first answers."""
         self.job_runner.start()
         self.batch_runner.start()
+        self.eval_runner.start()
         threading.Thread(target=self._load, name="loading", daemon=True).start()
 
     def close(self) -> None:
         """Stop jobs (they go on at the next start) and the engine."""
         self.job_runner.close()
         self.batch_runner.close()
+        self.eval_runner.close()
         engine = self.scheduler.engine
         if engine.done() and not engine.exception():
             engine.result().close()

@@ -19,6 +19,7 @@ from workbook.lab.api import absent, error_responses
 from workbook.lab.api.access import AccessControl
 from workbook.lab.api.batches import BatchEndpoints
 from workbook.lab.api.embeddings import EmbeddingEndpoint
+from workbook.lab.api.evals import EvalEndpoints
 from workbook.lab.api.files import FileEndpoints
 from workbook.lab.api.fine_tuning import JobEndpoints
 from workbook.lab.api.generate import GenerationEndpoint
@@ -76,8 +77,8 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = FileEndpoints(lab), JobEndpoints(lab), ModelEndpoints(lab)
     graders, batches, own = GraderEndpoints(), BatchEndpoints(lab), LabEndpoints(lab)
-    uploads = UploadEndpoints(lab)
-    one_job = "/fine_tuning/jobs/{id}"
+    uploads, evals = UploadEndpoints(lab), EvalEndpoints(lab)
+    one_job, one_run = "/fine_tuning/jobs/{id}", "/evals/{id}/runs/{run}"
     return [
         Route("/files", files.create, methods=["POST"]),
         Route("/files", files.list),
@@ -103,6 +104,18 @@ def _routes(lab: Lab) -> list[Route]:
         Route("/batches", batches.list),
         Route("/batches/{id}", batches.retrieve),
         Route("/batches/{id}/cancel", batches.cancel, methods=["POST"]),
+        Route("/evals", evals.create, methods=["POST"]),
+        Route("/evals", evals.list),
+        Route("/evals/{id}", evals.retrieve),
+        Route("/evals/{id}", evals.update, methods=["POST"]),
+        Route("/evals/{id}", evals.delete, methods=["DELETE"]),
+        Route("/evals/{id}/runs", evals.create_run, methods=["POST"]),
+        Route("/evals/{id}/runs", evals.list_runs),
+        Route(one_run, evals.retrieve_run),
+        Route(one_run, evals.cancel_run, methods=["POST"]),
+        Route(one_run, evals.delete_run, methods=["DELETE"]),
+        Route(f"{one_run}/output_items", evals.list_items),
+        Route(f"{one_run}/output_items/{{item}}", evals.retrieve_item),
         Route("/models", models.list),
         Route("/models/", models.list),
         Route("/models/{id:path}", models.retrieve),

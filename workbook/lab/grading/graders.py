@@ -129,6 +129,14 @@ def _matches(operation: str, text: str, reference: str) -> bool:
             return reference.casefold() in text.casefold()
 
 
+def fill(template: str, item: dict[str, Any]) -> str:
+    """A template of an item's values alone. Raises ValueError."""
+    try:
+        return _fill(template, item, "")
+    except _MissingValueError:
+        raise ValueError(f"the template names what the item lacks: {template[:200]}") from None
+
+
 def _fill(template: str, item: dict[str, Any], sample: str) -> str:
     """The template with its variables' values. Raises _MissingValueError."""
 

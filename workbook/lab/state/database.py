@@ -122,11 +122,11 @@ class Database:
         columns = {name: self.to_column(name, value) for name, value in vars(record).items()}
         names, marks = ", ".join(columns), placeholders(columns)
         sql = f"INSERT OR IGNORE INTO {TABLES[type(record)]} ({names}) VALUES ({marks})"
-        return self._change(sql, *columns.values()) == 1
+        return self.change(sql, *columns.values()) == 1
 
     def delete(self, kind: type[Record], id: str) -> None:
         """Remove a record. Raises UnknownIdError."""
-        if not self._change(f"DELETE FROM {TABLES[kind]} WHERE id = ?", id):
+        if not self.change(f"DELETE FROM {TABLES[kind]} WHERE id = ?", id):
             raise UnknownIdError(id)
 
     def update(
@@ -140,7 +140,7 @@ class Database:
             f"WHERE id = ? AND status IN ({placeholders(statuses)})"
         )
         values = [self.to_column(name, value) for name, value in changes.items()]
-        return self._change(sql, *values, id, *statuses) == 1
+        return self.change(sql, *values, id, *statuses) == 1
 
     # Rows and columns
 
@@ -173,7 +173,8 @@ class Database:
             return json.loads(value)
         return self.folder / value if name == "folder" else value
 
-    def _change(self, sql: str, *values: Any) -> int:
+    def change(self, sql: str, *values: Any) -> int:
+        """How many rows a statement has changed."""
         with self._lock:
             return self._db.execute(sql, values).rowcount
 

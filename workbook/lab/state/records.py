@@ -11,6 +11,7 @@ JobStatus = Literal[
     "validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"
 ]
 UploadStatus = Literal["pending", "completed", "cancelled", "expired"]
+RunStatus = Literal["queued", "in_progress", "completed", "failed", "canceled"]  # of an eval
 BatchStatus = Literal[
     "validating",
     "in_progress",
@@ -172,4 +173,73 @@ class Part:
     created_at: int
 
 
-Record = TypeVar("Record", File, Job, Event, Checkpoint, Model, Batch, Upload, Part)
+@dataclass(frozen=True)
+class Eval:
+    """What answers are to be judged by.
+
+    config, criteria: as OpenAI's object has them.
+    """
+
+    id: str
+    name: str
+    config: dict[str, Any]
+    criteria: list[dict[str, Any]]
+    metadata: dict[str, str] | None
+    created_at: int
+
+
+@dataclass(frozen=True)
+class EvalRun:
+    """An eval, carried out on some items.
+
+    model: whose answers are judged; "" where the items bring theirs.
+    data_source: as it was asked for.
+    error: code and message of what ended it.
+    """
+
+    id: str
+    eval_id: str
+    status: RunStatus
+    name: str
+    model: str
+    data_source: dict[str, Any]
+    metadata: dict[str, str] | None
+    created_at: int
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class EvalItem:
+    """An item of a run.
+
+    item: with what it brought along: {"item": …, "sample": …}.
+    done: 1 once it was judged; then the rest is there.
+    status: pass, fail or error.
+    results, sample: as OpenAI's object has them.
+    """
+
+    id: str
+    run_id: str
+    place: int
+    item: dict[str, Any]
+    created_at: int
+    done: int = 0
+    status: str | None = None
+    results: list[dict[str, Any]] | None = None
+    sample: dict[str, Any] | None = None
+
+
+Record = TypeVar(
+    "Record",
+    File,
+    Job,
+    Event,
+    Checkpoint,
+    Model,
+    Batch,
+    Upload,
+    Part,
+    Eval,
+    EvalRun,
+    EvalItem,
+)

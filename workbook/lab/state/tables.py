@@ -6,6 +6,9 @@ Knows SQL and the records' columns; knows nothing of connections or of what happ
 from workbook.lab.state.records import (
     Batch,
     Checkpoint,
+    Eval,
+    EvalItem,
+    EvalRun,
     Event,
     File,
     Job,
@@ -25,9 +28,13 @@ TABLES: dict[type, str] = {
     Batch: "batches",
     Upload: "uploads",
     Part: "parts",
+    Eval: "evals",
+    EvalRun: "eval_runs",
+    EvalItem: "eval_items",
 }
 JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
 JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
+JSON_COLUMNS |= {"config", "criteria", "data_source", "item", "results", "sample"}
 
 # One entry a version of the schema; a newer lab brings an older state up by running the rest.
 MIGRATIONS = (
@@ -76,5 +83,20 @@ MIGRATIONS = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, upload_id TEXT NOT NULL,
         bytes INTEGER NOT NULL, created_at INTEGER NOT NULL);
     CREATE INDEX parts_by_upload ON parts (upload_id, number);
+    """,
+    """
+    CREATE TABLE evals (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, name TEXT NOT NULL,
+        config TEXT NOT NULL, criteria TEXT NOT NULL, metadata TEXT, created_at INTEGER NOT NULL);
+    CREATE TABLE eval_runs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, eval_id TEXT NOT NULL,
+        status TEXT NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL, data_source TEXT NOT NULL,
+        metadata TEXT, created_at INTEGER NOT NULL, error TEXT);
+    CREATE INDEX eval_runs_by_status ON eval_runs (status, number);
+    CREATE TABLE eval_items (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, run_id TEXT NOT NULL,
+        place INTEGER NOT NULL, item TEXT NOT NULL, created_at INTEGER NOT NULL,
+        done INTEGER NOT NULL, status TEXT, results TEXT, sample TEXT);
+    CREATE INDEX eval_items_by_run ON eval_items (run_id, done, number);
     """,
 )
