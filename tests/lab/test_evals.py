@@ -122,7 +122,7 @@ def test_a_run_asks_judges_and_counts(lab: Server, evaluation: Any, kind: str) -
     [usage] = run.per_model_usage
     assert usage.total_tokens == tokens and usage.invocation_count == 2
     one = client.evals.runs.output_items.retrieve(items[1].id, eval_id=evaluation.id, run_id=run.id)
-    assert one == items[1]
+    assert one.to_dict() == items[1].to_dict()
     assert run.id in [each.id for each in client.evals.runs.list(evaluation.id)]
     assert client.evals.runs.delete(run.id, eval_id=evaluation.id).deleted
     with pytest.raises(openai.NotFoundError):
