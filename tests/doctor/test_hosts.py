@@ -435,6 +435,12 @@ def test_azure_takes_preferences_of_several_messages(outputs: Any, is_taken: boo
         assert "dpo" in errors(doctor.check([row]))
 
 
+@pytest.mark.parametrize("key", ["preferred_output", "non_preferred_output"])
+def test_both_answers_of_a_preference_keep_to_the_host_s_turns(key: str) -> None:
+    row = dpo() | {key: [CALLS, RESULTS[0], ANSWER]}
+    assert errors(doctor.check([row], host="azure")) == {"host-turns": [1]}
+
+
 @pytest.mark.parametrize(
     ("weights", "is_said"),
     [((1, 0), True), ((None, 0), True), ((0, 1), False), ((0, None), False), ((0, 0), False)],

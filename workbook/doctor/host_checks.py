@@ -7,7 +7,7 @@ host: what is not in a profile is not checked.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from workbook.doctor.lines import Line, Problem
@@ -85,13 +85,13 @@ class HostChecks:
                 yield "name", f"message {place}: {self._misnamed('message_name', name)}", message
 
     def _of_strict_turns(self, row: Mapping, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
-        turns = _turns(row, kind)
+        turns, *others = _conversations(row, kind)
         first = turns[0].get("role") if turns else None
         is_known = isinstance(first, str) and first in self._roles
         if is_known and first not in ("system", "user"):
             text = f"{self.host.label}: a conversation starts with system or user"
             yield "host-turns", text, turns[0]
-        for before, message in pairwise(turns):
+        for before, message in chain(pairwise(turns), *map(pairwise, others)):
             role = message.get("role")
             if role == before.get("role") and role in ("system", "user", "assistant"):
                 text = f"{self.host.label}: user and assistant take turns; here are two of {role}"
@@ -100,13 +100,17 @@ class HostChecks:
     def _of_answers_in_a_row(
         self, row: Mapping, kind: str, spoken: list[Mapping]
     ) -> Iterator[Problem]:
-        for before, message in pairwise(_turns(row, kind)):
-            if message.get("role") == before.get("role") == "assistant":
-                text = f"{self.host.label} refuses two messages of the assistant in a row"
-                yield "host-turns", text, message
+        for turns in _conversations(row, kind):
+            for before, message in pairwise(turns):
+                if message.get("role") == before.get("role") == "assistant":
+                    text = f"{self.host.label} refuses two messages of the assistant in a row"
+                    yield "host-turns", text, message
 
     def _of_open_calls(self, row: Mapping, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
-        turns = _turns(row, kind)
+        for turns in _conversations(row, kind):
+            yield from self._open_calls(turns)
+
+    def _open_calls(self, turns: list[Mapping]) -> Iterator[Problem]:
         for place, message in enumerate(turns[:-1]):
             ids = {
                 call["id"]
@@ -214,13 +218,17 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     return re.compile(text) if text else None
 
 
-def _turns(row: Mapping, kind: str) -> list[Mapping]:
-    """The messages of a conversation in their order; of a preference with the preferred output."""
+def _conversations(row: Mapping, kind: str) -> list[list[Mapping]]:
+    """The messages of each conversation in their order: a preference is two, which begin alike."""
     if kind != "preference":
-        return objects_in(row.get("messages"))
+        return [objects_in(row.get("messages"))]
     prompt = row.get("input")
     asked = objects_in(prompt.get("messages") if isinstance(prompt, Mapping) else None)
-    return [*asked, *objects_in(row.get("preferred_output"))]
+    before = asked[-1:]
+    return [
+        [*asked, *objects_in(row.get("preferred_output"))],
+        [*before, *objects_in(row.get("non_preferred_output"))],
+    ]
 
 
 @cache

@@ -96,13 +96,14 @@ class ReportBuilder:
             file_problems,
             host_checks.of_file(host, self._kinds, self._images, size),
             model_checks.of_kinds(host, self._kinds, self.model),
-            size_problems(rows, host),
         )
         for code, message, value in file_problems:
             self._findings.add(code, None, message, value)
         for check in self._checks:
             for line, (code, message, value) in check.end():
                 self._findings.add(code, line, message, value)
+        for code, message, value in size_problems(rows, host):
+            self._findings.add(code, None, message, value)
         self._findings.sum_up("placeholder", "placeholders", rows)
         import numpy as np
         import pandas as pd  # here: the fast pass of large files needs none of it
