@@ -12,8 +12,9 @@ def excerpt(value: Any, length: int = 60) -> str:
     if not isinstance(value, str):
         value = as_json(value, in_order=False)
     start = value[:length].encode("utf-8", "backslashreplace").decode("utf-8")
-    shown = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in start)
-    return shown + ("…" if len(value) > length else "")
+    if not start.isprintable():
+        start = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in start)
+    return start + ("…" if len(value) > length else "")
 
 
 def as_json(value: Any, in_order: bool = True) -> str:

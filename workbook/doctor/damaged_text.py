@@ -45,14 +45,16 @@ Span = tuple[int, int]
 
 def check(text: str) -> Iterator[tuple[str, str, Span]]:
     """(code, message, where) of what is damaged."""
-    if span := _wrong_letters(text):
+    if not text.isprintable() and (match := CONTROL.search(text)):
+        yield "control-character", "an invisible control character", match.span()
+    if not text.isascii() and (span := _wrong_letters(text)):
         yield "wrong-characters", "letters that were read in the wrong encoding", span
     if "\\n" in text and not _CODE.search(text) and (match := _ESCAPE.search(text)):
         yield "escaped-lines", "\\n is written out instead of a new line", match.span()
 
 
 def _wrong_letters(text: str) -> Span | None:
-    if text.isascii() or not (match := _SUSPICIOUS.search(text)):
+    if not (match := _SUSPICIOUS.search(text)):
         return None
     if (place := text.find(_LOST)) >= 0:
         return place, place + 1
@@ -83,7 +85,7 @@ def without_controls(text: str) -> str:
 
 def read_again(text: str) -> str:
     """The text with letters read in the encoding in which they were written, where that is sure."""
-    if not _wrong_letters(text):
+    if text.isascii() or not _wrong_letters(text):
         return text
     again = fix_encoding(text)
     return (_as_utf8(text) or text) if again == text else again

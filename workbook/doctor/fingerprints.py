@@ -22,6 +22,7 @@ HEAD, TAIL, LABEL = 60, 40, 200
 """Characters that are kept of a text's beginning and end, and of an answer that may be a label."""
 _EXCERPT = 1_000  # characters that are searched for keys before the first 60 are shown
 _WORD = re.compile(r"[^\W_]+")
+_NO_ASCII = re.compile(r"[^\x00-\x7f]+")
 _NO_QUESTION = object()  # nor an answer
 _MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
 
@@ -184,7 +185,10 @@ def plain(text: str) -> str:
     """Letters and digits in lower case, without accents, one space between words."""
     text = text.lower()
     if not text.isascii():
-        text = "".join(
-            sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign)
-        )
+        text = _NO_ASCII.sub(_without_accents, text)
     return " ".join(_WORD.findall(text))
+
+
+def _without_accents(match: re.Match[str]) -> str:
+    signs = unicodedata.normalize("NFKD", match.group())
+    return "".join(sign for sign in signs if not unicodedata.combining(sign))

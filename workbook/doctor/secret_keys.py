@@ -81,10 +81,9 @@ _NEEDS = {
 # What may still belong to a key after what its pattern asks for.
 _REST = re.compile(r"[\w+/=-]*(?:\.[\w+/=-]{10,})*")
 # What no key is without: 20 signs in one piece, an address with a password, a word for it.
-_HINT = re.compile(
-    r"[A-Za-z0-9_+/=-]{20}|://[^\s/:@]+:[^\s/:@]+@|PRIVATE KEY|PuTTY-User|"
-    r"[Pp][Aa][Ss][Ss][Ww]|[Cc][Oo][Nn][Tt][Rr][Aa][Ss][Ee][Ññ][Aa]|[Ss][Ee][Nn][Hh][Aa]"
-)
+_LONG_WORD = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{20}")
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/:@]+:[^\s/:@]+@")
+_PASSWORD = re.compile(r"(?i)passw|contraseña|senha")
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,18 @@ class _Pattern:
                 yield match
 
 
+def may_hold_key(text: str) -> bool:
+    """A first look, which most texts end with."""
+    if _LONG_WORD.search(text):
+        return True
+    if ":" in text or "=" in text:
+        return bool(_PASSWORD.search(text) or _PASSWORD_IN_ADDRESS.search(text))
+    return "PRIVATE KEY" in text or "PuTTY-User" in text
+
+
 def find(text: str) -> Iterator[Entity]:
     """The keys in a text, those of one kind after those of another; they may overlap."""
-    if not _HINT.search(text):
+    if not may_hold_key(text):
         return
     text = inline_data.blanked(text)
     for key in _patterns():

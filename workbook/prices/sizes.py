@@ -13,6 +13,7 @@ Reads rows and bodies of requests as they are, also wrong ones. Knows no prices 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from workbook.prices import function_sizes, image_sizes, registry
@@ -31,6 +32,7 @@ _GAPS = {
     "item_reference": "an earlier answer, kept by the host",
 }
 _PIECE = 100_000  # characters
+_SHORT = 2_000  # characters of texts whose tokens are remembered
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,8 @@ class Sizer:
     def tokens(self, text: str) -> int:
         """The tokens of a text of any length: tiktoken gives up on a million spaces in a row. Half
         a character is one "?"."""
-        text = text.encode("utf-8", "replace").decode("utf-8")
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode("utf-8")
         if len(text) <= _PIECE:
             return self.count(text)
         return sum(self.count(text[i : i + _PIECE]) for i in range(0, len(text), _PIECE))
@@ -185,7 +188,13 @@ def for_model(model_id: str) -> Sizer:
     """
     rules = registry.token_rules(model_id)
     encode = vocabulary(rules.encoding).encode
-    return Sizer(rules, lambda text: len(encode(text)))
+
+    def count(text: str) -> int:
+        return len(encode(text))
+
+    # Roles and system messages come again and again, answers twice.
+    remembering_count = lru_cache(2_000)(count)
+    return Sizer(rules, lambda text: (remembering_count if len(text) <= _SHORT else count)(text))
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
