@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.prices import sizes, tokens
+from workbook import paths
+from workbook.prices import registry, sizes, tokens, vocabularies
 from workbook.prices.size import Size
 
 MODEL = "gpt-4o-mini"
@@ -291,3 +292,30 @@ def test_any_row_is_counted_with_bounds_that_hold(value):
     for size in (sizer.row(row), sizer.request(row)):
         assert 0 <= size.at_least <= size.expected <= size.at_most
     assert sizer.answers(row) >= 0
+
+
+def test_the_bounds_of_a_stand_in_hold_for_other_vocabularies_in_latin_letters():
+    """Of three vocabularies that are not o200k_base, on the course's own text in each language."""
+    rules = registry.token_rules("gemini-3.5-flash")
+    assert (rules.encoding, rules.is_approximate) == ("o200k_base", True)
+    texts = json.loads(paths.data("parallel_texts.json").read_text(encoding="utf-8"))["texts"]
+    for text in ("".join(str(each)).replace("·", "") for each in texts.values()):
+        own = len(vocabularies.vocabulary("o200k_base").encode(text))
+        for name in ("cl100k_base", "p50k_base", "r50k_base"):
+            other = len(vocabularies.vocabulary(name).encode(text))
+            assert rules.low * own <= other <= rules.high * own, name
+
+
+@pytest.mark.parametrize("depth", [50, 400, 950, 100_000])
+def test_what_is_nested_too_deep_is_a_gap_and_no_crash(depth):
+    inner: dict = {"type": "object"}
+    for _ in range(depth):
+        inner = {"type": "object", "properties": {"a": inner}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": inner}}]
+    for size in (of_row({"messages": QUESTION, "tools": tools}), of_request({"input": [inner]})):
+        assert size.gaps or size.expected > 0
+    assert sizes.for_model(MODEL).answers({"messages": [{**CALL, "content": inner}]}) > 0
+    listed: list = []
+    for _ in range(depth):
+        listed = [listed]
+    assert of_request({"prompt": listed}).expected == 0

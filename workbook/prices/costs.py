@@ -132,7 +132,8 @@ class Estimate:
         if self.model.token_rules.is_approximate:
             sentences.append(
                 f"{self.model.label} has no public vocabulary: its tokens are counted with "
-                f"{self.model.token_rules.encoding}, and the bounds allow for that."
+                f"{self.model.token_rules.encoding}. The bounds allow for that in texts of Latin "
+                "letters; in other scripts the true count can be several times as high."
             )
         if self.gaps:
             sentences.append(f"Not counted, as no rule is published: {', '.join(self.gaps)}.")

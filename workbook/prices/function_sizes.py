@@ -118,6 +118,11 @@ def calls(message: Mapping[str, Any], mark: int, count: TokenCounter) -> Size:
     return total
 
 
+def texts_of_calls(message: Mapping[str, Any]) -> list[str]:
+    """What the calls of a message say: the names and the arguments."""
+    return [text for call in calls_of(message) for text in _strings(call, "name", "arguments")]
+
+
 def calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Each `{"name", "arguments"}` of a message, in the present and in the older form."""
     tool_calls = message.get("tool_calls")

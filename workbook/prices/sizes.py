@@ -51,12 +51,7 @@ class Sizer:
         Of a preference: the prompt and both answers. OpenAI says nothing of whether the prompt is
         billed with each of them, so `at_most` has it twice.
         """
-        if is_preference(row):
-            return self._bounded(self._preference(row))
-        if "messages" in row:
-            return self._bounded(self._chat(row.get("messages"), row))
-        pair = self._text(row.get("prompt")) + self._text(row.get("completion"))
-        return self._bounded(pair + Size(0, self.rules.pair_end, self.rules.pair_end))
+        return self._bounded(self._row, row)
 
     def answers(self, row: Mapping[str, Any]) -> int:
         """The tokens of a row that are learned: what the assistant says and the calls it makes.
@@ -70,7 +65,8 @@ class Sizer:
         else:
             return self._text(row.get("completion")).expected
         return sum(
-            (self._content(message) + function_sizes.calls(message, 0, self.tokens)).expected
+            self._content(message).expected
+            + sum(map(self.tokens, function_sizes.texts_of_calls(message)))
             for message in messages
             if message.get("role") == "assistant" and message.get("weight", 1) != 0
         )
@@ -80,6 +76,26 @@ class Sizer:
 
         `at_most` takes the JSON text where that is longer, for hosts with marks of their own.
         """
+        return self._bounded(self._request, body)
+
+    # Parts
+
+    def _bounded(self, size_of: Callable[[Mapping[str, Any]], Size], value: Any) -> Size:
+        """What a function counts, with the bounds of the vocabulary; a gap where it can't."""
+        try:
+            return size_of(value).within(self.rules.low, self.rules.high)
+        except RecursionError:  # JSON in JSON in JSON, some hundred times
+            return Size(gaps=frozenset({"what is nested too deep"}))
+
+    def _row(self, row: Mapping[str, Any]) -> Size:
+        if is_preference(row):
+            return self._preference(row)
+        if "messages" in row:
+            return self._chat(row.get("messages"), row)
+        pair = self._text(row.get("prompt")) + self._text(row.get("completion"))
+        return pair + Size(0, self.rules.pair_end, self.rules.pair_end)
+
+    def _request(self, body: Mapping[str, Any]) -> Size:
         if "messages" in body:
             size = self._chat(body.get("messages"), body)
             texts = body.get("messages")
@@ -93,12 +109,7 @@ class Sizer:
         size = Size(size.at_least, size.expected, max(size.at_most, written), size.gaps)
         if body.get("previous_response_id") or body.get("conversation"):
             size += Size(gaps=frozenset({_GAPS["item_reference"]}))
-        return self._bounded(size)
-
-    # Parts
-
-    def _bounded(self, size: Size) -> Size:
-        return size.within(self.rules.low, self.rules.high)
+        return size
 
     def _preference(self, row: Mapping[str, Any]) -> Size:
         prompt = row.get("input")

@@ -54,7 +54,7 @@ class TokenRules:
     functions: FunctionRules = FunctionRules()
     images: ImageRules | None = None
     pair_end: int = 0  # the end of a prompt/completion pair
-    low: float = 1.0  # true counts lie between these times the count:
+    low: float = 1.0  # true counts of texts in Latin letters lie between these times the count:
     high: float = 1.0  # both 1 where the vocabulary is the model's own
 
     @property
