@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import random
 from collections import Counter
+from typing import Any
 
 import pytest
+from foreign_rows import FORMS, words
 from training_rows import GOOD, call, chat, tool_row, with_message
 
 from workbook import doctor
@@ -184,3 +187,29 @@ def test_what_is_no_list_of_tools_is_left_out() -> None:
     with pytest.raises(doctor.ConversionError, match="nothing that Vertex could read"):
         doctor.convert(row, "vertex")
     assert "tools" not in doctor.convert(chat(tools=True, functions={"a": 1}), "vertex")
+
+
+def spoilt(dice: random.Random, value: Any) -> Any:
+    """The value with one place in it changed to something that does not belong there."""
+    if dice.random() < 0.25 or not isinstance(value, (dict, list)) or not value:
+        return dice.choice([None, 7, True, "", "text", [], {}, [7], [None], {"a": 1}, 1e400, ["x"]])
+    if isinstance(value, list):
+        place = dice.randrange(len(value))
+        return [spoilt(dice, item) if n == place else item for n, item in enumerate(value)]
+    key = dice.choice(list(value))
+    if dice.random() < 0.2:
+        return {name: item for name, item in value.items() if name != key}
+    return {**value, key: spoilt(dice, value[key])}
+
+
+@pytest.mark.filterwarnings("ignore::workbook.doctor.losses.DataLossWarning")
+def test_a_spoilt_row_ends_in_a_row_or_in_a_sentence() -> None:
+    dice = random.Random(5)
+    for _ in range(60):
+        for _, build in FORMS.values():
+            row = build(words())
+            for _ in range(dice.randint(1, 3)):
+                row = spoilt(dice, row)
+            for to in doctor.FORMATS:
+                with contextlib.suppress(doctor.ConversionError):
+                    assert isinstance(doctor.convert(row, to), dict)

@@ -1,5 +1,10 @@
 """Rows are written whole or not at all, no file is lost, and what was written is read again."""
 
+import contextlib
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +12,7 @@ from row_strategies import FAST, ROWS
 from training_rows import chat, sums
 
 from workbook import doctor, paths
+from workbook.doctor import writing
 from workbook.doctor.forms.recognition import recognised
 from workbook.doctor.spool import Spool
 
@@ -72,3 +78,38 @@ def test_a_spool_is_a_sequence_of_its_rows(home) -> None:
         with pytest.raises(IndexError):
             spool[5]
     assert list(paths.work().iterdir()) == []
+
+
+def test_what_stops_between_two_files_leaves_neither(home, monkeypatch) -> None:
+    doctor.write(sums(1), "b.jsonl")
+    replace, calls = os.replace, []
+
+    def stopped(*paths_of: object) -> None:
+        calls.append(paths_of)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        replace(*paths_of)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    contents = {paths.work() / name: [b"{}\n"] for name in ("a.jsonl", "b.jsonl")}
+    with pytest.raises(KeyboardInterrupt):
+        writing.write_files(contents)
+    assert [path.name for path in paths.work().iterdir()] == ["b.jsonl"]
+    assert doctor.read(paths.work() / "b.jsonl") == sums(1)
+
+
+def test_processes_that_write_one_name_at_once_lose_nothing(home) -> None:
+    script = (
+        "import sys; from workbook import doctor\n"
+        "for n in range(20): doctor.write([{'by': sys.argv[1], 'n': n}], 'mine.jsonl')"
+    )
+    with contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", script, name]))
+            for name in ("one", "two")
+        ]
+        assert [process.wait() for process in running] == [0, 0]
+    kept = [doctor.read(path)[0] for path in paths.work().glob("*.jsonl")]
+    assert sorted((row["by"], row["n"]) for row in kept) == [
+        (name, n) for name in ("one", "two") for n in range(20)
+    ]

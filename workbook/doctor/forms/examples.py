@@ -18,7 +18,15 @@ from workbook.doctor.forms.turns import (
     role_of,
     with_system,
 )
-from workbook.doctor.forms.values import Row, as_text, decoded, first_key, is_empty, text_in
+from workbook.doctor.forms.values import (
+    Row,
+    as_text,
+    decoded,
+    decoded_if,
+    first_key,
+    is_empty,
+    text_in,
+)
 from workbook.rows.rules import COMPLETION_KEYS
 
 PROMPTS = (
@@ -178,7 +186,8 @@ def alpaca(rest: Row) -> Row | None:
 
 def message_pairs(rest: Row) -> Row | None:
     """TRL's conversational pairs: a prompt and a completion that are lists of messages."""
-    prompt, completion = decoded(rest.get("prompt")), decoded(rest.get("completion"))
+    prompt = decoded_if(rest.get("prompt"), is_turns)
+    completion = decoded_if(rest.get("completion"), is_turns)
     if not is_turns(completion) or not (is_turns(prompt) or isinstance(prompt, str)):
         return None
     rest["prompt"] = prompt
@@ -214,7 +223,7 @@ def _present(row: Row, names: tuple[str, ...]) -> str | None:
 
 def responses(rest: Row) -> Row | None:
     """Rows of the Responses API: lists `input` and `output` of items."""
-    asked_items, said = decoded(rest.get("input")), decoded(rest.get("output"))
+    asked_items, said = (decoded_if(rest.get(key), _is_items) for key in ("input", "output"))
     if not any(_is_items(value) for value in (asked_items, said)):
         return None
     if not all(isinstance(value, str) or _is_items(value) for value in (asked_items, said)):
@@ -246,7 +255,7 @@ def _is_items(value: Any) -> bool:
 
 def evals(rest: Row) -> Row | None:
     """Rows of OpenAI's evals: `input` is a list of messages, `ideal` what is expected."""
-    turns, ideal = decoded(rest.get("input")), decoded(rest.get("ideal"))
+    turns, ideal = decoded(rest.get("input")), rest.get("ideal")
     if not is_turns(turns) or is_empty(ideal) or "output" in rest:
         return None
     del rest["input"], rest["ideal"]

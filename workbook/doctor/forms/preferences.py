@@ -11,7 +11,7 @@ from typing import Any
 from workbook.doctor.forms.examples import CONVERSATIONS, asked
 from workbook.doctor.forms.tool_lists import tools_of
 from workbook.doctor.forms.turns import is_turn, is_turns, messages_from, with_system
-from workbook.doctor.forms.values import Row, decoded, first_key, is_empty, text_in
+from workbook.doctor.forms.values import Row, decoded, decoded_if, first_key, is_empty, text_in
 
 _CHOSEN = ("chosen", "chosen_response", "response_chosen", "preferred", "preferred_response")
 _REJECTED = (
@@ -66,7 +66,7 @@ def _ranked(rest: Row) -> Row | None:
 
 def _answer_turns(value: Any) -> list[Row] | None:
     """An answer, or a whole conversation that ends with it, as messages."""
-    value = decoded(value)
+    value = decoded_if(value, lambda content: is_turn(content) or is_turns(content))
     if isinstance(value, str):
         return _dialogue(value) or [{"role": "assistant", "content": value}]
     if is_turn(value):
@@ -99,7 +99,7 @@ def _before(rest: Row) -> list[Row]:
         del rest["prompt"]
         return [turn for turn in turns if turn["content"]]
     if isinstance(prompt, str):
-        rest["prompt"] = decoded(prompt) if is_turns(decoded(prompt)) else prompt
+        rest["prompt"] = decoded_if(prompt, is_turns)
     before = asked(rest)
     if before is None and text_in(rest.get("system")):
         return with_system([], rest.pop("system"))

@@ -1,7 +1,7 @@
 """Small questions about the values of a row, and JSON that stands in a text. Knows no form."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbook import strict_json
@@ -35,6 +35,13 @@ def decoded(value: Any) -> Any:
     except (ValueError, RecursionError):
         return value
     return content if isinstance(content, (dict, list)) else value
+
+
+def decoded_if(value: Any, test: Callable[[Any], bool]) -> Any:
+    """What a text holds as JSON if that is what the test asks for; else the value itself: a text
+    that is JSON may be meant as a text."""
+    content = decoded(value)
+    return content if content is not value and test(content) else value
 
 
 def as_text(value: Any) -> str:

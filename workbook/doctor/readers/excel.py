@@ -23,6 +23,7 @@ _MAX_ROW = 1_048_576
 _PIECE = 2**20
 _LOOKED_AT = 10  # rows by whose names the sheet is chosen
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z0-9:$]+)"')
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]{0,100}?\br="(\d{7,18})"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
 _CALL = re.compile(r"=\s*[+-]?[A-Z][A-Z0-9.]*\(|=\s*'?[\w .]+'?!\$?[A-Z]+\$?\d|=\$?[A-Z]{1,3}\$?\d")
@@ -102,8 +103,9 @@ def _chosen(sheets: list[Any]) -> Any:
 
 
 def _look_through(file: DataFile, sheet: Any) -> bool:
-    """Whether the sheet has formulas; cells that are merged are noted."""
+    """Whether the sheet has formulas; merged cells, and rows that no sheet can have, are noted."""
     merged: list[str] = []
+    beyond: set[int] = set()
     has_formulas, before = False, b""
     with sheet._get_source() as stream:
         while piece := stream.read(_PIECE):
@@ -111,7 +113,13 @@ def _look_through(file: DataFile, sheet: Any) -> bool:
             has_formulas = has_formulas or bool(_FORMULA.search(text))
             refs = [ref.decode() for ref in _MERGED.findall(text)]
             merged += [ref for ref in refs if ref not in merged[-20:]]
+            beyond |= {number for ref in _ROW.findall(text) if (number := int(ref)) > _MAX_ROW}
             before = piece[-200:]
+    if beyond:
+        message = (
+            f"{len(beyond):,} rows beyond the last that a sheet has, from row {min(beyond):,} on"
+        )
+        file.problems.append(("lost", f"lost: {message}", ""))
     if merged:
         more = f" and {len(merged) - 5} more" if len(merged) > 5 else ""
         message = (

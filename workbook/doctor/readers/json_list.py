@@ -14,7 +14,7 @@ from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers import sniffing
 from workbook.doctor.readers.data_file import DataFile
-from workbook.doctor.readers.json_tables import ROW_KEYS, rows_in
+from workbook.doctor.readers.json_tables import rows_in
 from workbook.doctor.readers.jsonl import repeated_key
 from workbook.doctor.readers.sniffing import SAMPLE
 
@@ -33,7 +33,8 @@ def rows(file: DataFile) -> Iterator[Line]:
         start = stream.read(SAMPLE)
         opening = re.match(r"\s*\[", start) or sniffing.WRAPPED.match(start)
         wrapped = opening is not None and opening.lastindex is not None
-        if opening is None or (wrapped and opening["key"] in ROW_KEYS):
+        in_list = opening is not None and _opens(start, opening.end())
+        if opening is None or (wrapped and (sniffing.names_row(opening) or not in_list)):
             yield from _objects(file, stream, start)
             return
         number = 0
@@ -47,6 +48,11 @@ def rows(file: DataFile) -> Iterator[Line]:
         f"{number:,} elements; the numbers below count its elements"
     )
     file.problems.append(("json-list", message, ""))
+
+
+def _opens(text: str, place: int) -> bool:
+    """Whether an object begins here."""
+    return text.startswith("{", _after(_SPACE, text, place))
 
 
 def _note_beside(file: DataFile, keys: list[str], key: str) -> None:

@@ -6,11 +6,19 @@ Knows values that are in memory already.
 from collections.abc import Mapping
 from typing import Any
 
+from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
 from workbook.doctor.forms.values import is_objects
 from workbook.doctor.lines import Problem
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
 
-ROW_KEYS = CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS | {"contents", "conversations"}
+ROW_KEYS = {
+    *(CHAT_KEYS | COMPLETION_KEYS | PREFERENCE_KEYS),
+    *PROMPTS,
+    *COMPLETIONS,
+    *SYSTEMS,
+    *CONVERSATIONS,
+    *("contents", "chosen", "rejected", "history", "chat_history", "ideal", "role"),
+}
 """Keys by which an object is a row itself."""
 
 

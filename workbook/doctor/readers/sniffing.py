@@ -15,6 +15,7 @@ SAMPLE = 256 * 1024
 WRAPPED = re.compile(
     r'\s*\{(?P<before>(?:\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,){0,50})\s*"(?P<key>[^"\\]*)"\s*:\s*\['
 )
+_KEY = re.compile(r'"([^"\\]*)"\s*:')
 _OPENING = re.compile(r'\{\s*\n|\{"[^"\\]*":\s*\{"0":')  # of an object that holds rows
 _TRIED = 50  # objects at the beginning
 NAMES = {
@@ -53,11 +54,17 @@ def recognise(sample: bytes, text: str, ending: str, is_cut: bool) -> str:
     return {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt"}.get(ending, "jsonl")
 
 
+def names_row(wrapped: re.Match[str]) -> bool:
+    """Whether the keys that open an object are those of a row."""
+    keys = [wrapped["key"], *_KEY.findall(wrapped["before"])]
+    return any(key in json_tables.ROW_KEYS for key in keys)
+
+
 def _is_list(text: str) -> bool:
     """Whether a file that starts so is one JSON list of objects, or one object with such a list;
     JSONL with a list on each line is none."""
     wrapped = WRAPPED.match(text)
-    if wrapped and wrapped["key"] in json_tables.ROW_KEYS:
+    if wrapped and names_row(wrapped):
         return False
     inside = text[wrapped.end() if wrapped else 1 :]
     if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):

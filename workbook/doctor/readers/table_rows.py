@@ -5,10 +5,12 @@ Knows headings that are missing, doubled or below a title; knows neither files n
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
-from workbook.doctor.forms.values import decoded
+from workbook.doctor.forms.turns import is_turn, is_turns
+from workbook.doctor.forms.values import decoded, decoded_if
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers.data_file import DataFile
 from workbook.quoting import excerpt
@@ -21,9 +23,11 @@ _MORE_NAMES = (
 KNOWN = {*PROMPTS, *COMPLETIONS, *SYSTEMS, *CONVERSATIONS, *_MORE_NAMES}
 """Headings by which a table's first row is known as one."""
 _JSON_CELLS = {
-    "messages", "tools", "functions", "input", "preferred_output", "non_preferred_output",
-    "parallel_tool_calls", *CONVERSATIONS, "chosen", "rejected", "history", "prompt", "completion",
+    "messages", "tools", "functions", "preferred_output", "non_preferred_output", "history",
+    "parallel_tool_calls", "contents", "systemInstruction", "system_instruction", "toolConfig",
+    "chat_history", *CONVERSATIONS,
 }  # fmt: skip
+"""Cells whose JSON is read; any other that holds it may mean it as a text."""
 _MUST_BE_JSON = ("messages", "tools", "functions", "preferred_output", "non_preferred_output")
 _SENTENCE = re.compile(r"[.?!…。？！]\s*$")
 _TITLES = 10
@@ -133,7 +137,8 @@ def row_of(number: int, cells: Cells, headings: list[str]) -> Line:
         return Line.unreadable(number, ("cells", message, _joined(cells)))
     problems: list[Problem] = []
     row: dict[str, Any] = {}
-    for place, (heading, cell) in enumerate(zip(headings, cells, strict=False), start=1):
+    whole = zip_longest(headings, cells[: len(headings)])
+    for place, (heading, cell) in enumerate(whole, start=1):
         if heading == "" and cell in (None, ""):
             continue
         row[heading or f"column {place}"] = cell
@@ -149,7 +154,9 @@ def shaped(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     for heading, value in row.items():
         name = name_of(heading)
         key = name if name in KNOWN and name not in example else heading
-        if isinstance(value, str) and name in _JSON_CELLS:
+        if isinstance(value, str) and not {name, heading} & _JSON_CELLS:
+            value = decoded_if(value, _is_conversation)
+        elif isinstance(value, str):
             content = decoded(value)
             if content is value and name in _MUST_BE_JSON and value.strip():
                 problems.append(("cells", f"the cell `{name}` is not JSON", value[:60]))
@@ -162,6 +169,17 @@ def shaped(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
             value = _text_of(value)
         example[key] = _without_empty(value)
     return example
+
+
+def _is_conversation(value: Any) -> bool:
+    """Whether it is turns, blocks of text, or what holds messages: never meant as a text."""
+    if isinstance(value, dict):
+        return is_turns(value.get("messages")) or is_turn(value)
+    blocks = isinstance(value, list) and all(isinstance(b, dict) and "text" in b for b in value)
+    items = isinstance(value, list) and all(
+        isinstance(item, dict) and (is_turn(item) or "call_id" in item) for item in value
+    )
+    return bool(value) and (blocks or items)
 
 
 def _text_of(value: Any) -> Any:
