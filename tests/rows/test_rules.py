@@ -58,6 +58,9 @@ GOOD = [
     said(content=None, refusal="I can't say."),
     chat(ASK, CALLS | {"content": ""}, RESULT, ANSWER, tools=[TOOL]),
     chat(ASK, CALLS, RESULT | {"content": ""}, ANSWER),
+    chat(ASK, CALLS, RESULT | {"content": [{"type": "text", "text": ""}]}, ANSWER),
+    chat(ASK, CALLS | {"content": [{"type": "text", "text": ""}]}, RESULT, ANSWER),
+    chat(ASK, ANSWER, functions=[{"name": "count", "description": None, "strict": None}]),
     chat(
         ASK,
         CALLS | {"tool_calls": [CALL, CALL | {"id": "c2"}]},
@@ -137,6 +140,7 @@ BAD: list[tuple[str, Any]] = [
     ("part", asked(content=[{"type": "image_url", "image_url": "https://example.org/a.png"}])),
     ("blank", asked(content="")),
     ("blank", said(content=" \n")),
+    ("blank", said(content=[{"type": "text", "text": ""}, {"type": "text", "text": " "}])),
     ("blank", pair([ANSWER], [ANSWER | {"content": ""}])),
     ("blank", {"prompt": "How many?", "completion": " "}),
     ("misplaced", asked(content="How many?", tool_call_id="c1")),
@@ -162,6 +166,14 @@ BAD: list[tuple[str, Any]] = [
     ("tools", chat(ASK, ANSWER, tools=json.dumps([TOOL]))),
     ("tools", chat(ASK, ANSWER, tools=[TOOL, TOOL])),
     ("tools", chat(ASK, ANSWER, functions=[TOOL["function"], TOOL["function"]])),
+    ("tools", chat(ASK, ANSWER, tools=[{"type": "custom", "custom": {"name": "count"}}])),
+    ("tools", chat(ASK, ANSWER, functions=[{"name": "count", "description": ["Count."]}])),
+    (
+        "tools",
+        chat(
+            ASK, ANSWER, tools=[{"type": "function", "function": {"name": "a", "strict": "true"}}]
+        ),
+    ),
     ("parallel", chat(ASK, ANSWER, tools=[TOOL], parallel_tool_calls="false")),
     ("parallel", chat(ASK, ANSWER, tools=[TOOL], parallel_tool_calls=0)),
     ("parallel", chat(ASK, ANSWER, parallel_tool_calls=False)),

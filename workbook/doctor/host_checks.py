@@ -15,7 +15,7 @@ from workbook.doctor.profiles import RULES, Profile, profile
 from workbook.doctor.row_parts import messages_of, objects_in
 from workbook.quoting import excerpt
 from workbook.rows.pictures import Picture, address_of, picture_at
-from workbook.rows.rules import ROLES
+from workbook.rows.rules import PART_TYPES, ROLES
 from workbook.rows.validator import format_of
 
 FORMAT_NAMES = {
@@ -171,16 +171,17 @@ class HostChecks:
     def _of_parts(self, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
         """Images, their number, size and form, and parts that the host does not take at all."""
         host, images, value = self.host, 0, self.host.value
+        parts = value("parts") or ()
+        # A list: a part's type may be anything. Images are counted.
+        refused = [name for name in PART_TYPES if name not in (*parts, "image_url")]
         for place, message in enumerate(spoken, start=1):
             for part in objects_in(message.get("content")):
                 if address_of(part) is not None:
                     images += 1
                     yield from self._of_image(f"message {place}: ", part)
-                elif (parts := value("parts")) and part.get("type") not in parts:
-                    name = excerpt(part.get("type"), 30)
-                    if name != "image_url" and isinstance(part.get("type"), str):
-                        text = f"message {place}: {host.label} takes no part of type `{name}`"
-                        yield "part", text, part
+                elif parts and (name := part.get("type")) in refused:
+                    text = f"message {place}: {host.label} takes no part of type `{name}`"
+                    yield "part", text, part
         limit = value("images")
         if limit is not None and images > limit:
             most = f"takes {limit} an example at most" if limit else "takes none"

@@ -83,13 +83,14 @@ def _content(item: Mapping, where: str) -> Iterator[Violation]:
     speaks = role == "assistant" and bool(
         item.get("tool_calls") or item.get("function_call") or item.get("refusal")
     )
+    # A call beside it says enough, and a tool may have nothing to say.
+    must_speak = not speaks and role not in ("tool", "function")
     if content is None:
         if not speaks:
             problem = "`content` is null" if "content" in item else "has no `content`"
             yield Violation("content", f"{where}{problem}", item)
     elif isinstance(content, str):
-        # A call beside it says enough, and a tool may have nothing to say.
-        if not speaks and role not in ("tool", "function") and not content.strip():
+        if must_speak and not content.strip():
             yield Violation("blank", f"{where}the content is empty", content)
     elif not isinstance(content, list):
         yield Violation("content", f"{where}content is {kind_of(content)}, not text", content)
@@ -98,6 +99,10 @@ def _content(item: Mapping, where: str) -> Iterator[Violation]:
     ):
         yield Violation("content", f"{where}a list of content holds parts with a `type`", content)
     else:
+        if must_speak and all(part["type"] == "text" for part in content):
+            texts = (part.get("text") for part in content)
+            if all(isinstance(text, str) and not text.strip() for text in texts):
+                yield Violation("blank", f"{where}the content is empty", content)
         for part in content:
             yield from _part(part, role, where)
 

@@ -31,6 +31,12 @@ def descriptions(row: Mapping) -> Iterator[Violation]:
                 yield Violation("tools", text, tool)
             else:
                 names.add(function["name"])
+                for name, kind in (("description", str), ("strict", bool)):
+                    value = function.get(name)
+                    if value is not None and not isinstance(value, kind):
+                        asked = "text" if kind is str else "true or false"
+                        text = f"`{name}` of a function is {kind_of(value)}, not {asked}"
+                        yield Violation("tools", text, tool)
     parallel = row.get("parallel_tool_calls")
     if parallel is None:
         return
