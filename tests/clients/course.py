@@ -171,6 +171,68 @@ def batch(client: openai.OpenAI, model: str) -> None:
     assert made.id in [listed.id for listed in client.batches.list()]
 
 
+def responses(client: openai.OpenAI, model: str) -> None:
+    """Whole and as events; an object; a function's call and what came of it."""
+    asked: Any = {"model": model, "max_output_tokens": 40, "temperature": 0}
+    answer = client.responses.create(**asked, input="Name a colour.")
+    events = list(client.responses.create(**asked, input="Name a colour.", stream=True))
+    last = events[-1].response
+    assert last.output_text == answer.output_text and last.usage and answer.usage
+    assert last.status == answer.status
+    parsed = client.responses.parse(**asked, input=ASK, text_format=Rating)
+    assert isinstance(parsed.output_parsed, Rating)
+    tool: Any = openai.pydantic_function_tool(Rating, name="rate")["function"] | {
+        "type": "function"
+    }
+    called = client.responses.create(**asked, input=ASK, tools=[tool], tool_choice="required")
+    [call] = called.output
+    output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "kept"}
+    assert client.responses.create(**asked, input=[*ASK, call, output], tools=[tool]).output
+
+
+def vectors(client: openai.OpenAI, model: str) -> None:
+    """Of several texts; fewer dimensions."""
+    made = client.embeddings.create(model=model, input=["a", "b"], dimensions=4)
+    assert [len(each.embedding) for each in made.data] == [4, 4]
+
+
+def uploads(client: openai.OpenAI) -> None:
+    """In parts."""
+    upload = client.uploads.create(
+        bytes=6, filename="a.txt", mime_type="text/plain", purpose="assistants"
+    )
+    parts = [client.uploads.parts.create(upload.id, data=data).id for data in (b"abc", b"def")]
+    done = client.uploads.complete(upload.id, part_ids=parts)
+    assert done.file and client.files.content(done.file.id).read() == b"abcdef"
+
+
+def evals(client: openai.OpenAI, model: str) -> None:
+    """Described, run, read."""
+    criterion: Any = {
+        "type": "string_check",
+        "name": "says something",
+        "operation": "ne",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.nothing}}",
+    }
+    schema = {"type": "object", "properties": {"nothing": {"type": "string"}}}
+    config: Any = {"type": "custom", "item_schema": schema, "include_sample_schema": True}
+    made = client.evals.create(data_source_config=config, testing_criteria=[criterion])
+    source: Any = {
+        "type": "completions",
+        "model": model,
+        "source": {"type": "file_content", "content": [{"item": {"nothing": "x"}}] * 2},
+        "input_messages": {"type": "template", "template": ASK},
+        "sampling_params": {"max_completion_tokens": 2},
+    }
+    runs = client.evals.runs
+    run = runs.create(made.id, data_source=source)
+    run = until(lambda: runs.retrieve(run.id, eval_id=made.id), "completed")
+    assert run.result_counts.total == 2
+    assert len(list(runs.output_items.list(run.id, eval_id=made.id, limit=1))) == 2
+    assert client.evals.delete(made.id)
+
+
 def graders(client: openai.OpenAI) -> None:
     """Validated and run."""
     grader: Any = {
@@ -270,6 +332,10 @@ def main(url: str, key: str) -> None:
     legacy_completions(lenient, model)
     batch(client, model)
     graders(client)
+    responses(lenient, model)
+    vectors(lenient, model)
+    uploads(client)
+    evals(lenient, model)
     azure(url, key, model)
     asyncio.run(at_once(openai.AsyncOpenAI(**settings), model))
     print(f"openai {openai.__version__}: everything passed")

@@ -135,3 +135,64 @@ def test_the_overlay_says_why() -> None:
             "status"
         ]["enum"]
     )
+
+
+GRADER = {
+    "type": "string_check",
+    "name": "x",
+    "input": "{{sample.output_text}}",
+    "reference": "a",
+    "operation": "eq",
+}
+SOURCE = {"type": "file_content", "content": [{"item": {}}]}
+BODIES = {
+    CHAT: {"model": "m", "messages": ASK},
+    JOB: {"model": "m", "training_file": "f"},
+    "CreateCompletionRequest": {"model": "m", "prompt": "x"},
+    "CreateResponse": {"model": "m", "input": "x"},
+    "CreateEmbeddingRequest": {"model": "m", "input": "x"},
+    "CreateBatchRequest": {
+        "input_file_id": "f",
+        "endpoint": "/v1/completions",
+        "completion_window": "24h",
+    },
+    "RunGraderRequest": {"grader": GRADER, "model_sample": "a"},
+    "CreateUploadRequest": {
+        "bytes": 1,
+        "filename": "a",
+        "mime_type": "a/b",
+        "purpose": "fine-tune",
+    },
+    "CompleteUploadRequest": {"part_ids": ["p"]},
+    "CreateEvalRequest": {
+        "data_source_config": {"type": "custom", "item_schema": {}},
+        "testing_criteria": [GRADER],
+    },
+    "UpdateEvalRequest": {},
+    "CreateEvalRunRequest": {"data_source": {"type": "jsonl", "source": SOURCE}},
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_null_in_any_optional_field_of_any_request_is_nothing(name: str) -> None:
+    nulls = dict.fromkeys(schema.parameters(name) - BODIES[name].keys())
+    assert schema.check(name, BODIES[name] | nulls) == BODIES[name]
+
+
+def test_nulls_within_objects_are_nothing_but_where_they_are_values() -> None:
+    body = {
+        "model": "m",
+        "training_file": "f",
+        "method": {
+            "type": "supervised",
+            "dpo": None,
+            "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": None}},
+        },
+    }
+    fields = schema.check(JOB, body)
+    assert fields["method"] == {
+        "type": "supervised",
+        "supervised": {"hyperparameters": {"n_epochs": 2}},
+    }
+    item = {"grader": GRADER, "model_sample": "a", "item": {"label": None}}
+    assert schema.check("RunGraderRequest", item) == item
