@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from training_rows import chat, clean, jsonl, pair, put, turns
+from training_rows import call, chat, clean, jsonl, pair, put, tool_row, turns
 
 from workbook import cli, doctor, paths
 from workbook.doctor.codes import CODES
@@ -356,3 +356,42 @@ def test_a_tab_separated_table_in_memory_of_this_test_is_text(tmp_path) -> None:
     content = io.StringIO('prompt\tcompletion\nWhy?\tHe said "so" twice\nWho?\t"Ann"\n')
     rows = doctor.read(put(tmp_path, content.read(), "a.tsv"))
     assert rows == [pair("Why?", 'He said "so" twice'), pair("Who?", "Ann")]
+
+
+ONE = chat("Why?", "So.", None)
+SAME = [
+    {
+        "contents": [
+            {"role": "USER", "parts": {"text": "Why?"}},
+            {"role": "MODEL", "parts": {"text": "So."}},
+        ]
+    },
+    {"messages": {"role": ["user", "assistant"], "content": ["Why?", "So."]}},
+    {"conversations": {"from": ["human", "gpt"], "value": ["Why?", "So."]}},
+    {"messages": str(ONE["messages"])},
+    {"row_idx": None, "row": ONE},
+    {"item": {"question": "Why?", "answer": "So.", "system": ""}},
+]
+
+
+@pytest.mark.parametrize("row", SAME, ids=range(len(SAME)))
+def test_other_ways_of_writing_one_row(row: dict) -> None:
+    assert doctor.convert(row, "chat") == ONE
+
+
+def test_a_table_of_markdown_and_cells_that_pandas_wrote(tmp_path) -> None:
+    table = "| Question | Answer |\n|:---|---:|\n| Why? | So. |\n"
+    assert doctor.read(put(tmp_path, table, "a.csv")) == [pair("Why?", "So.")]
+    cell = str(ONE["messages"]).replace('"', '""')
+    assert doctor.read(put(tmp_path, f'messages\n"{cell}"\n', "b.csv")) == [ONE]
+
+
+@pytest.mark.parametrize("mark", [0, -1, "0", "False", "bad", "undesirable"])
+def test_marks_of_bad_answers_in_other_words(mark) -> None:
+    with pytest.raises(doctor.ConversionError, match="marked as bad"):
+        doctor.convert(pair() | {"label": mark}, "chat")
+
+
+def test_a_call_without_its_type_gets_it() -> None:
+    row = tool_row({"id": "c1", "function": {"name": "add", "arguments": {"a": 1}}})
+    assert doctor.check([row]).fix().rows == [tool_row(call())]

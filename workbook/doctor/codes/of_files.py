@@ -121,6 +121,7 @@ FILE_CODES = {
         "error",
         "A cell that could not be read as what it should be is lost or cut.",
         "Correct it in the source: a text that holds a comma stands in quotes.",
+        explains=("messages", "tools", "dpo"),
     ),
     "lost-value": Code(
         "warning",

@@ -86,7 +86,7 @@ FIXES: dict[str, Fix] = {
     "judged": Fix(False, "answers marked as bad are left out, and the marks", row_fixes.judged),
     "tool-call": Fix(
         True,
-        "arguments of calls become JSON in a text",
+        "arguments of calls become JSON in a text, calls of functions get their type",
         lambda row: edit_messages(row, row_fixes.arguments),
     ),
     "broken-character": Fix(

@@ -74,7 +74,7 @@ def arguments(message: Mapping) -> Mapping:
     calls = message.get("tool_calls")
     if isinstance(calls, list):
         mended = [
-            {**call, "function": called(call["function"])}
+            {**_typed(call), "function": called(call["function"])}
             if isinstance(call, Mapping) and "function" in call
             else call
             for call in calls
@@ -83,6 +83,11 @@ def arguments(message: Mapping) -> Mapping:
             message = {**message, "tool_calls": mended}
     call = message.get("function_call")
     return message if called(call) is call else {**message, "function_call": called(call)}
+
+
+def _typed(call: Mapping) -> Mapping:
+    """A call of a function with its type; Mistral's files have none."""
+    return call if "type" in call else {**call, "type": "function"}
 
 
 def whole_characters(text: str) -> str:

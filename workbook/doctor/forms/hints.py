@@ -13,6 +13,8 @@ _TEMPLATES = re.compile(
     r"### ?(Human|Instruction|User|Input|Question|Response|Assistant|Answer)|\[INST\]"
     r"|<\|(im_start|user|assistant|start_header_id)\|>|<start_of_turn>|(?m:^(Q|User|Human): )"
 )
+_GOOD = ("true", "1", "good", "desirable", "chosen", "thumbs_up", "positive_feedback")
+_BAD = ("false", "0", "-1", "bad", "undesirable", "rejected", "thumbs_down", "negative_feedback")
 _NAMING = "--columns prompt={},completion={}"
 
 
@@ -20,10 +22,10 @@ def judged(row: Mapping[str, Any]) -> bool | None:
     """What the mark on one answer says, as KTO has it; None where there is none."""
     for key in ("label", "kto_tag"):
         mark = row.get(key)
-        if isinstance(mark, str) and mark.strip().lower() in ("true", "false"):
-            mark = mark.strip().lower() == "true"
-        if isinstance(mark, bool):
-            return mark
+        if isinstance(mark, str) and (word := mark.strip().lower()) in (*_GOOD, *_BAD):
+            return word in _GOOD
+        if isinstance(mark, (bool, int)) and mark in (0, 1, -1):
+            return mark == 1
     return None
 
 

@@ -112,6 +112,12 @@ def _read_texts(row: Row, problems: list[Problem]) -> Row:
             if is_own:
                 message = f"`{key}` is a list or an object, written as text once more"
                 problems.append(("json-in-text", message, ""))
+    for key in ("messages", *examples.CONVERSATIONS):
+        if rows := _from_columns(row.get(key)):
+            row = {**row, key: rows}
+            problems.append(
+                ("form", f"`{key}` is an object of columns, and was read as a list", "")
+            )
     messages = row.get("messages")
     if isinstance(messages, list) and any(
         isinstance(message, Mapping) and isinstance(message.get("tool_calls"), str)
@@ -120,6 +126,18 @@ def _read_texts(row: Row, problems: list[Problem]) -> Row:
         row = {**row, "messages": [_read_calls(message) for message in messages]}
         problems.append(("json-in-text", "`tool_calls` is a list, written as text once more", ""))
     return row
+
+
+def _from_columns(value: Any) -> list[Row]:
+    """The turns of an object that has their roles in one list and their texts in another."""
+    if not isinstance(value, Mapping) or len(value) < 2:
+        return []
+    columns = list(value.values())
+    if not all(isinstance(column, list) for column in columns):
+        return []
+    if len({len(column) for column in columns}) != 1:
+        return []
+    return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _read_calls(message: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbook import strict_json
+from workbook.doctor.forms import python_literals
 
 Row = dict[str, Any]
 
@@ -27,13 +28,14 @@ def first_key(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def decoded(value: Any) -> Any:
-    """The list or object that a text holds as JSON; the value itself where it holds none."""
+    """The list or object that a text holds as JSON, or as Python prints it; the value itself where
+    it holds none."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return value
     try:
         content = strict_json.decoder().decode(value.strip())
     except (ValueError, RecursionError):
-        return value
+        content = python_literals.read(value.strip())
     return content if isinstance(content, (dict, list)) else value
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from workbook.doctor.forms.tool_lists import arguments_text, tools_of
 from workbook.doctor.forms.values import Row, is_empty
 from workbook.doctor.row_parts import objects_in
+from workbook.rows.rules import ROLES
 
 _PART_KEYS = ("functionCall", "functionResponse", "inlineData", "fileData")
 _SNAKE = {
@@ -36,6 +37,7 @@ def contents(rest: Row) -> Row | None:
     turns = rest.get("contents")
     if not isinstance(turns, list) or not turns or "messages" in rest:
         return None
+    turns = [_with_list(turn) for turn in turns]
     if not all(isinstance(turn, Mapping) and isinstance(turn.get("parts"), list) for turn in turns):
         return None
     if not all(isinstance(part, Mapping) for turn in turns for part in turn["parts"]):
@@ -44,7 +46,7 @@ def contents(rest: Row) -> Row | None:
     messages: list[Row] = []
     instruction = _taken(rest, "systemInstruction")
     if isinstance(instruction, Mapping):
-        content = _content(objects_in(instruction.get("parts")))
+        content = _content(objects_in(_with_list(instruction).get("parts")))
         messages = [{"role": "system", "content": content}] if content else []
     elif isinstance(instruction, str):
         messages = [{"role": "system", "content": instruction}]
@@ -68,7 +70,9 @@ def contents(rest: Row) -> Row | None:
                 others.append(part)
             else:
                 return None
-        role = "assistant" if turn.get("role") == "model" else turn.get("role", "user")
+        name = turn.get("role", "user")
+        small = name.lower() if isinstance(name, str) else name
+        role = "assistant" if small == "model" else small if small in ROLES else name
         if calls:
             text = _content(others) or None
             messages.append({"role": role, "content": text, "tool_calls": calls, **more})
@@ -77,6 +81,13 @@ def contents(rest: Row) -> Row | None:
     if "tools" in rest and not is_empty(tools := tools_of(rest.pop("tools"))):
         rest["tools"] = tools
     return {"messages": messages, **rest}
+
+
+def _with_list(turn: Any) -> Any:
+    """The turn with its parts in a list, also where it is but one."""
+    if isinstance(turn, Mapping) and isinstance(turn.get("parts"), Mapping):
+        return {**turn, "parts": [turn["parts"]]}
+    return turn
 
 
 def _call(call: Row, number: int) -> Row:

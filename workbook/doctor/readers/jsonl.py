@@ -4,22 +4,19 @@ Knows what is nearly JSON and loses nothing when it is read: a comma at the end,
 byte order mark. What the values must be is not known here.
 """
 
-import ast
 import codecs
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from workbook import strict_json
-from workbook.doctor.forms import recognition
+from workbook.doctor.forms import python_literals, recognition
 from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
 
 BOM = codecs.BOM_UTF8
-_PYTHON = 512 * 1024  # characters of a line that are read as Python
-_DEPTH = 60
 
 
 def raw_lines(file: DataFile) -> Iterator[bytes]:
@@ -100,46 +97,13 @@ def _nearly(text: str) -> tuple[Any, Problem | None]:
             if not repeated:
                 return value, ("comma", "a comma stands after the object", bare[-30:])
         bare = bare[:-1]
-    if len(bare) <= _PYTHON and ("'" in bare or '"' in bare) and _depth(bare) <= _DEPTH:
-        try:
-            tree = ast.parse(bare, mode="eval")
-            value = ast.literal_eval(tree)
-            # What Python alone can hold (a set, bytes, a key that is no text) is no JSON, and of a
-            # key that stands twice one value would be gone.
-            same = json.loads(json.dumps(value, allow_nan=False)) == _lists(value)
-            if same and not any(map(_repeats, ast.walk(tree))):
-                message = "written by Python, not as JSON: single quotes, None, True"
-                return _lists(value), ("python", message, bare[:60])
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            pass
+    if (value := python_literals.read(bare)) is not None:
+        return value, (
+            "python",
+            "written by Python, not as JSON: single quotes, None, True",
+            bare[:60],
+        )
     return None, None
-
-
-def _depth(text: str) -> int:
-    """How deeply brackets are nested at most, those in texts included."""
-    depth = deepest = 0
-    for sign in text:
-        if sign in "{[(":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif sign in "}])":
-            depth -= 1
-    return deepest
-
-
-def _repeats(node: ast.AST) -> bool:
-    """Whether it is an object that has a key twice."""
-    if not isinstance(node, ast.Dict):
-        return False
-    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
-    return len(set(keys)) < len(node.keys)
-
-
-def _lists(value: Any) -> Any:
-    """The value with lists in the place of tuples."""
-    if isinstance(value, (list, tuple)):
-        return [_lists(item) for item in value]
-    return {key: _lists(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def repeated_key(key: str, excerpt: str = "") -> Problem:

@@ -13,6 +13,7 @@ from workbook.rows.rules import MAX_LINE
 
 SIGNS = ("\t", ";", ",", "|")
 _SEP_LINE = re.compile(r"sep=(.)\s*$")
+_RULE = re.compile(r":?-*:?")
 _SAMPLED = 200  # lines that show whether quotes are signs or text
 _QUOTE = "a quote at a cell's beginning has no end, or stands inside without being doubled"
 
@@ -87,6 +88,10 @@ def _cells(file: DataFile) -> Iterator[tuple[int, list[str]] | Line]:
                 yield _unreadable(number, lines, error)
                 reader = _reader(lines, delimiter, as_text)
                 continue
+            if delimiter == "|":  # a table of Markdown has spaces and a line around its cells
+                cells = [cell.strip() for cell in cells]
+                if all(map(_RULE.fullmatch, cells)):
+                    continue
             if any(cell.strip() for cell in cells):
                 yield number, cells
             else:
