@@ -1,6 +1,8 @@
 """Graders: the numbers they give, what they refuse, and the endpoints' shapes."""
 
+import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,19 @@ def test_a_formula_without_a_value_is_told(text: str) -> None:
     formula.check(text, set())
     with pytest.raises(formula.FormulaError):
         formula.compute(text, {})
+
+
+def test_templates_of_any_length_take_linear_time_and_bounded_memory() -> None:
+    for template in ("{" * 200_000, "{{" + " " * 200_000, "{{item.answer" * 50_000, "}}{{" * 9):
+        began = time.process_time()
+        with contextlib.suppress(ApiError):
+            grade(check_grader(input=template))
+        assert time.process_time() - began < 1
+    many = "{{item.answer}}" * (graders.MAX_PLACES + 1)
+    with pytest.raises(ApiError, match="may hold 1,000 variables"):
+        grade(check_grader(input=many))
+    with pytest.raises(ApiError, match="longer than 4,194,304 characters"):
+        grade(check_grader(input="{{item.answer}}" * 900), item={"answer": "x" * 10_000})
 
 
 def test_the_endpoints(tmp_path: Path) -> None:

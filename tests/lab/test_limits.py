@@ -1,5 +1,6 @@
 """Where the lab says no: full queues, sizes and lifetimes."""
 
+import json
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -84,6 +85,29 @@ def test_full_queues_of_jobs_and_batches(tmp_path: Path, monkeypatch) -> None:
         first = made[0].json()["id"]
         assert client.post(f"{path}/{first}/cancel").json()["status"] == "cancelled"
         assert client.post(path, json=body).status_code == 200
+
+
+# Numbers and encodings that few expect
+
+
+@pytest.mark.parametrize("seed", ["1e308", "-1e308", "1e22", str(2**63)])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_seed_beyond_64_bits_is_refused(tmp_path: Path, path: str, seed: str) -> None:
+    _, client = offline(tmp_path)
+    given = json.dumps(CHAT if "chat" in path else {"model": MODEL, "prompt": "Hi"})
+    body = given[:-1] + f', "seed": {seed}}}'
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert refused(answer)[::2] == (400, "seed")
+
+
+@pytest.mark.parametrize("charset", ["none-such", "rot13", "\0", "undefined", "idna"])
+def test_a_form_in_an_odd_charset_is_read_or_refused(tmp_path: Path, charset: str) -> None:
+    _, client = offline(tmp_path)
+    fields = ('name="purpose"\r\n\r\nfine-tune', 'name="file"; filename="a\xff.jsonl"\r\n\r\n{}')
+    form = "".join(f"--b\r\nContent-Disposition: form-data; {field}\r\n" for field in fields)
+    kind = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    answer = client.post("/v1/files", content=f"{form}--b--\r\n".encode("latin-1"), headers=kind)
+    assert answer.status_code in (200, 400), answer.text
 
 
 # Files

@@ -5,13 +5,16 @@ Knows HTTP and JSON; knows nothing of what a body asks for.
 
 import codecs
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from workbook import strict_json
 from workbook.lab.errors import ApiError
 
+LONG = 2**18  # bytes of a JSON request
 MAX_BODY = 32 * 2**20  # bytes of a JSON request
 
 
@@ -25,8 +28,9 @@ async def read_json(request: Request) -> Any:
             "unsupported_media_type",
         )
     text = b"".join([chunk async for chunk in limited(request, MAX_BODY)])
-    try:
-        return strict_json.loads(text.removeprefix(codecs.BOM_UTF8), whole_numbers=True)
+    read = partial(strict_json.loads, text.removeprefix(codecs.BOM_UTF8), whole_numbers=True)
+    try:  # what takes long is read beside the event loop, so that others are answered meanwhile
+        return read() if len(text) < LONG else await run_in_threadpool(read)
     except ValueError:
         raise ApiError(
             400,

@@ -11,7 +11,6 @@ from workbook.lab import schema
 from workbook.lab.api import responses
 from workbook.lab.api.bodies import read_json
 from workbook.lab.grading import graders
-from workbook.lab.grading.graders import Grade
 
 
 class GraderEndpoints:
@@ -19,19 +18,22 @@ class GraderEndpoints:
 
     async def run(self, request: Request) -> Response:
         body = await read_json(request)
-        body = schema.check("RunGraderRequest", body)
-        began = time.monotonic()
-        grade = await run_in_threadpool(_grade, body)
-        answer = responses.grade(body["grader"], grade, time.monotonic() - began)
-        return JSONResponse(answer)
+        return JSONResponse(await run_in_threadpool(_grade, body))
 
     async def validate(self, request: Request) -> Response:
         body = await read_json(request)
-        body = schema.check("ValidateGraderRequest", body)
-        graders.check(body["grader"])
-        return JSONResponse({"grader": body["grader"]})
+        return JSONResponse(await run_in_threadpool(_validate, body))
 
 
-def _grade(body: dict[str, Any]) -> Grade:
+def _grade(body: Any) -> dict[str, Any]:
+    body = schema.check("RunGraderRequest", body)
+    began = time.monotonic()
     graders.check(body["grader"])
-    return graders.run(body["grader"], body.get("item") or {}, body["model_sample"])
+    grade = graders.run(body["grader"], body.get("item") or {}, body["model_sample"])
+    return responses.grade(body["grader"], grade, time.monotonic() - began)
+
+
+def _validate(body: Any) -> dict[str, Any]:
+    body = schema.check("ValidateGraderRequest", body)
+    graders.check(body["grader"])
+    return {"grader": body["grader"]}

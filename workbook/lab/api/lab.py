@@ -1,7 +1,9 @@
 """The lab's own endpoints, beside OpenAI's: a look at the loss mask, and the end of the server."""
 
 import json
+from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,6 +26,9 @@ class LabEndpoints:
         Of a preference, the example is the input with the preferred answer.
         """
         body = await read_json(request)
+        return JSONResponse(await run_in_threadpool(self._loss_mask, body))
+
+    def _loss_mask(self, body: Any) -> dict[str, Any]:
         try:
             row = training_file.parse(json.dumps(body).encode())
         except training_file.RowError as error:
@@ -33,11 +38,16 @@ class LabEndpoints:
             ids, trained = tokenizer.row_example(training_file.conversations(row)[0])
         except TemplateError as error:
             raise ApiError(400, f"Not a training example: {error}.", "invalid_example") from None
+        if len(ids) > self._lab.context:
+            message = (
+                f"The example has {len(ids):,} tokens; at most {self._lab.context:,} are read."
+            )
+            raise ApiError(400, message, "context_length_exceeded")
         tokens = [
             {"id": id, "text": tokenizer.piece(id), "trained": learn}
             for id, learn in zip(ids, trained, strict=True)
         ]
-        return JSONResponse({"object": "lab.loss_mask", "tokens": tokens})
+        return {"object": "lab.loss_mask", "tokens": tokens}
 
     def stop(self, request: Request) -> Response:
         """End the server cleanly; works where there are no signals."""

@@ -33,7 +33,7 @@ async def read_form(request: Request, folder: Path) -> Form:
         raise ApiError(415, "Send the file as 'multipart/form-data'.", "unsupported_media_type")
     try:
         form = await _UploadParser(request, folder).parse()
-    except (MultiPartException, MultipartParseError, KeyError, UnicodeError) as error:
+    except (MultiPartException, MultipartParseError, LookupError, ValueError) as error:
         raise ApiError(400, f"The form could not be read: {error}", "invalid_form") from None
     return dict(form.items())
 

@@ -49,11 +49,20 @@ def settings(body: dict[str, Any], number: int, vocabulary: int) -> Settings:
         "temperature": value(body, "temperature", 1.0),
         "top_p": value(body, "top_p", 1.0),
         "stop": (stop,) if isinstance(stop, str) else tuple(s for s in stop if s),
-        "seed": None if seed is None else (seed + number) % 2**63,
+        "seed": None if seed is None else (_whole(seed) + number) % 2**63,
         "frequency_penalty": value(body, "frequency_penalty", 0.0),
         "presence_penalty": value(body, "presence_penalty", 0.0),
         "logit_bias": _logit_bias(value(body, "logit_bias", {}), vocabulary),
     }
+
+
+def _whole(seed: int | float) -> int:
+    """A seed of 64 bits; 1e30 is a whole number for JSON Schema, and none for Python."""
+    if not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+        side, end = ("above", "max") if seed > 0 else ("below", "min")
+        message = f"Invalid 'seed': integer {side} {end}imum value. It must fit into 64 bits."
+        raise ApiError(400, message, f"integer_{side}_{end}_value", "seed")
+    return seed
 
 
 def _logit_bias(biases: dict[str, int], vocabulary: int) -> dict[int, int]:

@@ -5,13 +5,15 @@ Knows OpenAI's graders and their templates; knows nothing of HTTP, jobs or model
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from workbook.lab.errors import ApiError
 from workbook.lab.grading import formula, text_metrics
 
-_PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+MAX_PLACES = 1000  # variables of a template
+MAX_FILLED = 2**22  # characters of a template with its values
 _VARIABLE = re.compile(r"\s*(item|sample)((?:\.[\w-]+|\[\d+\])+)\s*")
 _SAMPLE = re.compile(r"\.(output_text|output_json(?:\.[\w-]+|\[\d+\])*)")
 
@@ -73,7 +75,11 @@ def _check_multi(grader: dict[str, Any], where: str) -> None:
 
 
 def _check_template(template: str, param: str) -> None:
-    for place in _PLACE.findall(template):
+    places = [place for _, place in _parted(template) if place is not None]
+    if len(places) > MAX_PLACES:
+        message = f"Invalid '{param}': a template may hold {MAX_PLACES:,} variables."
+        raise ApiError(400, message, "invalid_template", param)
+    for place in places:
         variable = _VARIABLE.fullmatch(place)
         if not variable or (variable[1] == "sample" and not _SAMPLE.fullmatch(variable[2])):
             message = (
@@ -138,10 +144,10 @@ def fill(template: str, item: dict[str, Any]) -> str:
 
 
 def _fill(template: str, item: dict[str, Any], sample: str) -> str:
-    """The template with its variables' values. Raises _MissingValueError."""
+    """The template with its variables' values. Raises _MissingValueError, ApiError (400)."""
 
-    def text_of(place: re.Match[str]) -> str:
-        variable = _VARIABLE.fullmatch(place[1])
+    def text_of(place: str) -> str:
+        variable = _VARIABLE.fullmatch(place)
         if variable is None:
             raise _MissingValueError("invalid_variable_error")
         root, path = variable.groups()
@@ -158,7 +164,30 @@ def _fill(template: str, item: dict[str, Any], sample: str) -> str:
             raise _MissingValueError("invalid_variable_error") from None
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
-    return _PLACE.sub(text_of, template)
+    parts: list[str] = []
+    length = 0
+    for text, place in _parted(template):
+        parts += [text, "" if place is None else text_of(place)]
+        length += len(parts[-2]) + len(parts[-1])
+        if length > MAX_FILLED:
+            message = f"A template with its values is longer than {MAX_FILLED:,} characters."
+            raise ApiError(400, message, "string_above_max_length", "grader")
+    return "".join(parts)
+
+
+def _parted(template: str) -> Iterator[tuple[str, str | None]]:
+    """The parts of a template: text, and the {{place}} after it; the last part has none.
+
+    In time linear in its length, also where many places begin and none ends.
+    """
+    begin = 0
+    while (opening := template.find("{{", begin)) >= 0:
+        closing = template.find("}}", opening + 2)
+        if closing < 0:
+            break
+        yield template[begin:opening], template[opening + 2 : closing]
+        begin = closing + 2
+    yield template[begin:], None
 
 
 def _parsed(sample: str) -> Any:
