@@ -46,6 +46,7 @@ SLOW = {
     "nbclient",
     "nbformat",
     "numpy",
+    "onnxruntime",
     "openai",
     "openpyxl",
     "packaging",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from training_rows import (
     ANIMALS,
@@ -29,6 +30,7 @@ from tools.dataset_docs import LEGACY, markdown
 from workbook import doctor, paths
 from workbook.doctor import Report, profiles
 from workbook.doctor.codes import CODES, SEVERITIES
+from workbook.doctor.set_checks import meaning
 from workbook.prices import registry
 
 ASK = [{"role": "user", "content": "Where is it?"}]
@@ -64,6 +66,33 @@ def pairs(prompt: str = "Name an animal: {}", completion: str = "{} it is") -> l
 WHATSAPP = """15.7.2026 klo 10.00 - Viestit on salattu.
 15.7.2026 klo 10.01 - Aino: Onko auki?
 15.7.2026 klo 10.03 - Kahvila: On."""
+
+
+def by_meaning(folder: Path) -> Report:
+    """All three: embeddings of our own stand in for the extra's, then it is missing."""
+    questions = [chat("How do I reset it?"), chat("I forgot it, what now?")]
+
+    def embed(texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 1), np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meaning, "embed", embed)
+        patch.setattr(meaning, "is_installed", lambda: True)
+        within = doctor.check(questions, meaning=True)
+        between = doctor.check(questions[:1], against={"train": questions[1:]}, meaning=True)
+        patch.setattr(meaning, "is_installed", lambda: False)
+        without = doctor.check(questions, meaning=True)
+    reports = within, between, without
+    assert [{code for code in one.codes if "meaning" in code} for one in reports] == [
+        {"meaning-duplicate"},
+        {"meaning-leakage"},
+        {"meaning-off"},
+    ]
+    return replace(
+        within,
+        findings=sum((one.findings for one in reports), ()),
+        codes={code: count for one in reports for code, count in one.codes.items()},
+    )
 
 
 def two_sheets(folder: Path) -> Report:
@@ -242,6 +271,9 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "escaped-lines": with_clean(chat("Open?", r"At nine.\nThank you.")),
     "html-entities": with_clean(chat("Open?", "Tom &amp; Ann are here.")),
     "template-mark": with_clean(chat("Open?", "[INST] At nine. [/INST]")),
+    "meaning-duplicate": by_meaning,
+    "meaning-leakage": by_meaning,
+    "meaning-off": by_meaning,
     "sampled": lambda folder: doctor.check(chat(f"{n}?", f"{n}!") for n in range(20_001)),
     "leakage": lambda folder: doctor.check(clean()[:20], against={"train": clean()[19:]}),
     "near-leakage": lambda folder: doctor.check(

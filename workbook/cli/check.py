@@ -28,6 +28,11 @@ _MISFIT = {"model-format", "model-method"}  # nobody trains on it, so there is n
     "--model).",
 )
 @click.option(
+    "--meaning",
+    is_flag=True,
+    help="Also find questions that mean the same in other words (needs the extra `meaning`).",
+)
+@click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="Check on a Dask cluster, such as tcp://10.0.0.5:8786; FILE may then be an address like "
@@ -41,6 +46,7 @@ def check(
     form: str,
     suffix: str | None,
     basics: bool,
+    meaning: bool,
     scheduler: str | None,
     reading: dict[str, Any],
 ) -> int:
@@ -51,7 +57,9 @@ def check(
     if basics:
         return _basics(files, model, host, form, scheduler)
     job = {"suffix": suffix} if suffix is not None else {}
-    reports = doctor.check_files(files, model, host=host, job=job, scheduler=scheduler, **reading)
+    reports = doctor.check_files(
+        files, model, host=host, job=job, scheduler=scheduler, meaning=meaning, **reading
+    )
     if form == "json":
         rows = [terminal.as_json(report, file) for file, report in zip(files, reports, strict=True)]
         print(json.dumps(rows, ensure_ascii=False, indent=1))

@@ -20,6 +20,8 @@ from workbook.doctor.readers.source import formed, open_source
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import build
 from workbook.doctor.set_checks.leaks import Leaks
+from workbook.doctor.set_checks.meaning import Meanings
+from workbook.errors import WorkbookError
 
 Data = str | Path | Iterable[Any]
 """A file, or rows."""
@@ -32,6 +34,7 @@ def check(
     host: str | None = None,
     job: Mapping[str, Any] | None = None,
     against: Mapping[str, Data] | None = None,
+    meaning: bool = False,
     **options: Any,
 ) -> Report:
     """Check a file in any format, or rows in memory, and report every finding with its line.
@@ -41,19 +44,20 @@ def check(
         default the model's host, or OpenAI.
     job: what the job will be given: `suffix`, `metadata`, `on` (a date), `azure` (True).
     against: other data by name, {"train": …}: rows that ask the same as one of theirs are leaks.
+    meaning: also find questions that mean the same in other words (needs the extra `meaning`).
     options: as for `read`: columns; for WhatsApp exports more.
 
     In a notebook the report shows itself as a table; `report.ok`, `.summary`, `.findings`,
     `.table()`, `.stats()` and `.counts` say the same to a program.
     No content of the data raises an error; a missing file or an unknown model does (WorkbookError).
     """
-    leaks = None
-    if against:
-        leaks = Leaks()
+    leaks = _comparison(bool(against), meaning)
+    if leaks and against:
         for name, data in against.items():
             leaks.begin(name)
             for example in _examples(data):
                 list(leaks.add(example))  # who leaks into whom among these is not asked
+    if leaks:
         leaks.begin("")
     job_problems = _job_problems(job, model, profile(host, model).id)
     return _check(path_or_rows, model, host, job_problems, leaks, options)
@@ -66,6 +70,7 @@ def check_files(
     host: str | None = None,
     job: Mapping[str, Any] | None = None,
     scheduler: str | None = None,
+    meaning: bool = False,
     **options: Any,
 ) -> list[Report]:
     """Check several files, each also for what leaks into it from those before it.
@@ -74,16 +79,24 @@ def check_files(
     Else as `check`.
     """
     problems = _job_problems(job, model, profile(host, model).id)
+    if scheduler and meaning:
+        raise WorkbookError("Meaning is compared on this machine only: leave one of both out.")
     if scheduler:
         names, host = list(map(str, files)), profile(host, model).id
         return cluster_checks.check_files(names, scheduler, model, problems, host=host, **options)
-    leaks = Leaks() if len(files) > 1 else None
+    leaks = _comparison(len(files) > 1, meaning)
     reports = []
     for file in files:
         if leaks:
             leaks.begin(str(file))
         reports.append(_check(file, model, host, problems, leaks, options))
     return reports
+
+
+def _comparison(several: bool, meaning: bool) -> Leaks | Meanings | None:
+    """What compares the examples with earlier ones, and with those of other data."""
+    leaks = Leaks() if several else None
+    return Meanings(leaks) if meaning else leaks
 
 
 def _job_problems(job: Mapping[str, Any] | None, model: str | None, host: str) -> list[Problem]:
@@ -97,7 +110,7 @@ def _check(
     model: str | None,
     host: str | None,
     job_problems: Sequence[Problem],
-    leaks: Leaks | None,
+    leaks: Leaks | Meanings | None,
     options: Mapping[str, Any],
 ) -> Report:
     if not isinstance(data, (str, Path)):

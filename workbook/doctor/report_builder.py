@@ -20,7 +20,6 @@ from workbook.doctor.profiles import profile
 from workbook.doctor.report import Report
 from workbook.doctor.set_checks.balance import Labels
 from workbook.doctor.set_checks.check import SetCheck
-from workbook.doctor.set_checks.leaks import Leaks
 from workbook.doctor.set_checks.size import size_problems
 
 _CHUNK = 256  # rows that are looked at before the set's checks see them
@@ -38,7 +37,7 @@ class ReportBuilder:
         self,
         name: str,
         model: str | None = None,
-        leaks: Leaks | None = None,
+        leaks: SetCheck | None = None,
         host: str | None = None,
     ) -> None:
         self.name, self.model, self.host = name, model, profile(host, model)
@@ -130,7 +129,7 @@ def build(
     model: str | None = None,
     file_problems: Iterable[Problem] = (),
     source: Any = None,
-    leaks: Leaks | None = None,
+    leaks: SetCheck | None = None,
     host: str | None = None,
     size: int = 0,
 ) -> Report:

@@ -28,6 +28,21 @@ SET_CODES = {
         "A question that was trained on, but for a few letters, tests memory.",
         "Delete the row from one of the files, if it is the same question.",
     ),
+    "meaning-duplicate": Code(
+        "note",
+        "The same question in other words counts double if its answer is the same, too.",
+        "Read both; keep one, or both if they are meant to teach other words.",
+    ),
+    "meaning-leakage": Code(
+        "warning",
+        "A question that was trained on in other words tests memory, not skill.",
+        "Read both, and delete one if they ask the same.",
+    ),
+    "meaning-off": Code(
+        "note",
+        "Only letters were compared, not what they mean.",
+        "Install what is named, or leave `meaning` out.",
+    ),
     "language-mix": Code(
         "note",
         "The model answers in the languages it saw, not always in yours.",
