@@ -83,19 +83,17 @@ async def pydantic_ai(client: openai.AsyncOpenAI, model: str) -> None:
 
 def langchain(url: str, key: str, model: str) -> None:
     """LangChain: chat, Responses, tools, objects, vectors."""
+    from langchain_core.messages import HumanMessage, ToolMessage
     from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
     place: Any = {"base_url": f"{url}/v1", "api_key": key, "model": model}
     for responses in (False, True):
-        chat = ChatOpenAI(**place, use_responses_api=responses, max_tokens=120, temperature=0)
+        chat = ChatOpenAI(**place, use_responses_api=responses, max_tokens=60, temperature=0)
         assert chat.invoke(ASK).text
         assert "".join(piece.text for piece in chat.stream(ASK))
         assert isinstance(chat.with_structured_output(Rating).invoke(RATE), Rating)
         called = chat.bind_tools([rate], tool_choice="any").invoke(RATE)
         assert called.tool_calls[0]["name"] == "rate"
-        messages = [RATE, called]
-        from langchain_core.messages import HumanMessage, ToolMessage
-
         messages = [
             HumanMessage(RATE),
             called,
