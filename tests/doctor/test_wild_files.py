@@ -210,6 +210,10 @@ def test_columns_get_their_names_from_the_person(home, tmp_path, capsys) -> None
     assert doctor.read(objects, columns={"prompt": "q", "completion": "a"})[0] == pair(
         "Why?", "So."
     )
+    memory = doctor.check(
+        [{"q": "Why?", "a": "So."}] * 3, columns={"prompt": "q", "completion": "a"}
+    )
+    assert memory.fix().rows[0] == pair("Why?", "So.")
     with pytest.raises(doctor.DatasetError, match="has no column `answer`"):
         doctor.read(objects, columns={"prompt": "q", "completion": "answer"})
     assert run("check", objects, "--columns", "prompt") == 2
@@ -395,3 +399,12 @@ def test_marks_of_bad_answers_in_other_words(mark) -> None:
 def test_a_call_without_its_type_gets_it() -> None:
     row = tool_row({"id": "c1", "function": {"name": "add", "arguments": {"a": 1}}})
     assert doctor.check([row]).fix().rows == [tool_row(call())]
+
+
+def test_prepare_and_convert_say_what_reading_decided(home, tmp_path, capsys) -> None:
+    line = "02/03/2026, 09:{:02} - {}: {}\n"
+    talk = "".join(line.format(n, "Ana" if n % 2 else "Bo", f"word {n}") for n in range(20))
+    path = put(tmp_path, talk + line.format(30, "Ana", "<Media omitted>"), "a.txt")
+    for command in (["prepare"], ["convert", "--to", "chat"]):
+        run(command[0], path, *command[1:])
+        assert "read: left out: 1 media" in capsys.readouterr().out

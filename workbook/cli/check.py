@@ -54,6 +54,10 @@ def check(
 
     FILE is JSONL, JSON, CSV, TSV, XLSX, TXT, Parquet, or exported from WhatsApp.
     """
+    if basics and "columns" in reading:
+        raise click.UsageError(
+            "--basics reads keys as they stand: leave --columns out, or --basics."
+        )
     if basics:
         return _basics(files, model, host, form, scheduler)
     job = {"suffix": suffix} if suffix is not None else {}

@@ -94,7 +94,7 @@ def prepare(
     conversion = Conversion(to, system)
     with Spool(conversion.rows(repair.numbered())) as rows:
         print(repair)
-        missing = _tell(conversion, [*repair.losses.without_consent(drop)], drop)
+        missing = _tell(conversion, repair.losses, drop)
         if not rows:
             print("error: no example is left", file=sys.stderr)
             return exits.NO
@@ -118,14 +118,16 @@ def prepare(
     return exits.DONE if result.ok and not missing else exits.NO
 
 
-def _tell(conversion: Conversion, missing: list[str], drop: Sequence[str]) -> list[str]:
+def _tell(conversion: Conversion, reading: doctor.Losses, drop: Sequence[str]) -> list[str]:
     """Say what is lost and which rows are left out; those that nobody agreed to.
 
-    missing: what reading has left out already, without a yes.
+    reading: what reading has left out.
     """
-    for sentence in conversion.sentences():
+    for sentence in (*(f"read: {text}" for text in reading.told), *conversion.sentences()):
         print(sentence)
-    missing += conversion.without_consent(drop)
+    missing = conversion.without_consent(drop)
+    if reading is not conversion.losses:
+        missing = [*reading.without_consent(drop), *missing]
     if missing:
         parts = [what for what in missing if what not in conversion.failed]
         keys = dict.fromkeys(key for what in parts for key in re.findall("`([^`]+)`", what))
@@ -207,7 +209,6 @@ def convert(
     check` would refuse is not written.
     """
     conversion = Conversion(to, system)
-    missing: list[str] = []
     if codes:
         repair = doctor.check(file, **reading).fix(*codes)
         numbered = repair.numbered()
@@ -216,8 +217,7 @@ def convert(
     with Spool(conversion.rows(numbered)) as results:
         if codes:
             print(repair)
-            missing = repair.losses.without_consent(drop)
-        missing = _tell(conversion, missing, drop)
+        missing = _tell(conversion, repair.losses if codes else conversion.losses, drop)
         if not results:
             print("error: no example could be converted", file=sys.stderr)
             return exits.NO

@@ -16,6 +16,7 @@ from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import profile
 from workbook.doctor.progress import watched
+from workbook.doctor.readers.columns import renamed
 from workbook.doctor.readers.source import formed, open_source
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import build
@@ -115,8 +116,10 @@ def _check(
 ) -> Report:
     if not isinstance(data, (str, Path)):
         rows = data if isinstance(data, Sequence) else list(data)
+        if names := options.get("columns"):
+            rows = [renamed(Line(*item), names).value for item in enumerate(rows, start=1)]
         watching = enumerate(watched(rows, "checking"), start=1)
-        lines = (formed(Line(*item), options) for item in watching)
+        lines = (formed(Line(*item), {}) for item in watching)
         return build("rows", lines, model, job_problems, rows, leaks, host)
     source = open_source(data, **options)
     # What is wrong with the file as a whole is known once it has been read.

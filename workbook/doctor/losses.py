@@ -11,6 +11,8 @@ from workbook.doctor.lines import Problem
 
 LOSS_CODES = ("lost", "sheets", "repeated-key")
 """Codes of what reading a file leaves out."""
+TOLD_CODES = ("lost-value", "speakers", "app-language", "merged")
+"""Codes of what reading decided, and whoever uses the rows should know."""
 CALL_IDS = "ids of tool calls (they are paired by their order)"
 SEPARATORS = "signs at the end of prompts that only said where the answer begins"
 _OF_FORM = (CALL_IDS, SEPARATORS)
@@ -27,6 +29,8 @@ class Losses(Counter[str]):
         super().__init__()
         self.line: int | None = None
         self.first: dict[str, int] = {}
+        self.told: list[str] = []
+        """What reading decided, in words."""
 
     def __setitem__(self, what: str, count: int) -> None:
         if self.line is not None:
@@ -37,6 +41,8 @@ class Losses(Counter[str]):
         """Count what reading left out, among the problems of a line or a file."""
         self.line = line
         for code, message, _ in problems:
+            if code in TOLD_CODES:
+                self.told.append(message)
             if code in LOSS_CODES:
                 self[message.removeprefix("lost: ")] += 1
 

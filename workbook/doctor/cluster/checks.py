@@ -6,6 +6,7 @@ The checks of the set see here, in the order of the file, what the workers send 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from workbook.doctor.cluster.ranges import (
@@ -19,7 +20,8 @@ from workbook.doctor.cluster.ranges import (
 )
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.partial_results import PartialResult, check_lines
-from workbook.doctor.readers.jsonl import line_of
+from workbook.doctor.readers.jsonl import value_of
+from workbook.doctor.readers.source import formed
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import ReportBuilder
 from workbook.doctor.set_checks.leaks import Leaks
@@ -116,10 +118,12 @@ def check_range(
     if end is None:
         source = open_file(file, options)
         return check_lines(source.lines(), model, with_texts, host), source.problems
-    return check_lines(lines(file, start, end), model, with_texts, host), []
+    return check_lines(lines(file, start, end, options), model, with_texts, host), []
 
 
-def lines(file: str, start: int, end: int) -> Iterator[Line]:
+def lines(
+    file: str, start: int, end: int, options: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Line]:
     """The lines that begin between two bytes, read."""
     for number, raw in enumerate(raw_lines(file, start, end), start=2 if start else 1):
-        yield line_of(number, raw)
+        yield formed(value_of(number, raw), options)
