@@ -311,3 +311,14 @@ def test_a_batch_that_cannot_be_carried_out_fails_and_the_next_has_its_turn(
     assert first.errors[0]["code"] == "server_error"
     if fault == "damaged":
         assert lab.store.path(first.output_file).read_bytes() == b"{}\n"  # nothing is lost
+
+
+def test_tokens_of_responses_are_counted_as_those_of_chat(tmp_path: Path) -> None:
+    usage = {"input_tokens": 3, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 1}}
+    with BatchOutput(tmp_path) as output:
+        output.add("a", 200, {"usage": usage})
+        output.add("b", 200, {"usage": usage})
+    with BatchOutput(tmp_path) as again:
+        counted = again.usage()
+    assert (counted["input_tokens"], counted["output_tokens"]) == (6, 4)
+    assert counted["input_tokens_details"] == {"cached_tokens": 2}

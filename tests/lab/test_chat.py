@@ -4,6 +4,7 @@ import json
 import time
 
 import jsonschema
+import openai
 import pytest
 from labserver import ASK, MODEL, Server, conform
 
@@ -276,3 +277,22 @@ def test_an_interrupted_clients_work_is_dropped(lab: Server) -> None:
     began = time.monotonic()
     lab.chat(max_tokens=1)
     assert time.monotonic() - began < 20
+
+
+def test_a_client_that_times_out_leaves_one_line_in_the_log(lab: Server) -> None:
+    before = len(lab.log.read_text())
+    with pytest.raises(openai.APITimeoutError):
+        lab.client(timeout=0.3).chat.completions.create(
+            model=MODEL, messages=ASK, max_tokens=4000, temperature=1.5
+        )
+    lab.chat(max_tokens=1)
+    lines = lab.log.read_text()[before:].splitlines()
+    assert [line.split()[4] for line in lines] == ["499", "200"], lines
+
+
+def test_who_answers_is_named_and_models_may_end_in_a_slash(lab: Server) -> None:
+    answer, [*chunks] = lab.chat(max_tokens=2), lab.chat(max_tokens=2, stream=True)
+    marks = {each.system_fingerprint for each in (answer, *chunks)}
+    assert len(marks) == 1 and marks.pop().startswith("fp_")
+    client = lab.client()
+    assert client.get("/models/", cast_to=object) == client.get("/models", cast_to=object)
