@@ -255,6 +255,7 @@ ROWS = [chat(f"Where is {n}?", f"At {n}, \u2028 there.", None) for n in range(5)
         ("".join(f"\ufeff{json.dumps(row)}\n" for row in ROWS), "bom-inside"),
         ("".join(f"{json.dumps(row)} , \n" for row in ROWS), "comma"),
         ("".join(f"{row},\n" for row in ROWS), "python"),
+        ("".join(json.dumps(row)[:-1] + ", }\n" for row in ROWS), "comma"),
         ("".join(json.dumps(json.dumps(row)) + "\n" for row in ROWS), "json-in-text"),
         (json.dumps({"meta": {"n": 5}, "rows": ROWS, "end": True}, indent=1), "json-list"),
         (
@@ -263,7 +264,7 @@ ROWS = [chat(f"Where is {n}?", f"At {n}, \u2028 there.", None) for n in range(5)
         ),
         (json.dumps({str(n): row for n, row in enumerate(ROWS)}), "json-list"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 @pytest.mark.filterwarnings("ignore::workbook.doctor.losses.DataLossWarning")
 def test_json_that_a_careless_program_wrote_is_read_whole(

@@ -47,7 +47,7 @@ FILE_CODES = {
     ),
     "comma": Code(
         "error",
-        "A line of JSONL is one object and nothing else; no comma parts it from the next.",
+        "In JSON no comma follows the last item, and in JSONL none the object on its line.",
         "`report.fix()` takes it away.",
         once=True,
     ),

@@ -6,6 +6,7 @@ byte order mark. What the values must be is not known here.
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
 
 BOM = codecs.BOM_UTF8
+_COMMA = re.compile(r",(\s*[}\]])")
 
 
 def raw_lines(file: DataFile) -> Iterator[bytes]:
@@ -97,13 +99,21 @@ def _nearly(text: str) -> tuple[Any, Problem | None]:
             if not repeated:
                 return value, ("comma", "a comma stands after the object", bare[-30:])
         bare = bare[:-1]
-    if (value := python_literals.read(bare)) is not None:
-        return value, (
-            "python",
-            "written by Python, not as JSON: single quotes, None, True",
-            bare[:60],
-        )
-    return None, None
+    value = python_literals.read(bare)
+    if value is None:
+        return None, None
+    if (comma := _COMMA.search(bare)) and _is_json(_COMMA.sub(r"\1", bare), value):
+        message = f"a comma too many at character {text.index(bare) + comma.start() + 1}"
+        return value, ("comma", message, bare[max(0, comma.start() - 30) : comma.end() + 10])
+    return value, ("python", "written by Python, not as JSON: single quotes, None, True", bare[:60])
+
+
+def _is_json(text: str, value: Any) -> bool:
+    """Whether a text is JSON of this value."""
+    try:
+        return bool(strict_json.decoder().decode(text) == value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def repeated_key(key: str, excerpt: str = "") -> Problem:
