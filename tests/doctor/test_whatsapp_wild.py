@@ -6,6 +6,7 @@ import pytest
 from training_rows import put
 
 from workbook import doctor
+from workbook.cli import main
 from workbook.doctor.names import NameMask
 from workbook.doctor.readers import whatsapp
 from workbook.errors import WorkbookError
@@ -344,3 +345,13 @@ def test_who_answers_is_said_and_can_be_chosen() -> None:
     with pytest.raises(WorkbookError, match="'Nora' writes in this chat"):
         doctor.read(path, assistant="Nora")
     assert "becomes the assistant" in repr(doctor.check(path, assistant="TEA ROOM"))
+
+
+@pytest.mark.parametrize("command", [["prepare", "--yes"], ["convert", "--to", "completion"]])
+def test_every_command_says_who_answers(command, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path))
+    path = str(CASES / "110-android-us-narrow-space.txt")
+    main([command[0], path, *command[1:], "--assistant", "nora vale"])
+    assert (
+        "“Nora Vale” (2) becomes the assistant; the user is “Tea Room”" in capsys.readouterr().out
+    )

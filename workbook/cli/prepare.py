@@ -24,6 +24,7 @@ from workbook.doctor.converting import Conversion
 from workbook.doctor.fixes.learned_fixes import ENDINGS, SEPARATORS
 from workbook.doctor.progress import watched
 from workbook.doctor.readers.jsonl import BOM
+from workbook.doctor.readers.source import open_source
 from workbook.doctor.spool import Spool
 from workbook.doctor.writing import write_files
 
@@ -82,6 +83,7 @@ def prepare(
     """
     report = doctor.check(file, **reading)
     print(report.summary)
+    _print_speakers(file, reading)
     to = to or ("dpo" if report.kind == "preference" else "chat")
     others = [
         code
@@ -148,6 +150,15 @@ def _refuse() -> int:
     return exits.NO
 
 
+def _print_speakers(file: str, reading: Mapping[str, Any]) -> None:
+    """Of a chat: who becomes the assistant, and who else there is."""
+    source = open_source(file, **reading)
+    if source.format == "whatsapp":
+        for _ in source.lines():  # they are known once the chat has been read
+            pass
+        print(*(message for code, message, _ in source.problems if code == "speakers"), sep="\n")
+
+
 def _print_next(files: list[Path], to: str, reminders: list[str]) -> None:
     if to == "vertex":
         print("Next: copy the files to Cloud Storage, then client.tunings.tune(…).")
@@ -208,6 +219,7 @@ def convert(
     What is lost is named, and makes the exit status 1 unless --drop agrees to it. What `workbook
     check` would refuse is not written.
     """
+    _print_speakers(file, reading)
     conversion = Conversion(to, system)
     if codes:
         repair = doctor.check(file, **reading).fix(*codes)
