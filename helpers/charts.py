@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from workbook.figures import COLORS, STYLES, new
+from workbook.figures import COLORS, STYLES, PlainFigure, new
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def example_lengths(files: Mapping[str, Sequence[int]], label: str) -> Figure:
     files: name → tokens of each example
     label: of the axis below
     """
-    fig = Figure(figsize=(7.6, 1.7 * len(files) + 0.6), layout="constrained")
+    fig = PlainFigure(figsize=(7.6, 1.7 * len(files) + 0.6), layout="constrained")
     all_axes = fig.subplots(len(files), 1, sharex=True, squeeze=False)[:, 0]
     longest = max(max(lengths) for lengths in files.values())
     edges = np.arange(0, longest + 5, 4)

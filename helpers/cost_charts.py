@@ -18,7 +18,7 @@ from matplotlib.dates import DateFormatter, YearLocator, date2num
 from matplotlib.figure import Figure
 
 from workbook.errors import WorkbookError
-from workbook.figures import COLORS, STYLES, new
+from workbook.figures import COLORS, STYLES, PlainFigure, new
 from workbook.prices import costs
 from workbook.prices.model import Model
 
@@ -301,7 +301,7 @@ def tune_or_prompt(
         infinite for never
     prompts, requests: the ends of the axes
     """
-    fig = Figure(figsize=(4.0 * len(months) + 1.4, 4.2), layout="constrained")
+    fig = PlainFigure(figsize=(4.0 * len(months) + 1.4, 4.2), layout="constrained")
     all_axes = fig.subplots(1, len(months), sharey=True, squeeze=False)[0]
     x = np.logspace(math.log10(prompts[0]), math.log10(prompts[1]), 160)
     y = np.logspace(math.log10(requests[0]), math.log10(requests[1]), 160)

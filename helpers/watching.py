@@ -114,7 +114,8 @@ class _Screen:
         from IPython.display import HTML
         from IPython.display import display as put
 
-        picture = HTML(f"<div>{html.escape(line)}{self._bar(job, rows)}{_curve(rows)}</div>")
+        shown = f"<div>{html.escape(line)}{self._bar(job, rows)}{_curve(rows)}</div>"
+        picture = HTML(display.without_formulas(shown))
         if self._handle is None:
             self._handle = put(picture, display_id=True)
         else:

@@ -5,6 +5,7 @@ Knows how a box looks in light and dark themes; knows nothing of what is said in
 
 import html
 import numbers
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,9 @@ TONES = {
     "warning": ("#c98a1b", "⚠"),
     "error": ("#d1605e", "✘"),
 }
+# How MathJax knows a formula, in Jupyter's settings and in those of nbconvert.
+_FORMULA = re.compile(r"\$|\\\(|\\\[|\\begin\s*\{")
+_IN_ONE_TEXT = r">[^<]*(\$[^<]*\$|\\\(|\\\[|\\begin)"
 _LEFT = "text-align:left;vertical-align:top;white-space:normal;max-width:36em"
 _RIGHT = "text-align:right;vertical-align:top"
 
@@ -107,11 +111,33 @@ def show(as_html: str, as_text: str) -> None:
     if in_notebook():
         from IPython.display import display
 
-        if "$" in as_html:  # or the notebook takes what lies between two dollars for a formula
-            as_html = f'<div class="tex2jax_ignore mathjax_ignore">{as_html}</div>'
-        display({"text/html": as_html, "text/plain": as_text}, raw=True)
+        display({"text/html": without_formulas(as_html), "text/plain": as_text}, raw=True)
     else:
         print(as_text)
+
+
+def without_formulas(as_html: str) -> str:
+    """The same; a notebook typesets nothing in it: not two dollars, not what `\\(` begins."""
+    if not _FORMULA.search(as_html):
+        return as_html
+    return f'<div class="tex2jax_ignore mathjax_ignore">{as_html}</div>'
+
+
+def protect_tables() -> None:
+    """From now on a notebook shows pandas' tables of data without taking them for formulas."""
+    if in_notebook():
+        from IPython import get_ipython
+
+        formatter = get_ipython().display_formatter.formatters["text/html"]
+        # By name: pandas need not be there, and is not imported for it.
+        formatter.for_type_by_name("pandas", "DataFrame", _table_html)
+        formatter.for_type_by_name("pandas.core.frame", "DataFrame", _table_html)
+
+
+def _table_html(frame: Any) -> str | None:
+    as_html = frame._repr_html_()
+    typeset = as_html is not None and re.search(_IN_ONE_TEXT, as_html)
+    return without_formulas(as_html) if typeset else as_html
 
 
 def _lines(text: str) -> str:

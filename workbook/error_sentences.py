@@ -38,7 +38,9 @@ def speak_of(host: Host) -> None:
 
 
 def install() -> None:
-    """From now on a kernel shows these errors as one sentence, without a traceback."""
+    """From now on a kernel shows these errors as one sentence, without a traceback, and data in
+    tables as they are."""
+    display.protect_tables()
     if not display.in_notebook():
         return
     import openai

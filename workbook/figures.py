@@ -8,7 +8,10 @@ import html
 import io
 
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 from workbook import display
 
@@ -25,6 +28,31 @@ COLORS = {
 }
 STYLES = [("blue", "-"), ("red", "--"), ("green", "-."), ("purple", ":"), ("orange", "-")]
 """Colours with line styles, so that no reading depends on colour alone."""
+
+
+class PlainFigure(Figure):
+    """A figure that shows every text as it is: to matplotlib `_^$ $` would be a formula, and wrong.
+
+    Only powers of ten that matplotlib itself writes at a logarithmic axis stay formulas.
+    """
+
+    def draw(self, renderer: RendererBase) -> None:
+        formulas: set[int] = set()
+        for axes in self.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.get_major_ticks(len(axis.get_majorticklocs()))  # made now, not while drawing
+                if isinstance(axis.get_major_formatter(), LogFormatter):
+                    formulas.update(map(id, axis.findobj(Text)))
+        for text in self.findobj(Text):
+            if isinstance(text, Text) and id(text) not in formulas:
+                text.set_parse_math(False)
+        super().draw(renderer)
+
+
+def plain(text: str, length: int = 40) -> str:
+    """A text from data as a label: one short line of signs that can be drawn."""
+    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in text[: length + 1])
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
 def show(fig: Figure, alt: str) -> None:
@@ -56,7 +84,7 @@ def png(fig: Figure, dpi: int = 110) -> bytes:
 
 def new(width: float = 7.6, height: float = 4.2) -> tuple[Figure, Axes]:
     """An empty figure (inches) in the course's style, with one pair of axes."""
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = PlainFigure(figsize=(width, height), layout="constrained")
     axes = fig.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color="#DDDDDD", linewidth=0.7)

@@ -19,6 +19,31 @@ def test_a_terminal_gets_text(capsys: pytest.CaptureFixture) -> None:
     assert capsys.readouterr().out == "✔ Done.\nname | fine | n\n<x> | ✔ | 3\n"
 
 
+def test_data_are_neither_html_nor_formulas() -> None:
+    """In boxes, in our tables, in pandas' tables; and pandas is not imported for it."""
+    source = """import sys
+from workbook import display, error_sentences
+error_sentences.install()
+print("pandas" in sys.modules)
+hostile = ["<script>alert(1)</script>", "$x_1$", "a \\\\(b\\\\)", "\\\\begin{x}", "<b>$$</b>"]
+display.table([{"text": text} for text in hostile])
+for text in hostile:
+    display.box(text)
+import pandas
+display_ = get_ipython().display_formatter.format
+for text in hostile + ["$1"]:
+    print(display_(pandas.DataFrame({"text": [text]}))[0]["text/html"].count("mathjax_ignore"))"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    first, table, *boxes, last = notebook.cells[0].outputs
+    assert first.text == "False\n" and last.text == "0\n1\n1\n1\n1\n0\n"
+    for output in (table, *boxes):
+        shown = output.data["text/html"]
+        assert "<script>" not in shown and "<b>" not in shown
+        formulas = any(sign in shown for sign in ("$", "\\(", "\\begin"))
+        assert ("mathjax_ignore" in shown) == formulas
+
+
 def test_a_notebook_gets_html() -> None:
     source = """from workbook import display
 display.table([{"name": "<x>", "n": 3}])
