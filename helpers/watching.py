@@ -10,7 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from workbook import display
+from workbook import backends, display
+from workbook.budget import comparison
 from workbook.jobs import ENDED
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
     """Follow a job to its end with a live display; return the job as it ended.
 
     A failed or cancelled job is returned like any other: read `.status` and `.error`. Interrupting
-    the cell stops the watching, not the job.
+    the cell stops the watching, not the job. What it was expected to cost and did is noted for
+    `workbook.budget.comparison`.
 
     every: seconds between two looks
     """
@@ -39,6 +41,8 @@ def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
             screen.show(job, progress(client, job))
             last_drawn = time.monotonic()
         if has_ended:
+            if getattr(job, "trained_tokens", None):  # not every host says it
+                comparison.keep(client, job, backends.called_by(client))
             return job
         time.sleep(every)
 

@@ -13,8 +13,8 @@ A key comes from the environment, from Colab's secrets, or is asked for without 
 kept in memory only.
 """
 
+import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from workbook import confirm, display, error_sentences, files, paths
 from workbook.errors import WorkbookError
 from workbook.lab import client as lab_client
-from workbook.prices import costs, registry, tokens
+from workbook.prices import costs, registry, sizes
 from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
@@ -77,11 +77,24 @@ class Backend:
         The vocabulary of a host of the student's own is not known: there it is an estimate, by that
         of the newest tunable model in the registry.
         """
-        try:
-            vocabulary = registry.get(self.model).id
-        except registry.UnknownModelError:
-            vocabulary = registry.hosted()[-1].id
-        return sum(tokens.count_example(row, vocabulary) for row in rows)
+        model = self.registered() or registry.hosted()[-1]
+        count = sizes.for_model(model).row
+        return sum(count(row).expected for row in rows)
+
+    def registered(self, model: str | None = None) -> Model | None:
+        """What the registry, or the student's own file of prices, knows of a model at this host.
+
+        model: another than this backend's own; also a tuned one
+        None where nothing is known: another host's figures are not taken for this one's.
+        """
+        name = model or self.model
+        with contextlib.suppress(registry.UnknownModelError):
+            if self.name == "azure" and not registry.base_of(name)[1]:
+                return registry.get("azure/" + name.removeprefix("azure/"))
+            if self.name == "compatible" and self.client is not None:
+                return registry.at_host(str(self.client.base_url.host), name)
+            return registry.get(name)
+        return None
 
     @property
     def is_confirmed(self) -> bool:
@@ -90,14 +103,19 @@ class Backend:
 
     def training_usd(self, billed: int, n_epochs: int) -> float | None:
         """USD for a job on this backend's model; None: not known. billed: tokens of one epoch."""
-        return _if_known(lambda: costs.training_cost(billed, n_epochs, self.model))
+        model = self.registered()
+        if model is None:
+            return None
+        return _if_known(lambda: costs.training_cost(billed, n_epochs, model))
 
     def requests_usd(
         self, n: int, prompt_tokens: int, completion_tokens: int, model: str | None = None
     ) -> float | None:
         """What `n` requests of these sizes cost, to the base model or another; None: not known."""
-        model = model or self.model
-        usd = _if_known(lambda: costs.request_cost(model, prompt_tokens, completion_tokens))
+        known = self.registered(model)
+        if known is None:
+            return None
+        usd = _if_known(lambda: costs.request_cost(known, prompt_tokens, completion_tokens))
         return None if usd is None else n * usd
 
     def confirm(self, what: str, usd: float | None, agreed: bool = False) -> None:
@@ -143,6 +161,17 @@ def connect(name: str | None = None, model: str | None = None) -> tuple["OpenAI"
     backend.model = model or backend.model
     print(backend)
     return backend.client, backend
+
+
+def called_by(client: "OpenAI") -> str:
+    """Which backend a client calls, by its address."""
+    host = str(client.base_url.host)
+    server = lab_client.running()
+    if server and server.get("port") == client.base_url.port and host == server.get("host", host):
+        return "lab"
+    if host == "api.openai.com":
+        return "openai"
+    return "azure" if host.endswith(".azure.com") else "compatible"
 
 
 def choose(name: str, *, base_url: str | None = None, model: str | None = None) -> None:
@@ -210,20 +239,13 @@ def _guarded_client(confirmed: list[str]) -> type["OpenAI"]:
 
 
 def _suggested_model(name: str, today: date) -> str | None:
-    """The registry's cheapest chat model to train at this vendor; None for a host of its own."""
+    """The registry's cheapest chat model to train at this vendor; None for a host of its own.
+
+    By the price of training where it is known, else by that of use.
+    """
     vendor = {"openai": "OpenAI", "azure": "Azure"}.get(name)
-    ours = [model for model in registry.all_models() if model.vendor == vendor]
-    training = [m for m in ours if m.kind == "chat" and "supervised" in m.methods]
-    still = [model for model in training if model.is_tunable(today, existing_customer=True)]
-    last = max((model.tunable_until or date.max for model in training), default=None)
-    still = still or [model for model in training if model.tunable_until == last]
-    cheapest = min(still, key=_training_price, default=None)
-    return cheapest.id.removeprefix("azure/") if cheapest else None
-
-
-def _training_price(model: Model) -> float:
-    price = _if_known(lambda: model.price("training"))
-    return math.inf if price is None else price
+    model = registry.suggested(vendor, today) if vendor else None
+    return model.id.removeprefix("azure/") if model else None
 
 
 def _if_known(price: Callable[[], float]) -> float | None:

@@ -2,6 +2,8 @@
 
 from workbook.errors import WorkbookError
 
+MOST = 25  # that the rule below ever gives
+
 
 def default_epochs(n_examples: int) -> int:
     """The number of epochs OpenAI chooses for a file of `n_examples`, at least 1.
@@ -14,7 +16,7 @@ def default_epochs(n_examples: int) -> int:
     if n_examples < 1:
         raise WorkbookError("A training file needs examples: there are none to count epochs for.")
     if 3 * n_examples < 100:
-        return min(25, 100 // n_examples)
+        return min(MOST, 100 // n_examples)
     if 3 * n_examples > 25_000:
         return max(1, 25_000 // n_examples)
     return 3

@@ -150,7 +150,7 @@ def test_a_stale_state_starts_a_new_lab(lab, server, monkeypatch, state) -> None
     )
 
     def start(folder: Path) -> dict:
-        return {"port": server.server_port, "status": "ready"}
+        return {"host": "127.0.0.1", "port": server.server_port, "status": "ready"}
 
     monkeypatch.setattr(lab_client, "_start", start)
     client, _ = backends.connect()
@@ -319,6 +319,36 @@ def test_prices_come_from_the_registry_and_are_not_invented(
     assert known.requests_usd(1000, 1000, 100, model=tuned) == pytest.approx(0.30 + 0.12)
     monkeypatch.setenv("WORKBOOK_BACKEND", "lab")
     assert backends.connect()[1].training_usd(100_000, 3) == 0
+
+
+def test_azures_prices_are_azures_or_not_known(home, monkeypatch) -> None:
+    """The model that it suggests is the cheapest there, not the first of those without a price."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com")
+    _, backend = backends.connect("azure")
+    ours = [m for m in registry.usable(date.today(), "Azure") if "supervised" in m.methods]
+    cheapest = min(ours, key=lambda model: model.price("input"))
+    assert backend.registered() == registry.suggested("Azure", date.today())
+    assert backend.registered().price("input") == cheapest.price("input")
+    monkeypatch.setenv("WORKBOOK_MODEL", "gpt-4o-mini-2024-07-18")
+    _, backend = backends.connect("azure")
+    assert backend.training_usd(100_000, 3) is None  # OpenAI's would be 0.90
+    tuned = "gpt-4o-mini-2024-07-18.ft-0123abcd"
+    base = backend.requests_usd(1000, 1000, 100)
+    assert base == backend.requests_usd(1000, 1000, 100, model=tuned)  # at Azure; twice at OpenAI
+
+
+def test_a_client_says_which_backend_it_calls(lab, monkeypatch) -> None:
+    import openai
+
+    client, _ = backends.connect()
+    assert backends.called_by(client) == "lab"
+    for address, name in (
+        ("https://api.openai.com/v1", "openai"),
+        ("https://me.openai.azure.com/openai/v1/", "azure"),
+        ("https://llm.example.org/v1", "compatible"),
+    ):
+        assert backends.called_by(openai.OpenAI(api_key="x", base_url=address)) == name
 
 
 @pytest.mark.parametrize("answer", ["", "no", "yes please don't"])

@@ -4,17 +4,21 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 import tinybase
 from labserver import KEY, Server, rows, start
 
 from workbook import backends, cli
 from workbook.cli import exits
-from workbook.jobs import follow
+from workbook.errors import WorkbookError
+from workbook.jobs import follow, send
 from workbook.lab.model import bases
+from workbook.prices import costs, estimates
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,11 @@ def test_a_job_from_file_to_results(run, file: Path, lab: Server, tmp_path, monk
     assert json.loads(run("list", "--json", "--limit", 1)[1])[0]["id"] == job["id"]
     shown = run("show", job["id"])[1]
     assert "n_epochs 2" in shown and "a=b=c" in shown and "successfully completed" in shown
+
+    [row] = [row for row in json.loads(run("costs", "--json")[1]) if row["job"] == job["id"]]
+    assert row["trained_tokens"] == job["trained_tokens"] and row["tokens estimated"] > 0
+    assert row["expected"].startswith("$") and row["cost"].startswith("$") and row["off by"]
+    assert f"{job['id']} | tiny | " in run("costs")[1]
 
     table = run("results", job["id"])[1].splitlines()
     assert table[0].startswith("step,train_loss") and len(table) == 5
@@ -221,7 +230,86 @@ def test_the_price_of_a_hosted_job_is_told_before_anything_is_sent(
         expected = backend.training_usd(
             backend.count(map(json.loads, file.read_text().splitlines())), 7
         )
-        assert status == exits.REFUSED and f"${expected:.4f}" in err
+        assert status == exits.REFUSED and f"(${expected:.4f} expected; 7 epochs)" in err
+
+
+def test_a_job_is_planned_at_the_most_with_its_validation_and_held_to_a_limit(
+    run, file, lab, monkeypatch
+) -> None:
+    """And refused before anything is uploaded; where its price is not known, too."""
+    model = "gpt-4o-mini-2024-07-18"
+    data = [json.loads(line) for line in file.read_text().splitlines()]
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    before = len(list(lab.client().files.list()))
+
+    def most(*options: str) -> str:
+        hosted = ("create", file, "--backend", "compatible", "--model", model, *options)
+        status, _, err = run(*hosted)
+        assert status == exits.REFUSED and len(list(lab.client().files.list())) == before
+        return err
+
+    alone = estimates.job(data, model, 7)
+    both = estimates.job(data, model, 7, validation=data)
+    assert f"at most {costs.usd(alone.usd_high)} " in most("--epochs", "7")
+    assert f"at most {costs.usd(both.usd_high)} " in most("--epochs", "7", "--validation", file)
+    over = most("--epochs", "7", "--validation", file, "--max-usd", str(both.usd_high * 0.99))
+    assert "can cost" in over and "fewer --epochs" in over
+    fits = most("--epochs", "7", "--validation", file, "--max-usd", str(both.usd_high * 1.01))
+    assert "--yes" in fits
+    chosen_by_the_host = most("--max-usd", str(alone.usd_high / 7 * 24))
+    assert "most epochs that a host chooses" in chosen_by_the_host
+    monkeypatch.setenv("WORKBOOK_MODEL", "tiny")
+    status, _, err = run(
+        "create", file, "--backend", "compatible", "--model", "tiny", "--max-usd", "5", "--yes"
+    )
+    assert status == exits.REFUSED and "is not known" in err
+    assert len(list(lab.client().files.list())) == before
+
+
+class Azure:
+    """As much of Azure's service as a job needs, and what it was sent."""
+
+    base_url = httpx.URL("https://me.openai.azure.com/openai/v1/")
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.body: dict = {}
+        self.files = SimpleNamespace(
+            create=lambda file, purpose: (
+                self.sent.append(file[1].read()) or SimpleNamespace(id="f")
+            ),
+            wait_for_processing=lambda id: SimpleNamespace(id=id),
+        )
+        jobs = SimpleNamespace(create=lambda **body: self.body.update(body) or body)
+        self.fine_tuning = SimpleNamespace(jobs=jobs)
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "with a mark"])
+def test_azure_gets_its_mark_its_training_type_and_its_own_price(
+    tmp_path, capsys, marked: bool
+) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" * marked + rows(12).encode())
+    before, azure = path.read_bytes(), Azure()
+    backend = backends.Backend("azure", "gpt-4o-mini-2024-07-18", azure)
+    options = send.JobOptions(
+        str(path), training_type="developerTier", suffix="mine", n_epochs=2, host="azure"
+    )
+    send.create(options, lambda: backend, agreed=True)
+    assert [data.count(b"\xef\xbb\xbf") for data in azure.sent] == [1]
+    assert azure.sent[0].startswith(b"\xef\xbb\xbf{") and path.read_bytes() == before
+    assert azure.body["extra_body"] == {"trainingType": "developerTier"}
+    assert "price that is not known here on Azure" in capsys.readouterr().err
+    for refused in (
+        send.JobOptions(str(path), suffix="longer-than-eighteen-letters", host="azure"),
+        send.JobOptions(str(path), suffix="a.b", host="azure"),
+        send.JobOptions("file-abcdefgh", suffix="a.b", host="azure"),
+    ):
+        with pytest.raises(WorkbookError):
+            send.create(refused, lambda: backend, agreed=True)
+    with pytest.raises(WorkbookError, match="--backend azure"):
+        send.create(replace(options, host="lab"), lambda: backend)
+    assert len(azure.sent) == 1
 
 
 def test_a_wrong_key_is_not_shown(run, monkeypatch) -> None:

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from workbook import epochs as epochs_rule
 from workbook.budget import calls, usage
 from workbook.budget.answers import Usage
 from workbook.budget.ledger import Entry
 from workbook.budget.usage import NotCountableError
 from workbook.errors import WorkbookError
-from workbook.prices import costs, estimates, registry, tokens
+from workbook.prices import costs, estimates, registry, sizes, tokens
 from workbook.prices.model import Model, NoPriceError
 
 Rows = list[dict[str, Any]]
-MOST_DEFAULT_EPOCHS = 25  # https://cookbook.openai.com/examples/chat_finetuning_data_prep
 
 
 def cheapest_open() -> Model:
@@ -97,7 +97,7 @@ class Charges:
         """USD of a finished request by the texts that went to and fro."""
         model, _ = self._priced(body.get("model"))
         prompt = usage.prompt_tokens(body, model)
-        answer = usage.sizer_of(model).tokens(text)
+        answer = sizes.for_model(model).tokens(text)
         return costs.request_cost(model, prompt, answer)
 
     def counts_otherwise(self, name: Any) -> bool:
@@ -139,7 +139,7 @@ class Charges:
         _check_prices(priced)
         bill = estimates.job(training, priced, epochs, validation)
         own = bill if priced == trained else estimates.job(training, trained, epochs, validation)
-        chosen = 1.0 if epochs else max(1.0, MOST_DEFAULT_EPOCHS / bill.n_epochs)
+        chosen = 1.0 if epochs else max(1.0, epochs_rule.MOST / bill.n_epochs)
         return JobBill(
             bill, own.billed, own.billed_low, own.billed_high, usd_most=bill.usd_high * chosen
         )

@@ -13,7 +13,7 @@ from workbook.budget.answers import is_count
 from workbook.budget.charges import Charges, cheapest_open
 from workbook.budget.ledger import TRAINING, Entry, Ledger, folder
 from workbook.errors import WorkbookError
-from workbook.prices import costs
+from workbook.prices import costs, registry
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -28,23 +28,27 @@ def keep(client: "OpenAI", job: "FineTuningJob", host: str) -> bool:
     The estimate is made from its files, as it would have been before it ran. On the lab money is
     what the same work would have cost with the cheapest model that OpenAI's customers can tune.
 
-    host: a backend's name
+    host: a backend's name (`backends.called_by(client)`)
     The value says whether the job stands in a ledger now: not one that reports no `trained_tokens`,
     nor one whose files are gone or whose model has no price.
     """
     trained = job.trained_tokens
     if job.status not in ("succeeded", "cancelled") or not is_count(trained) or not trained:
         return False
-    if any(ledger.of_job(job.id) for ledger in _ledgers()):
-        return True
     import openai
 
-    like = cheapest_open() if host == "lab" else None
-    charges = Charges(host, like, str(client.base_url.host))
     try:
-        bill = charges.job(_body(job), lambda id_: _rows(client, id_))
+        return _keep(client, job, host, trained)
     except (openai.OpenAIError, WorkbookError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _keep(client: "OpenAI", job: "FineTuningJob", host: str, trained: int) -> bool:
+    if any(ledger.of_job(job.id) for ledger in _ledgers()):
+        return True
+    like = cheapest_open() if host == "lab" else None
+    charges = Charges(host, like, str(client.base_url.host))
+    bill = charges.job(_body(job), lambda id_: _rows(client, id_))
     entry = Entry(
         datetime.fromtimestamp(job.created_at, UTC).isoformat(timespec="seconds"),
         TRAINING,
@@ -76,6 +80,11 @@ def show() -> None:
     table = rows()
     if table:
         display.table(table)
+        if any(row["model"] == registry.lab().id for row in table):
+            display.box(
+                "Jobs on the lab cost nothing. Their dollars are what the same work would have "
+                f"cost with {cheapest_open().label}."
+            )
     else:
         display.box("No job that has ended is noted yet: its estimate stands here when it has.")
 

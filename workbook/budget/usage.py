@@ -10,7 +10,6 @@ from typing import Any
 from workbook.errors import WorkbookError
 from workbook.prices import sizes
 from workbook.prices.model import Model
-from workbook.prices.vocabularies import vocabulary
 
 
 class NotCountableError(WorkbookError):
@@ -27,20 +26,14 @@ _ALL = (*_BESIDE, "messages", "prompt", "input", "instructions", "tools", "funct
 _ALL_TEXTS = (*_ALL, "response_format")
 
 
-def sizer_of(model: Model) -> sizes.Sizer:
-    """How this model's tokens are counted."""
-    encode = vocabulary(model.token_rules.encoding).encode
-    return sizes.Sizer(model.token_rules, lambda text: len(encode(text)))
-
-
 def prompt_tokens(body: Mapping[str, Any], model: Model) -> int:
     """The prompt's tokens as the vendor will count them, as far as its rule is published."""
-    return sizer_of(model).request(body).expected
+    return sizes.for_model(model).request(body).expected
 
 
 def input_tokens(value: Any, model: Model) -> int:
     """The tokens of what is to be embedded: a text, several, or the numbers of tokens."""
-    return sizer_of(model).request({"prompt": value}).at_most
+    return sizes.for_model(model).request({"prompt": value}).at_most
 
 
 def prompt_tokens_at_most(body: Mapping[str, Any], model: Model, known: bool = True) -> int:
@@ -59,7 +52,7 @@ def prompt_tokens_at_most(body: Mapping[str, Any], model: Model, known: bool = T
         if has_images:
             raise NotCountableError("what an image costs at this host is not known here.")
         return len(_as_text(body, _ALL_TEXTS).encode("utf-8", "replace"))
-    sizer = sizer_of(model)
+    sizer = sizes.for_model(model)
     size = sizer.request(body)
     if size.gaps:
         raise NotCountableError(f"{', '.join(sorted(size.gaps))} can't be counted.")

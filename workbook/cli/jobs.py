@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from workbook import backends, error_sentences, jobs
+from workbook.budget import comparison
 from workbook.cli import exits
 from workbook.cli.groups import InOrder
 from workbook.doctor import profiles
@@ -195,6 +196,17 @@ def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
     metavar="KEY=VALUE",
     help="A label; may be given again.",
 )
+@click.option(
+    "--training-type",
+    type=click.Choice(send.TRAINING_TYPES),
+    help="azure: where it trains, and at which price; default: the resource's region.",
+)
+@click.option(
+    "--max-usd",
+    type=click.FloatRange(0, min_open=True),
+    metavar="USD",
+    help="Refuse a job that can cost more, before anything is sent.",
+)
 @click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
 @FORCE
 @click.option("--follow", is_flag=True, help="Stay until the job has ended.")
@@ -203,6 +215,7 @@ def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
 def create(
     caller: Caller,
     metadata: tuple[tuple[str, str], ...],
+    max_usd: float | None,
     yes: bool,
     follow: bool,
     every: float | None,
@@ -212,7 +225,7 @@ def create(
     id of an uploaded one."""
     caller.model = options["model"]
     job_options = JobOptions(metadata=dict(metadata) or None, host=caller.host, **options)
-    job = send.create(job_options, lambda: caller.backend, agreed=yes)
+    job = send.create(job_options, lambda: caller.backend, agreed=yes, max_usd=max_usd)
     caller.answer(job, f"created {job.id}: {job.model} on {job_options.file}")
     if follow:
         return _until_ended(caller, job.id, every)
@@ -246,6 +259,7 @@ def _until_ended(caller: Caller, job_id: str, every: float | None) -> int:
         raise WorkbookError(
             f"The server can't be reached; a job goes on without it being watched. {again}"
         ) from None
+    comparison.keep(caller.backend.client, job, caller.backend.name)
     if job.status == "succeeded":
         text = f"succeeded: {job.fine_tuned_model}\n"
         text += f"Next: workbook jobs results {job_id}{caller.again}"
@@ -316,6 +330,21 @@ def results(caller: Caller, job: str, save: Path | None) -> int:
         )
     elif not save:
         print(table, end="")
+    return exits.DONE
+
+
+@jobs_group.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N")
+@calling
+def costs(caller: Caller, limit: int) -> int:
+    """Estimate and bill side by side: this backend's newest jobs, and all noted before."""
+    client = caller.backend.client
+    for job in records.newest(client, limit):
+        comparison.keep(client, job, caller.backend.name)
+    if caller.as_json:
+        print_json(comparison.rows())
+    else:
+        comparison.show()
     return exits.DONE
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbook import display
 from workbook.doctor import writing
 from workbook.doctor.changes import Change, diff_html, diff_lines, parts_gone
 from workbook.doctor.check_result import CheckResult
@@ -199,7 +200,7 @@ class Repair:
     def _repr_html_(self) -> str:
         changes = "".join(map(diff_html, self._last_tally().first))
         more = "".join(f"<p>{html.escape(text)}</p>" for text in [*self._more(), *self._lost()])
-        return (
+        return display.without_formulas(
             f"<p><b>{html.escape(self.summary)}</b></p>"
             f'<div style="font-family:monospace;white-space:pre-wrap">{changes}</div>{more}'
         )

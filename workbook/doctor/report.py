@@ -7,6 +7,7 @@ import html
 import re
 from typing import TYPE_CHECKING
 
+from workbook import display
 from workbook.doctor.check_result import CheckResult
 from workbook.doctor.findings import Finding
 from workbook.doctor.repair import Repair, repair
@@ -56,7 +57,7 @@ class Report(CheckResult):
         sign = "✔" if self.ok else "✘"
         more = "".join(f"<p>{html.escape(text)}</p>" for text in self._more())
         summary = f"<p><b>{sign} {html.escape(self.summary)}</b></p>"
-        return f"{summary}{table if rows else ''}{more}"
+        return display.without_formulas(f"{summary}{table if rows else ''}{more}")
 
     def _more(self) -> list[str]:
         hidden = len(self.findings) - SHOWN

@@ -1,21 +1,25 @@
 """Sending a job: its files are checked, its price is agreed to, then it is created.
 
-For command lines: says what it finds on standard error. Prints no result.
+For command lines: says what it finds on standard error. Prints no result. What a job costs stands
+in `price`.
 """
 
+import contextlib
 import re
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from workbook import backends, confirm, doctor
-from workbook.doctor import terminal
+from workbook import backends, doctor
+from workbook.doctor import job_checks, terminal
+from workbook.doctor.readers.jsonl import BOM
 from workbook.errors import RefusedError, WorkbookError
-from workbook.prices import costs, registry
-from workbook.prices.model import NoPriceError
+from workbook.jobs import price
+from workbook.prices import registry
 
 if TYPE_CHECKING:
     from openai.types import FileObject
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5  # findings that are printed
 _SIZE = {"too-few", "few"}  # codes that don't matter for a validation file
+TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier")  # of Azure
 Number = int | float | str | None  # "auto", or None to leave it to the server
 
 
@@ -43,49 +48,64 @@ class JobOptions:
     beta: Number = None  # of dpo
     seed: int | None = None
     metadata: Mapping[str, str] | None = None
+    training_type: str | None = None  # Azure: where it trains, and at which price
     force: bool = False  # also with errors in the files
     host: str | None = None  # whose rules the files are held to: a name of `doctor.profiles`
 
 
 def create(
-    options: JobOptions, connect: Callable[[], backends.Backend], *, agreed: bool = False
+    options: JobOptions,
+    connect: Callable[[], backends.Backend],
+    *,
+    agreed: bool = False,
+    max_usd: float | None = None,
 ) -> "FineTuningJob":
     """Check the files, have the price agreed to, upload, and create the job.
 
     connect: gives the backend; not called before the files are known to be good
     agreed: the price was agreed to beforehand
-    Raises RefusedError for a file with errors or a price nobody agreed to, WorkbookError for
-    options that don't fit, and what the server refuses as the openai package does.
+    max_usd: the most that the job may cost
+    Raises RefusedError for a file with errors, a price that nobody agreed to, and one above
+    `max_usd`; WorkbookError for options that don't fit, and what the server refuses as the openai
+    package does.
     """
     if options.beta is not None and options.method != "dpo":
         raise WorkbookError("--beta belongs to --method dpo.")
-    model = options.model
-    if any(_is_id(name) for name in (options.file, options.validation) if name):
-        model = model or connect().model  # else the files are looked at first
-    training = _training_report(options, model)
+    if options.training_type and options.host != "azure":
+        raise WorkbookError("--training-type belongs to --backend azure.")
+    _check_training(options)
     if options.validation and not _is_id(options.validation):
         path = Path(options.validation)
         check(path, force=options.force, validation=True, host=options.host)
     backend = connect()
     n_epochs = options.n_epochs if isinstance(options.n_epochs, int) else None
-    agree(backend, training, n_epochs, agreed)
+    if not backend.is_lab:
+        training, validation = (
+            price.content(backend, name, _is_id(name)) if name else b""
+            for name in (options.file, options.validation)
+        )
+        bill = price.of_job(backend, training, validation, n_epochs)
+        price.agree(backend, bill, agreed, max_usd)
     return backend.client.fine_tuning.jobs.create(**_body(options, backend))
 
 
-def _training_report(options: JobOptions, model: str | None) -> "Report | str":
-    """The report on the training file, or its id.
+def _check_training(options: JobOptions) -> None:
+    """Look at the training file and at what the job is given beside it.
 
-    Raises RefusedError, and WorkbookError where its rows are not what the method trains on.
+    Raises RefusedError, and WorkbookError where the rows are not what the method trains on.
     """
-    if _is_id(options.file):
-        return options.file
     job = {"suffix": options.suffix, "metadata": options.metadata}
-    report = check(Path(options.file), model, job=job, force=options.force, host=options.host)
+    if _is_id(options.file):
+        for code, message, _ in job_checks.check({**job, "azure": options.host == "azure"}, None):
+            raise WorkbookError(f"{message[0].upper()}{message[1:]} (--{code}). Nothing was sent.")
+        return
+    report = check(
+        Path(options.file), options.model, job=job, force=options.force, host=options.host
+    )
     is_preference = report.kind == "preference"
     if not options.force and is_preference != (options.method == "dpo"):
         method, rows = ("dpo", "preferences") if is_preference else ("supervised", "no preferences")
         raise WorkbookError(f"{options.file} holds {rows}: that is for --method {method}.")
-    return report
 
 
 def _body(options: JobOptions, backend: backends.Backend) -> dict[str, Any]:
@@ -108,6 +128,7 @@ def _body(options: JobOptions, backend: backends.Backend) -> dict[str, Any]:
         "seed": options.seed,
         "metadata": options.metadata,
         "method": method,
+        "extra_body": options.training_type and {"trainingType": options.training_type},
         "training_file": _file_id(options.file, backend),
         "validation_file": options.validation and _file_id(options.validation, backend),
     }
@@ -124,11 +145,30 @@ def _file_id(name: str, backend: backends.Backend) -> str:
 
 def upload(backend: backends.Backend, path: Path) -> "FileObject":
     """Upload a training file, and wait where the host reads it first."""
-    with path.open("rb") as stream:
+    with _as_asked(backend, path) as stream:
         file = backend.client.files.create(file=(path.name, stream), purpose="fine-tune")
     if backend.name == "azure":  # a job on a file that is still being read is refused there
         file = backend.client.files.wait_for_processing(file.id)
     return file
+
+
+@contextlib.contextmanager
+def _as_asked(backend: backends.Backend, path: Path) -> Iterator[IO[bytes]]:
+    """The file as the host wants it: Azure with a byte order mark first. The file itself stays."""
+    with path.open("rb") as stream:
+        if backend.name != "azure" or stream.read(len(BOM)) == BOM:
+            stream.seek(0)
+            yield stream
+            return
+        stream.seek(0)
+        with tempfile.TemporaryFile() as marked:
+            marked.write(BOM)
+            shutil.copyfileobj(stream, marked)
+            marked.seek(0)
+            print(
+                f"{path.name}: sent with the byte order mark that Azure asks for.", file=sys.stderr
+            )
+            yield marked
 
 
 def check(
@@ -147,7 +187,8 @@ def check(
     host: whose rules hold, too
     """
     try:
-        model = model and registry.get(model).id
+        prefix = "azure/" if host == "azure" else ""
+        model = model and registry.get(prefix + model.removeprefix("azure/")).id
     except registry.UnknownModelError:  # a host's own model: no limits or prices are known
         model = None
     report = doctor.check(path, model, host=host, job=job)
@@ -170,48 +211,3 @@ def check(
             f"check {path}. --force sends it as it is."
         )
     return report
-
-
-def agree(
-    backend: backends.Backend, training: "Report | str", n_epochs: int | None, agreed: bool
-) -> None:
-    """Show the price of a hosted job and have it agreed to. Raises RefusedError when it is not.
-
-    training: the report on the training file, or the id of an uploaded one
-    n_epochs: None for the number that the host chooses
-    agreed: beforehand
-    """
-    if backend.is_lab:
-        return
-    usd = _price(backend, training, n_epochs)
-    price = "at a price that is not known here" if usd is None else f"about {costs.usd(usd)}"
-    what = f"A job on {backend.model}"
-    question = f"{what}: {price} on {backend.title}."
-    if agreed:
-        print(question, file=sys.stderr)
-    elif not confirm.agrees(question, "--yes agrees to the price beforehand."):
-        raise RefusedError("Not confirmed, so nothing was sent.")
-    backend.confirm(what, usd, agreed=True)
-
-
-def _price(
-    backend: backends.Backend, training: "Report | str", n_epochs: int | None
-) -> float | None:
-    """USD, by the file's tokens under the model's limit; None where no price is known."""
-    prefix = "azure/" if backend.name == "azure" else ""
-    try:
-        model = registry.get(prefix + backend.model).id
-        report = _report_for(backend, training, model)
-        return report.cost(n_epochs).usd if len(report.counts) else None
-    except (registry.UnknownModelError, NoPriceError):
-        return None
-
-
-def _report_for(backend: backends.Backend, training: "Report | str", model: str) -> "Report":
-    """The report on the training file with its tokens counted for this model."""
-    if not isinstance(training, str):
-        return training if training.model == model else doctor.check(training.source.path, model)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "training.jsonl"
-        path.write_bytes(backend.client.files.content(training).read())
-        return doctor.check(path, model)

@@ -30,7 +30,7 @@ def job(
     Raises NoPriceError where the model is not sold by the token, as in reinforcement.
     """
     model = registry.resolve(model)
-    count = sizes.for_model(model.id).row
+    count = sizes.for_model(model).row
     rows = list(training)
     is_dpo = bool(rows) and all(sizes.is_preference(row) for row in rows)
     return of_sizes(

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from workbook.prices import function_sizes, image_sizes, registry
+from workbook.prices.model import Model
 from workbook.prices.size import Size, exactly
 from workbook.prices.token_rules import TokenRules
 from workbook.prices.vocabularies import vocabulary
@@ -192,12 +193,12 @@ def is_preference(row: Mapping[str, Any]) -> bool:
     return any(output in row for output in OUTPUTS)
 
 
-def for_model(model_id: str) -> Sizer:
+def for_model(model: str | Model) -> Sizer:
     """How rows and requests are counted for this model, or for one tuned from it.
 
     Raises UnknownModelError, and WorkbookError where nothing is known of its vocabulary.
     """
-    rules = registry.token_rules(model_id)
+    rules = model.token_rules if isinstance(model, Model) else registry.token_rules(model)
     encode = vocabulary(rules.encoding).encode
 
     def count(text: str) -> int:
