@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from workbook import backends, display
+from workbook import display
 from workbook.budget import comparison
 from workbook.jobs import ENDED
 
@@ -27,8 +27,7 @@ def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
     """Follow a job to its end with a live display; return the job as it ended.
 
     A failed or cancelled job is returned like any other: read `.status` and `.error`. Interrupting
-    the cell stops the watching, not the job. What it was expected to cost and did is noted for
-    `workbook.budget.comparison`.
+    the cell stops the watching, not the job. Its estimate and bill are noted.
 
     every: seconds between two looks
     """
@@ -41,8 +40,7 @@ def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
             screen.show(job, progress(client, job))
             last_drawn = time.monotonic()
         if has_ended:
-            if getattr(job, "trained_tokens", None):  # not every host says it
-                comparison.keep(client, job, backends.called_by(client))
+            comparison.keep(client, job)
             return job
         time.sleep(every)
 

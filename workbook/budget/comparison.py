@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbook import display
+from workbook import backends, display
 from workbook.budget.answers import is_count
 from workbook.budget.charges import Charges, cheapest_open
 from workbook.budget.ledger import TRAINING, Entry, Ledger, folder
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 WITHOUT_BUDGET = "jobs without a budget"  # the name of their ledger
 
 
-def keep(client: "OpenAI", job: "FineTuningJob", host: str) -> bool:
+def keep(client: "OpenAI", job: "FineTuningJob", host: str | None = None) -> bool:
     """Note what a job that has ended was expected to cost and did, unless it is noted already.
 
     The estimate is made from its files, as it would have been before it ran. On the lab money is
     what the same work would have cost with the cheapest model that OpenAI's customers can tune.
 
-    host: a backend's name (`backends.called_by(client)`)
+    host: a backend's name; by default the one that the client's address leads to
     The value says whether the job stands in a ledger now: not one that reports no `trained_tokens`,
     nor one whose files are gone or whose model has no price.
     """
-    trained = job.trained_tokens
+    trained = getattr(job, "trained_tokens", None)  # not every host says it
     if job.status not in ("succeeded", "cancelled") or not is_count(trained) or not trained:
         return False
     import openai
 
     try:
-        return _keep(client, job, host, trained)
+        return _keep(client, job, host or backends.called_by(client), trained)
     except (openai.OpenAIError, WorkbookError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
