@@ -19,6 +19,7 @@ from helpers import ratings
 from helpers import reviews as corpus
 from workbook.errors import WorkbookError
 from workbook.evals import statistics
+from workbook.evals.completions import text_of
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
@@ -105,7 +106,7 @@ def _timed(ask: Ask, text: str) -> _Answer:
         completion += usage.completion_tokens
         if usage.prompt_tokens_details is not None:
             cached += usage.prompt_tokens_details.cached_tokens or 0
-    return _Answer(answer_of(completions[-1]), prompt, cached, completion, seconds)
+    return _Answer(text_of(completions[-1]), prompt, cached, completion, seconds)
 
 
 def _with_progress(
@@ -114,19 +115,6 @@ def _with_progress(
     from tqdm import tqdm
 
     return tqdm(requests, total=total, unit="review", file=sys.stderr, leave=False, mininterval=0.5)
-
-
-def answer_of(completion: "ChatCompletion") -> str:
-    """What the model said: the text, or what it handed to the first tool that it called."""
-    from openai.types.chat import ChatCompletionMessageCustomToolCall
-
-    message = completion.choices[0].message
-    if not message.tool_calls:
-        return message.content or ""
-    call = message.tool_calls[0]
-    if isinstance(call, ChatCompletionMessageCustomToolCall):
-        return call.custom.input
-    return call.function.arguments
 
 
 def summary(results: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ Knows the corpus, its splits and its wording. Knows nothing of models.
 """
 
 import functools
+import html
 import io
 import json
 import re
@@ -82,7 +83,15 @@ def _corpus() -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows)
     length = frame["text"].str.len()
-    return frame[length.between(*LENGTH)].reset_index(drop=True)
+    frame = frame[length.between(*LENGTH)].reset_index(drop=True)
+    return frame.assign(text=frame["text"].map(_unescaped))
+
+
+def _unescaped(text: str) -> str:
+    """The text without the HTML entities of its web page, some of which were escaped twice."""
+    while (plain := html.unescape(text)) != text:
+        text = plain
+    return text
 
 
 def _lines(package: tarfile.TarFile, name: str) -> list[list[str]]:

@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletion
 from helpers import evaluation
 from helpers import reviews as corpus
 from workbook.evals import statistics
+from workbook.evals.completions import text_of
 
 
 def completion(text: str | None, arguments: str | None = None, cached: int | None = None):
@@ -91,7 +92,7 @@ def test_what_a_tool_of_either_kind_was_handed_is_the_answer(call: dict[str, Any
     message = {"role": "assistant", "content": None, "tool_calls": [{"id": "call-1", **call}]}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     answer = ChatCompletion.construct(id="c", choices=[choice])
-    assert evaluation.answer_of(answer) == '{"stars": 2}'
+    assert text_of(answer) == '{"stars": 2}'
 
 
 def test_a_host_that_counts_no_tokens_is_no_reason_to_stop() -> None:
