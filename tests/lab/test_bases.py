@@ -1,6 +1,7 @@
 """Other base models from Hugging Face folders: registered, checked, refused."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -12,7 +13,7 @@ from logits import logits
 from safetensors.torch import load_file, save_file
 
 from workbook.errors import WorkbookError
-from workbook.lab.model import bases, checkpoint
+from workbook.lab.model import base_check, bases, checkpoint
 
 
 def test_a_folder_is_copied_so_that_the_original_may_go(home, tmp_path) -> None:
@@ -143,3 +144,71 @@ def test_logits_agree_with_transformers(settings, home, tmp_path, package) -> No
         expected = theirs(torch.tensor([ids])).logits[0]
     ours = logits(checkpoint.load(bases.add("tiny", source), torch.float32), ids)
     torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-4)
+
+
+def _cut_header(source) -> None:
+    (source / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+
+def _not_finite(source) -> None:
+    tensors = load_file(source / "model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, source / "model.safetensors")
+
+
+def _sparse(source) -> None:
+    with open(source / "model.safetensors", "r+b") as file:
+        file.truncate(2**42)
+
+
+def _pipe(source) -> None:
+    (source / "config.json").unlink()
+    os.mkfifo(source / "config.json")
+
+
+def _settings(**changes):
+    def change(source) -> None:
+        config = json.loads((source / "config.json").read_text()) | changes
+        (source / "config.json").write_text(json.dumps(config))
+
+    return change
+
+
+def _text(name: str, text: str):
+    return lambda source: (source / name).write_text(text)
+
+
+HOSTILE = {
+    "a header of exabytes": _cut_header,
+    "not a number": _not_finite,
+    "a sparse file": _sparse,
+    "a pipe": _pipe,
+    "settings that are a list": _text("config.json", "[]"),
+    "settings that are deep": _text("config.json", "[" * 100_000),
+    "no heads": _settings(num_attention_heads=0),
+    "a size in words": _settings(hidden_size="large"),
+    "layers without number": _settings(num_hidden_layers=-1),
+    "a size of null": _settings(vocab_size=[]),
+    "an index that is a list": _text("model.safetensors.index.json", "[1]"),
+    "an index that leads away": _text(
+        "model.safetensors.index.json", '{"weight_map": {"a": "../../x"}}'
+    ),
+    "a tokenizer that is none": _text("tokenizer.json", "{}"),
+    "a tokenizer's settings": _text("tokenizer_config.json", '{"chat_template": 5}'),
+    "a template without end": _text(
+        "chat_template.jinja",
+        "{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
+    ),
+    "a template in parts": _text("tokenizer_config.json", '{"chat_template": [3]}'),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_folder_is_a_sentence_and_leaves_nothing(name, home, tmp_path, monkeypatch):
+    monkeypatch.setattr(base_check, "MOST_SECONDS", 0.5)
+    source = tinybase.folder(tmp_path / "hf")
+    HOSTILE[name](source)
+    with pytest.raises(WorkbookError) as error:
+        bases.add("tiny", source)
+    assert len(str(error.value)) < 700
+    assert bases.names() == [MODEL] and list((home / "bases").iterdir()) == []

@@ -176,3 +176,17 @@ def test_the_device_reaches_whoever_computes(run, home: Path, tmp_path, monkeypa
     assert run("serve", "--state", tmp_path / "state", "--device", "mps")[1] == "mps\n"
     assert run("serve", "--state", tmp_path / "state")[1] == "mps\n"  # as the environment says
     assert run("serve", "--device", "tpu")[0] == exits.ERROR
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there a process can't begin again in its place")
+@pytest.mark.parametrize("given", [["--api-key", "secret"], ["--api-key=secret"]])
+def test_a_key_does_not_stay_in_the_process_list(run, monkeypatch, tmp_path, given) -> None:
+    monkeypatch.setenv("WORKBOOK_LAB_KEY", "")  # put back at the end
+    served: list[list[str]] = []
+    rest = ["serve", "--state", str(tmp_path / "state")]
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "workbook", "lab", *given, *rest])
+    monkeypatch.setattr(os, "execv", lambda program, arguments: served.append(arguments))
+    monkeypatch.setattr(serving_process, "serve", lambda *_: None)
+    run(*rest, *given)
+    assert served == [[sys.executable, "-m", "workbook", "lab", *rest]]
+    assert os.environ["WORKBOOK_LAB_KEY"] == "secret"

@@ -4,6 +4,7 @@ What the lab does in between stands in `workbook.lab`.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -97,11 +98,26 @@ def serve(
     """Run the lab until it is stopped."""
     from workbook.lab import serving_process  # other commands need none of what it brings
 
+    if api_key:
+        os.environ["WORKBOOK_LAB_KEY"] = api_key
+        _hide(api_key)
     if device:
         os.environ["WORKBOOK_LAB_DEVICE"] = device  # the training process reads it, too
     key = api_key or os.environ.get("WORKBOOK_LAB_KEY")
     serving_process.serve(folder, port, base, key, reach.reach(host, names, origins, key))
     return exits.DONE
+
+
+def _hide(key: str) -> None:
+    """Begin again without the key among the arguments: everybody on the machine can list those."""
+    arguments = list(sys.orig_argv)
+    if f"--api-key={key}" in arguments:
+        arguments.remove(f"--api-key={key}")
+    elif "--api-key" in arguments and arguments[arguments.index("--api-key") + 1 :][:1] == [key]:
+        place = arguments.index("--api-key")
+        del arguments[place : place + 2]
+    if os.name == "posix" and len(arguments) < len(sys.orig_argv):
+        os.execv(sys.executable, [sys.executable, *arguments[1:]])
 
 
 @lab.command()

@@ -3,7 +3,11 @@
 Knows what must agree; nothing of where the files came from.
 """
 
+import contextlib
 import json
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from safetensors import safe_open
 from workbook.errors import WorkbookError
 from workbook.lab.model import checkpoint
 from workbook.lab.model.tokenizer import Tokenizer
+
+MOST_SECONDS = 10.0  # of the processor, for a tokenizer and its template to be tried
 
 
 def check(folder: Path, name: str) -> None:
@@ -23,9 +29,10 @@ def check(folder: Path, name: str) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     _check_weights(folder, config, name)
     try:
-        tokenizer = Tokenizer(folder)
-        highest = max(tokenizer.encode("The lab tries it: 1, 2, 3."), default=0)
-        tokenizer.chat_prompt([{"role": "user", "content": "Hello?"}])
+        with _within(MOST_SECONDS):
+            tokenizer = Tokenizer(folder)
+            highest = max(tokenizer.encode("The lab tries it: 1, 2, 3."), default=0)
+            tokenizer.chat_prompt([{"role": "user", "content": "Hello?"}])
     except Exception as error:  # tokenizers raises bare Exceptions
         raise WorkbookError(f"The lab can't chat with {name}: {error}.") from None
     if max(highest, tokenizer.end) >= config["vocab_size"]:
@@ -33,6 +40,29 @@ def check(folder: Path, name: str) -> None:
             f"{name}: the tokenizer knows more tokens than the model's "
             f"{config['vocab_size']:,}: they don't belong together."
         )
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError where Python code takes longer, as a template that loops without end does.
+
+    Only in a program's main thread, and where there are such signals.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it takes more than {seconds:.0f} seconds to say hello")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _check_weights(folder: Path, config: dict[str, Any], name: str) -> None:
@@ -47,6 +77,13 @@ def _check_weights(folder: Path, config: dict[str, Any], name: str) -> None:
         for key, shape in expected.items()
         if key in actual and actual[key] != shape
     ]
+    if not wrong:
+        with safe_open(folder / "model.safetensors", "pt") as reader:
+            wrong = [
+                f"{key} holds what is no finite number"
+                for key in expected
+                if not reader.get_tensor(key).isfinite().all()
+            ]
     if wrong:
         raise WorkbookError(
             f"{name} is not the model that its settings describe: {'; '.join(sorted(wrong)[:3])}."

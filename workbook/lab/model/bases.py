@@ -13,6 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 from safetensors import SafetensorError
 
@@ -20,6 +21,8 @@ from workbook import files, paths
 from workbook.errors import WorkbookError
 from workbook.lab.model import integrity, weights
 
+MOST_TEXT = 2**26  # bytes of a tokenizer, template or settings
+_READ = (".json", ".jinja", ".safetensors", ".gguf")
 VARIABLE = "WORKBOOK_LAB_BASE"
 
 
@@ -80,6 +83,8 @@ def add(name: str, source: Path, tokenizer: Path | None = None) -> Path:
             _fill(staging, source, tokenizer)
             integrity.seal(staging)
             os.replace(staging, _home() / name)
+    except WorkbookError:
+        raise
     except OSError as error:
         raise WorkbookError(
             f"{error.filename or source}: {error.strerror}. Nothing was registered."
@@ -89,6 +94,12 @@ def add(name: str, source: Path, tokenizer: Path | None = None) -> Path:
     except KeyError as error:
         raise WorkbookError(
             f"{source.name} does not say what it must: {error} is missing."
+        ) from None
+    except Exception as error:  # whatever a damaged or hostile file makes a library stumble over
+        reason = (str(error).strip() or "nothing more is known").splitlines()[0][:200]
+        raise WorkbookError(
+            f"{source.name} can't be read as a model ({type(error).__name__}: {reason}). "
+            "Nothing was registered."
         ) from None
     return _home() / name
 
@@ -110,6 +121,7 @@ def _fill(folder: Path, source: Path, tokenizer: Path | None) -> None:
     # They bring torch and gguf, which a list of names can do without.
     from workbook.lab.model import base_check, from_gguf, from_hugging_face
 
+    _check_sizes(source, tokenizer)
     if source.is_dir():
         chat = from_hugging_face.convert(source, folder, tokenizer is None)
     elif source.is_file():
@@ -121,6 +133,26 @@ def _fill(folder: Path, source: Path, tokenizer: Path | None) -> None:
     about = {"source": str(source), "added": int(time.time())} | chat
     (folder / "base.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
     base_check.check(folder, source.name)
+
+
+def _check_sizes(source: Path, tokenizer: Path | None) -> None:
+    """Raise WorkbookError for what could not be read to its end, or not be held in memory."""
+    read = [path for path in source.iterdir() if path.suffix in _READ] if source.is_dir() else []
+    read += [source] if source.exists() and not source.is_dir() else []
+    read += [tokenizer] if tokenizer else []
+    for path in read:
+        if path.exists() and not path.is_file():
+            raise WorkbookError(f"{path} is no regular file. Nothing was registered.")
+        if path.suffix in (".json", ".jinja") and path.stat().st_size > MOST_TEXT:
+            size = MOST_TEXT // 2**20
+            raise WorkbookError(f"{path} is larger than {size} MiB. Nothing was registered.")
+    whole = sum(path.stat().st_size for path in read if path.exists())
+    available = psutil.virtual_memory().available
+    if whole > available:
+        raise WorkbookError(
+            f"{source.name} takes {whole / 1e9:.1f} GB, and {available / 1e9:.1f} GB of memory are "
+            "free: it can't be read here. Nothing was registered."
+        )
 
 
 def _home() -> Path:
