@@ -25,7 +25,7 @@ from packaging.utils import canonicalize_name
 from workbook import paths
 
 ROOT = paths.ROOT
-OPTIONAL = {"google", "distributed", "fsspec", "genai_prices"}  # of Colab; extras
+OPTIONAL = {"google", "distributed", "fsspec", "genai_prices", "onnxruntime"}  # of Colab; extras
 RUNNERS = ["pytest", "nbval", "nbclient", "hypothesis"]  # what runs notebooks and tests
 
 
