@@ -250,3 +250,14 @@ def test_a_clock_that_jumps_changes_no_sum(server, yes, monkeypatch) -> None:
         ask(budget)
     assert [entry.at[:4] for entry in budget.entries] == ["2026", "1999", "2051"]
     assert budget.spent == pytest.approx(3 * budget.entries[0].spent)
+
+
+def test_a_ledger_that_is_read_only_sends_nothing_and_says_so(server, yes, monkeypatch) -> None:
+    budget = confirmed_budget(server)
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda address, **o: connect(address.replace("=rw", "=ro"), **o)
+    )
+    with pytest.raises(LedgerError, match=r"can't be written.*WORKBOOK_HOME"):
+        ask(budget)
+    assert not server.paths
