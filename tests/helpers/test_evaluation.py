@@ -18,7 +18,7 @@ from workbook.evals.completions import text_of
 def completion(text: str | None, arguments: str | None = None, cached: int | None = None):
     """A ChatCompletion as far as `run` looks at it: 7 tokens in, 3 out."""
     call = SimpleNamespace(function=SimpleNamespace(name="rate", arguments=arguments))
-    message = SimpleNamespace(content=text, tool_calls=[call] if arguments else None)
+    message = SimpleNamespace(content=text, refusal=None, tool_calls=[call] if arguments else None)
     details = None if cached is None else SimpleNamespace(cached_tokens=cached)
     usage = SimpleNamespace(prompt_tokens=7, completion_tokens=3, prompt_tokens_details=details)
     return SimpleNamespace(choices=[SimpleNamespace(message=message)], usage=usage)

@@ -25,11 +25,15 @@ def host_of(client: Any) -> str:
 
 def text_of(completion: "ChatCompletion") -> str:
     """What the model said: the text, or what it handed to the first tool that it called."""
+    from openai.types.chat import ChatCompletionMessageCustomToolCall
+
     message = completion.choices[0].message
     if not message.tool_calls:
         return message.content or message.refusal or ""
     call = message.tool_calls[0]
-    return call.custom.input if call.type == "custom" else call.function.arguments
+    if isinstance(call, ChatCompletionMessageCustomToolCall):
+        return call.custom.input
+    return call.function.arguments  # some hosts name no type of call
 
 
 def answer(
