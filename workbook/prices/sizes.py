@@ -136,6 +136,10 @@ class Sizer:
 
     def _message(self, message: Mapping[str, Any]) -> Size:
         marks, role = self.rules.message, message.get("role")
+        content = message.get("content")
+        if len(message) == 2 and isinstance(role, str) and isinstance(content, str):  # most are so
+            texts = self.tokens(role) + self.tokens(content)
+            return Size(texts, texts + marks, texts + marks)
         texts = self.tokens(role) if isinstance(role, str) else 0
         if isinstance(message.get("name"), str):
             marks += self.rules.name + self.tokens(message["name"]) * bool(self.rules.name)
