@@ -138,3 +138,8 @@ def test_any_value_can_be_mended_converted_and_divided(home, rows):
             doctor.split(examples, {"a": 1, "b": 1})
     else:
         assert all(doctor.split(examples, {"a": 1, "b": 1}).values())
+
+
+def test_the_keys_that_a_grader_reads_stay() -> None:
+    row = {"messages": [{"role": "user", "content": "2 + 2?"}], "answer": "4"}
+    assert doctor.check([row]).fix("unknown-key").rows == [row]
