@@ -76,7 +76,7 @@ def test_on_a_full_disk_what_makes_room_still_works(tmp_path: Path, monkeypatch)
     for _ in range(2):
         (store.uploads() / "x").write_bytes(b"data")
         files.append(store.add_file(store.uploads() / "x", "a.jsonl", "fine-tune"))
-    change, reserve = store._change, tmp_path / "reserve"
+    change, reserve = store.change, tmp_path / "reserve"
     assert reserve.stat().st_blocks * 512 >= 2**20  # it does take the room
 
     def full(sql: str, *values: object) -> int:
@@ -84,7 +84,7 @@ def test_on_a_full_disk_what_makes_room_still_works(tmp_path: Path, monkeypatch)
             raise sqlite3.OperationalError("database or disk is full")
         return change(sql, *values)
 
-    monkeypatch.setattr(store, "_change", full)
+    monkeypatch.setattr(store, "change", full)
     for file in files:
         store.delete_file(file.id)
         assert not store.path(file.id).exists() and reserve.exists()  # taken again
