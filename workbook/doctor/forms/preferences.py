@@ -107,7 +107,9 @@ def _before(rest: Row) -> list[Row]:
 
 
 def _compared(rest: Row, before: list[Row], chosen: list[Row], rejected: list[Row]) -> Row:
-    if chosen[:-1] != rejected[:-1] or {chosen[-1]["role"], rejected[-1]["role"]} != {"assistant"}:
+    if chosen[:-1] != rejected[:-1] or not (
+        chosen[-1]["role"] == rejected[-1]["role"] == "assistant"
+    ):
         raise UnlikeError(UNLIKE)
     said = chosen[:-1]
     messages = [*before, *said]
