@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from workbook.cli import exits
+from workbook.cli import exits, screen
 from workbook.errors import RefusedError, WorkbookError
 
 # command: module that defines it, and the line that the overview shows
@@ -96,6 +96,11 @@ COMMANDS = {"completion": completion}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command; the value is the exit status, see `workbook.cli.exits`."""
+    with screen.guarded():
+        return _carry_out(arguments)
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         words = None if arguments is None else list(arguments)
         return workbook.main(words, "workbook", standalone_mode=False) or exits.DONE
@@ -114,5 +119,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, status: int) -> int:
-    click.echo(text, err=True)
+    click.echo(screen.visible(text), err=True)
     return status
