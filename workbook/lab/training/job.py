@@ -24,6 +24,7 @@ from workbook.lab.training import data, defaults
 from workbook.lab.training.failures import UnrecoverableError
 from workbook.lab.training.forward import ForwardPass
 from workbook.lab.training.losses import DPOLoss, Metrics, SupervisedLoss
+from workbook.lab.training.optimizer import AdamW
 from workbook.lab.training.progress import Progress
 
 
@@ -52,9 +53,7 @@ class Job:
             layers = range(max(0, model.config.layers - defaults.TOP_LAYERS), model.config.layers)
             adapter = lora.create(model, layers, torch.Generator().manual_seed(self.seed))
         self.adapter = {k: v.to(place).requires_grad_() for k, v in adapter.items()}
-        self.optimizer = torch.optim.AdamW(
-            self.adapter.values(), lr=1.0, weight_decay=0.0, fused=True
-        )
+        self.optimizer = AdamW(self.adapter.values())
 
         def loss(kind: str) -> SupervisedLoss | DPOLoss:
             examples = data.read_examples(Path(spec[f"{kind}_file"]), tokenizer)
@@ -116,9 +115,7 @@ class Job:
 
         Raises UnrecoverableError when the loss is not a number.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = defaults.learning_rate(self.step, self.steps, self.peak_rate)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_gradients()
         metrics = self.training.forward_backward(batch)
         if not math.isfinite(metrics["loss"]):
             raise UnrecoverableError(
@@ -126,8 +123,8 @@ class Job:
                 f"The loss is not a number at step {self.step}. Lower learning_rate_multiplier "
                 "(1 is a good start) and create the job again.",
             )
-        torch.nn.utils.clip_grad_norm_(self.adapter.values(), defaults.MAX_GRADIENT_NORM)
-        self.optimizer.step()
+        self.optimizer.clip_gradients(defaults.MAX_GRADIENT_NORM)
+        self.optimizer.step(defaults.learning_rate(self.step, self.steps, self.peak_rate))
         return metrics
 
 
