@@ -1,9 +1,11 @@
 """What the lab has acknowledged survives its sudden end; a job goes on where it was."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from labserver import MODEL, Server, rows, start
 
@@ -13,7 +15,8 @@ def steps(server: Server, job_id: str) -> list[int]:
     return sorted(event.data["step"] for event in events if event.type == "metrics")
 
 
-def test_a_killed_server_resumes_its_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["kill", pytest.param("ctrl-c", marks=pytest.mark.full)])
+def test_a_server_that_is_ended_resumes_its_job(how: str, tmp_path: Path) -> None:
     server = start(tmp_path / "state")
     file = server.upload(rows(12))
     job = server.client().fine_tuning.jobs.create(
@@ -23,8 +26,16 @@ def test_a_killed_server_resumes_its_job(tmp_path: Path) -> None:
     while len(steps(server, job.id)) < 8:  # into the second epoch of six steps
         assert time.monotonic() < until, server.log.read_text()[-3000:]
         time.sleep(0.05)
-    server.kill()
-    assert (server.state / "server.json").exists()  # stale, as after a power cut
+    if how == "kill":
+        server.kill()
+        assert (server.state / "server.json").exists()  # stale, as after a power cut
+    else:  # a terminal sends it to the training process, too
+        tree = psutil.Process(server.process.pid)
+        family = [tree, *tree.children(recursive=True)]
+        for process in family:
+            process.send_signal(signal.SIGINT)
+        assert not psutil.wait_procs(family, timeout=10)[1]
+        assert "Traceback" not in server.log.read_text()
 
     server = start(tmp_path / "state")
     try:
@@ -40,8 +51,6 @@ def test_a_killed_server_resumes_its_job(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_a_killed_training_process_is_started_again_then_given_up(tmp_path: Path) -> None:
-    import psutil
-
     server = start(tmp_path / "state")
     try:
         job = server.client().fine_tuning.jobs.create(
