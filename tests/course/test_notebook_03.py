@@ -12,6 +12,7 @@ from helpers import cost_charts, exercises, widgets
 from tests.solutions import nb03
 from tools import notebooks
 from workbook import figures
+from workbook.lab.model import weights
 from workbook.prices import costs, registry
 
 # Cells that need the lab, or write to the student's journal; notebook tests run them.
@@ -44,6 +45,7 @@ def run(day: date, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], str
 @pytest.fixture(scope="module", params=["2025-06-01", "today", "2027-02-01"])
 def ran(request: pytest.FixtureRequest) -> Any:
     day = registry.checked() if request.param == "today" else date.fromisoformat(request.param)
+    weights.ensure()  # the lab's vocabulary comes with them
     with pytest.MonkeyPatch.context() as patch:
         yield (day, *run(day, patch))
 

@@ -15,6 +15,7 @@ from training_rows import call, chat, clean, dpo, jsonl, pair, put, tool_row, tu
 from workbook import doctor
 from workbook.doctor import fast_pass, profiles
 from workbook.doctor.codes import CODES
+from workbook.lab.model import weights
 from workbook.lab.training import training_file
 from workbook.prices import registry
 from workbook.rows.rules import RULES
@@ -196,6 +197,7 @@ def test_completion_models_refuse_chat_rows_and_take_pairs() -> None:
 
 
 def test_the_lab_s_chat_model_takes_pairs() -> None:
+    weights.ensure()  # the lab's vocabulary comes with them
     assert not errors(doctor.check(case("49-pairs-for-chat-model"), registry.lab().id))
 
 
