@@ -10,14 +10,12 @@ import linecache
 import math
 import numbers
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from helpers.exercises.verdicts import UntouchedError, WrongAnswerError
+from workbook import time_limit
 
 SECONDS = 10  # what a student's function may take
 
@@ -100,7 +98,7 @@ def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
     """
     _check_parameters(function, len(arguments))
     try:
-        with _time_limit():
+        with time_limit.within(SECONDS, _endless):
             result = function(*copy.deepcopy(arguments))
     except (WrongAnswerError, UntouchedError, KeyboardInterrupt):
         raise
@@ -132,25 +130,10 @@ def _check_parameters(function: Callable[..., Any], count: int) -> None:
         return  # a function of C that doesn't tell
 
 
-@contextmanager
-def _time_limit() -> Iterator[None]:
-    """End what takes too long, where the system can: not on Windows, and in the main thread."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() != threading.main_thread():
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise WrongAnswerError(
-            f"Your function was still running after {SECONDS} seconds.", "Does its loop end?"
-        )
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _endless() -> WrongAnswerError:
+    return WrongAnswerError(
+        f"Your function was still running after {SECONDS} seconds.", "Does its loop end?"
+    )
 
 
 def _place(error: BaseException, function: Callable[..., Any]) -> str:

@@ -13,6 +13,7 @@ from workbook import evals
 from workbook.cli import main
 from workbook.cli.jobs import Caller
 from workbook.evals import graders, results
+from workbook.evals.errors import EvaluationError
 from workbook.evals.examples import Example
 
 
@@ -38,6 +39,21 @@ def test_chats_and_a_batch_are_kept_and_no_batch_is_sent_twice(lab: Server, tmp_
     again = evals.run(client, MODEL, asked, sent, through_batch=True, **settings)
     assert [each.text for each in again] == [each.text for each in many]
     assert next(iter(client.batches.list())).id == batch
+
+
+def test_a_row_of_a_batch_that_fails_is_an_error_like_any_other(
+    lab: Server, tmp_path: Path
+) -> None:
+    asked = [
+        Example("good", [{"role": "user", "content": "Name a colour."}]),
+        Example("bad", [{"role": "nobody", "content": "Name a colour."}]),
+    ]
+    settings = {"through_batch": True, "temperature": 0, "max_completion_tokens": 2}
+    client, kept = lab.client(), tmp_path / "a.jsonl"
+    with pytest.raises(EvaluationError, match=r"'bad' failed.* 1 of 2 answers are kept"):
+        evals.run(client, MODEL, asked, kept, **settings)
+    good, bad = evals.run(client, MODEL, asked, kept, on_error="keep going", **settings)
+    assert good.text and bad.text is None and bad.error
 
 
 @pytest.fixture

@@ -104,11 +104,15 @@ def table(seconds: float, watch: Watch) -> str:
     tried = [
         ("idle connections held open meanwhile", IDLE, "no harm"),
         ("chats at the same moment", CHATS, "all answered"),
-        ("clients that leave in the middle of a stream", LEAVERS, "no harm"),
+        ("clients that leave after the first byte of a stream", LEAVERS, "no harm"),
         ("bad requests (values, broken JSON, depth)", len(INPUTS), "answered, none with 5xx"),
         ("foreign `Host`, key or length", len(FOREIGN), "refused, none with 5xx"),
         ("a streamed file of 600 MB", 1, "refused (413)"),
-        ("`kill -9` while files come in", KILLS, "every acknowledged file is there, unchanged"),
+        (
+            "`kill -9` within 0.4 s of an upload's begin",
+            KILLS,
+            "every acknowledged file is there, unchanged",
+        ),
     ]
     lines = ["| Tried | Count | Outcome |", "|---|---|---|"]
     lines += [f"| {what} | {count:,} | {outcome} |" for what, count, outcome in tried]

@@ -5,7 +5,8 @@ A counter, so that whoever leaves something out only counts it. Knows nothing of
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
 
 from workbook.doctor.lines import Problem
 
@@ -20,6 +21,13 @@ _OF_FORM = (CALL_IDS, SEPARATORS)
 
 class DataLossWarning(UserWarning):
     """Something of the data did not come along."""
+
+
+def count_unused(message: Mapping[str, Any], used: Set[str], lost: Counter[str]) -> None:
+    """Count the keys of a message that hold something and have no place in another form."""
+    for key in sorted(message.keys() - used):
+        if message[key] is not None:
+            lost[f"`{key}` of messages"] += 1
 
 
 class Losses(Counter[str]):

@@ -46,7 +46,8 @@ def run(
     at_once: requests under way at the same time; 1 measures the latency of a single request
     on_error: "stop" raises at the first request that fails for good, when those under way have
         ended; "keep going" keeps the error in place of the answer
-    through_batch: by the Batch API, at its price and in its time
+    through_batch: by the Batch API, at its price and in its time; `at_once` and `progress` then
+        have no meaning
     settings: what else is sent with each request, such as temperature, max_completion_tokens,
         response_format, tools, seed, logprobs
 
@@ -94,6 +95,8 @@ async def arun(
     with AnswerFile(Path(answers)) as kept:
         if through_batch:
             await batches.fetch(client, model, questions, kept, settings)
+            if on_error == STOP:
+                _stop_at_errors(kept, questions)
         else:
             asking = _Asking(client, model, kept, settings, stop=on_error == STOP)
             await asking.ask(questions, at_once, progress)
@@ -113,6 +116,24 @@ def _by_key(
             name = f"{first}-{repeats}"
         questions[name] = example
     return questions
+
+
+def _stop_at_errors(kept: AnswerFile, questions: Mapping[str, Example]) -> None:
+    """Raise EvaluationError for the first row of a batch that failed."""
+    for key, example in questions.items():
+        answer = kept.last(key)
+        if answer is not None and answer.error is not None:
+            raise _failed(example, answer.error, kept, questions)
+
+
+def _failed(
+    example: Example, error: object, kept: AnswerFile, questions: Mapping[str, Example]
+) -> EvaluationError:
+    there = sum(kept.get(key) is not None for key in questions)
+    return EvaluationError(
+        f"The request about example {example.id!r} failed: {error} {there} of {len(questions)} "
+        f"answers are kept in {kept.path}; run again to go on from there."
+    )
 
 
 def _kept(kept: AnswerFile, key: str, example: Example) -> Answer:
@@ -150,12 +171,7 @@ class _Asking:
             await asyncio.gather(*workers)
         if self._failure is not None:
             example, error = self._failure
-            there = sum(self._kept.get(k) is not None for k in questions)
-            raise EvaluationError(
-                f"The request about example {example.id!r} failed: {error} "
-                f"{there} of {len(questions)} answers are kept in {self._kept.path}; run again "
-                "to go on from there."
-            ) from error
+            raise _failed(example, error, self._kept, questions) from error
 
     async def _work(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook.doctor.errors import ConversionError
+from workbook.doctor.losses import count_unused
 from workbook.doctor.row_parts import is_system, objects_in
 
 _DATA_URL = re.compile(r"data:image/([\w.+-]+);base64,(.*)", re.DOTALL)
@@ -31,9 +32,7 @@ def to_bedrock(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
     systems: list[Row] = []
     turns: list[Row] = []
     for message in chat["messages"]:
-        for key in sorted(message.keys() - _USED.get(str(message.get("role")), _OTHERS)):
-            if message[key] is not None:
-                lost[f"`{key}` of messages"] += 1
+        count_unused(message, _USED.get(str(message.get("role")), _OTHERS), lost)
         blocks = _blocks(message.get("content"), lost)
         role = message.get("role")
         if is_system(message):

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbook.doctor.errors import ConversionError
 from workbook.doctor.forms.vertex_rows import mime_type
-from workbook.doctor.losses import CALL_IDS
+from workbook.doctor.losses import CALL_IDS, count_unused
 from workbook.doctor.row_parts import is_system, objects_in
 
 _DATA_URL = re.compile(r"data:([\w/+.-]+);base64,(.*)", re.DOTALL)
@@ -33,9 +33,7 @@ def to_vertex(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
     call_names: dict[str, str] = {}  # of functions, by the ids of their calls, in their order
     for message in chat["messages"]:
         role = message.get("role")
-        for key in sorted(message.keys() - _USED.get(str(role), _OTHERS)):
-            if message[key] is not None:
-                lost[f"`{key}` of messages"] += 1
+        count_unused(message, _USED.get(str(role), _OTHERS), lost)
         parts = _parts(message.get("content"), lost)
         if is_system(message):
             systems += parts

@@ -23,6 +23,7 @@ from workbook.lab.generation.plan import Plan
 from workbook.lab.ids import base_of, now
 from workbook.lab.jobs import batch_input
 from workbook.lab.jobs.batch_output import ANSWERS, ERRORS, BatchOutput
+from workbook.lab.jobs.patience import plan_patiently
 from workbook.lab.jobs.worker_thread import WorkerThread
 from workbook.lab.serving.scheduler import Scheduler
 from workbook.lab.serving.types import Completion
@@ -212,7 +213,7 @@ class BatchRunner:
         output: BatchOutput,
     ) -> None:
         try:
-            plan = self._patient_plan(batch.endpoint, body)
+            plan = plan_patiently(self._plan, batch.endpoint, body, self._stopping)
             if plan.stream:
                 message = "A batch's answers are not streamed: leave 'stream' out."
                 raise unsupported("stream", message)
@@ -226,17 +227,6 @@ class BatchRunner:
             output.add(custom_id, fault.status, fault.body())
         else:
             pending.append(_Pending(custom_id, plan, answers))
-
-    def _patient_plan(self, endpoint: str, body: Any) -> Plan:
-        """The plan, also where there are too many others just now: a row can wait."""
-        while True:
-            try:
-                return self._plan(endpoint, body)
-            except ApiError as error:
-                if error.status != 429:
-                    raise
-            if self._stopping.wait(1):
-                raise futures.CancelledError
 
     @contextlib.contextmanager
     def _failing(self, batch: Batch) -> Iterator[None]:

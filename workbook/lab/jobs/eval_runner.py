@@ -15,6 +15,7 @@ from workbook.lab.errors import ApiError
 from workbook.lab.generation.answers import engine_error
 from workbook.lab.generation.plan import Plan
 from workbook.lab.jobs import eval_items
+from workbook.lab.jobs.patience import plan_patiently
 from workbook.lab.jobs.worker_thread import WorkerThread
 from workbook.lab.serving.scheduler import BATCHED, Scheduler
 from workbook.lab.serving.types import Completion
@@ -116,7 +117,9 @@ class EvalRunner:
             return
         try:
             body = eval_items.request(source, item.item["item"])
-            plan = self._patient_plan(eval_items.ENDPOINTS[source["type"]], body)
+            plan = plan_patiently(
+                self._plan, eval_items.ENDPOINTS[source["type"]], body, self._stopping
+            )
             plan = eval_items.seeded(plan, source)
             [answer] = self._scheduler.submit_batched(plan.requests)
         except futures.CancelledError:
@@ -125,17 +128,6 @@ class EvalRunner:
             self._fail(item, error)
         else:
             pending.append(_Pending(item, body, plan, answer))
-
-    def _patient_plan(self, endpoint: str, body: Any) -> Plan:
-        """The plan, also where there are too many others just now: an item can wait."""
-        while True:
-            try:
-                return self._plan(endpoint, body)
-            except ApiError as error:
-                if error.status != 429:
-                    raise
-            if self._stopping.wait(1):
-                raise futures.CancelledError
 
     def _collect(self, evaluation: Eval, pending: list[_Pending]) -> None:
         """Judge what has been answered, after waiting a moment for it."""

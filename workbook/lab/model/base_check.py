@@ -3,16 +3,13 @@
 Knows what must agree; nothing of where the files came from.
 """
 
-import contextlib
 import json
-import signal
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
+from workbook import time_limit
 from workbook.errors import WorkbookError
 from workbook.lab.model import checkpoint
 from workbook.lab.model.tokenizer import Tokenizer
@@ -29,7 +26,7 @@ def check(folder: Path, name: str) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     _check_weights(folder, config, name)
     try:
-        with _within(MOST_SECONDS):
+        with time_limit.within(MOST_SECONDS, _too_slow, processor_time=True):
             tokenizer = Tokenizer(folder)
             highest = max(tokenizer.encode("The lab tries it: 1, 2, 3."), default=0)
             tokenizer.chat_prompt([{"role": "user", "content": "Hello?"}])
@@ -42,27 +39,9 @@ def check(folder: Path, name: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError where Python code takes longer, as a template that loops without end does.
-
-    Only in a program's main thread, and where there are such signals.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"it takes more than {seconds:.0f} seconds to say hello")
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+def _too_slow() -> TimeoutError:
+    """What a template that loops without end raises."""
+    return TimeoutError(f"it takes more than {MOST_SECONDS:.0f} seconds to say hello")
 
 
 def _check_weights(folder: Path, config: dict[str, Any], name: str) -> None:
