@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +121,20 @@ def test_training_rows_become_examples() -> None:
         examples.from_rows([{"prompt": "q", "completion": "a"}])
     with pytest.raises(EvaluationError, match="Two examples have the id '7'"):
         examples.from_rows([row | {"id": 7}, row | {"id": "7"}])
+
+
+def test_a_table_becomes_examples_with_clusters_and_all_its_columns() -> None:
+    table = pd.DataFrame({"id": ["7_1", "7_2"], "text": ["Good.", "Bad."], "stars": [5, 1]})
+    table["review"] = "7"
+
+    def prompt(row: dict[str, Any]) -> list[dict[str, str]]:
+        return [{"role": "user", "content": row["text"]}]
+
+    first, second = examples.from_table(table, prompt, label="stars", cluster="review")
+    assert (first.id, first.label, first.cluster) == ("7_1", 5, "7")
+    assert second.messages == [{"role": "user", "content": "Bad."}]
+    assert second.item["text"] == "Bad."
+    with pytest.raises(EvaluationError, match=r"no column 'label'\. It has: id, text, stars"):
+        examples.from_table(table, prompt)
+    with pytest.raises(EvaluationError, match="Two examples have the id '7_1'"):
+        examples.from_table(table.iloc[[0, 0]], prompt, label="stars")

@@ -130,9 +130,9 @@ class Charges:
         """
         training = rows_of(body["training_file"])
         validation = rows_of(body["validation_file"]) if body.get("validation_file") else []
-        given = [each.get("n_epochs", "auto") for each in calls.hyperparameters(body)]
+        values = [each.get("n_epochs", "auto") for each in calls.hyperparameters(body)]
         epochs: int | None = max(
-            (each for each in given if each not in (None, "auto")), default=None
+            (each for each in values if each not in (None, "auto")), default=None
         )
         trained = self._trained(body["model"])
         priced = self._stand_in or trained

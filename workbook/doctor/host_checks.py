@@ -224,10 +224,10 @@ def _conversations(row: Mapping, kind: str) -> list[list[Mapping]]:
     if kind != "preference":
         return [objects_in(row.get("messages"))]
     prompt = row.get("input")
-    asked = objects_in(prompt.get("messages") if isinstance(prompt, Mapping) else None)
-    before = asked[-1:]
+    turns = objects_in(prompt.get("messages") if isinstance(prompt, Mapping) else None)
+    before = turns[-1:]
     return [
-        [*asked, *objects_in(row.get("preferred_output"))],
+        [*turns, *objects_in(row.get("preferred_output"))],
         [*before, *objects_in(row.get("non_preferred_output"))],
     ]
 

@@ -92,15 +92,15 @@ async def arun(
         )
     host = completions.host_of(client)
     questions = _by_key(host, model, examples, settings)
-    with AnswerFile(Path(answers)) as kept:
+    with AnswerFile(Path(answers)) as store:
         if through_batch:
-            await batches.fetch(client, model, questions, kept, settings)
+            await batches.fetch(client, model, questions, store, settings)
             if on_error == STOP:
-                _stop_at_errors(kept, questions)
+                _stop_at_errors(store, questions)
         else:
-            asking = _Asking(client, model, kept, settings, stop=on_error == STOP)
+            asking = _Asking(client, model, store, settings, stop=on_error == STOP)
             await asking.ask(questions, at_once, progress)
-        return [_kept(kept, each, question) for each, question in questions.items()]
+        return [_kept(store, each, question) for each, question in questions.items()]
 
 
 def _by_key(
@@ -118,26 +118,26 @@ def _by_key(
     return questions
 
 
-def _stop_at_errors(kept: AnswerFile, questions: Mapping[str, Example]) -> None:
+def _stop_at_errors(store: AnswerFile, questions: Mapping[str, Example]) -> None:
     """Raise EvaluationError for the first row of a batch that failed."""
     for key, example in questions.items():
-        answer = kept.last(key)
+        answer = store.last(key)
         if answer is not None and answer.error is not None:
-            raise _failed(example, answer.error, kept, questions)
+            raise _failed(example, answer.error, store, questions)
 
 
 def _failed(
-    example: Example, error: object, kept: AnswerFile, questions: Mapping[str, Example]
+    example: Example, error: object, store: AnswerFile, questions: Mapping[str, Example]
 ) -> EvaluationError:
-    there = sum(kept.get(key) is not None for key in questions)
+    there = sum(store.get(key) is not None for key in questions)
     return EvaluationError(
         f"The request about example {example.id!r} failed: {error} {there} of {len(questions)} "
-        f"answers are kept in {kept.path}; run again to go on from there."
+        f"answers are kept in {store.path}; run again to go on from there."
     )
 
 
-def _kept(kept: AnswerFile, key: str, example: Example) -> Answer:
-    answer = kept.last(key)
+def _kept(store: AnswerFile, key: str, example: Example) -> Answer:
+    answer = store.last(key)
     if answer is None:
         raise EvaluationError(f"No answer came for example {example.id!r}. Run again for it.")
     return answer
@@ -147,15 +147,15 @@ class _Asking:
     """The requests of one run."""
 
     def __init__(
-        self, client: Any, model: str, kept: AnswerFile, settings: Mapping[str, Any], stop: bool
+        self, client: Any, model: str, store: AnswerFile, settings: Mapping[str, Any], stop: bool
     ) -> None:
-        self._client, self._model, self._kept = client, model, kept
+        self._client, self._model, self._store = client, model, store
         self._settings, self._stop = settings, stop
         self._failure: tuple[Example, Exception] | None = None
 
     async def ask(self, questions: Mapping[str, Example], at_once: int, progress: bool) -> None:
         """Ask what is not on disk yet. Raises EvaluationError, or CancelledError at once."""
-        open_ones = iter([(k, q) for k, q in questions.items() if self._kept.get(k) is None])
+        open_ones = iter([(k, q) for k, q in questions.items() if self._store.get(k) is None])
         import openai
 
         asynchronous = isinstance(self._client, openai.AsyncOpenAI)
@@ -165,13 +165,13 @@ class _Asking:
                 pool = concurrent.futures.ThreadPoolExecutor(at_once)
                 # Waiting for what is under way is done below, and not at all when interrupted.
                 stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            count = sum(self._kept.get(k) is None for k in questions)
+            count = sum(self._store.get(k) is None for k in questions)
             bar = stack.enter_context(_progress(count, progress))
             workers = [self._work(open_ones, pool, bar) for _ in range(min(at_once, count))]
             await asyncio.gather(*workers)
         if self._failure is not None:
             example, error = self._failure
-            raise _failed(example, error, self._kept, questions) from error
+            raise _failed(example, error, self._store, questions) from error
 
     async def _work(
         self,
@@ -205,7 +205,7 @@ class _Asking:
             else:
                 completion = await asyncio.get_running_loop().run_in_executor(pool, create)
             seconds = time.perf_counter() - began
-            self._kept.add(
+            self._store.add(
                 completions.answer(completion, key, example.id, self._model, host, seed, seconds)
             )
         except Exception as error:
@@ -214,7 +214,7 @@ class _Asking:
                 self._failure = self._failure or (example, error)
                 return
             text, at = str(error), completions.now()
-            self._kept.add(Answer(key, example.id, self._model, seed, error=text, at=at))
+            self._store.add(Answer(key, example.id, self._model, seed, error=text, at=at))
 
 
 @contextlib.contextmanager

@@ -23,14 +23,14 @@ async def fetch(
     client: Any,
     model: str,
     questions: Mapping[str, Example],
-    kept: AnswerFile,
+    store: AnswerFile,
     settings: Mapping[str, Any],
 ) -> None:
-    """Get the answers that `kept` lacks. Raises EvaluationError where the batch failed."""
-    for batch, keys in kept.batches().items():
-        if any(key in questions and kept.last(key) is None for key in keys):
-            await _collect(client, batch, model, questions, kept, settings)
-    missing = {key: each for key, each in questions.items() if kept.get(key) is None}
+    """Get the answers that `store` lacks. Raises EvaluationError where the batch failed."""
+    for batch, keys in store.batches().items():
+        if any(key in questions and store.last(key) is None for key in keys):
+            await _collect(client, batch, model, questions, store, settings)
+    missing = {key: each for key, each in questions.items() if store.get(key) is None}
     if not missing:
         return
     lines = [_request(key, model, each, settings) for key, each in missing.items()]
@@ -41,8 +41,8 @@ async def fetch(
             input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
         )
     )
-    kept.add_batch(batch.id, list(missing))
-    await _collect(client, batch.id, model, questions, kept, settings)
+    store.add_batch(batch.id, list(missing))
+    await _collect(client, batch.id, model, questions, store, settings)
 
 
 def _request(key: str, model: str, example: Example, settings: Mapping[str, Any]) -> str:
@@ -56,7 +56,7 @@ async def _collect(
     id: str,
     model: str,
     questions: Mapping[str, Example],
-    kept: AnswerFile,
+    store: AnswerFile,
     settings: Mapping[str, Any],
 ) -> None:
     """Wait for a batch, and keep the answers of it that are asked for."""
@@ -77,7 +77,7 @@ async def _collect(
                 continue
             record = json.loads(line)
             if record["custom_id"] in questions:
-                kept.add(_answer(record, model, questions, client, settings))
+                store.add(_answer(record, model, questions, client, settings))
 
 
 def _answer(

@@ -38,8 +38,8 @@ class Price:
         """
         if self.estimate is None or self.estimate.gaps:
             return None
-        chosen = 1.0 if self.n_epochs else max(1.0, epochs.MOST / self.estimate.n_epochs)
-        return self.estimate.usd_high * chosen
+        factor = 1.0 if self.n_epochs else max(1.0, epochs.MOST / self.estimate.n_epochs)
+        return self.estimate.usd_high * factor
 
     def __str__(self) -> str:
         if self.estimate is None:

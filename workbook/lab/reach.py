@@ -70,13 +70,13 @@ def reach(
                 f"--cors takes the origin of a page as a browser sends it, such as "
                 f"http://localhost:3000, and '{origin}' is none."
             )
-    asked = Reach(host, tuple(name.lower() for name in names), origins)
-    if not asked.is_loopback and len(key or "") < MIN_KEY:
+    reach = Reach(host, tuple(name.lower() for name in names), origins)
+    if not reach.is_loopback and len(key or "") < MIN_KEY:
         raise WorkbookError(
             f"With --host {host} other machines reach the lab. Choose the key that they must send, "
             f"with --api-key or WORKBOOK_LAB_KEY: at least {MIN_KEY} characters."
         )
-    return asked
+    return reach
 
 
 def _is_address(text: str) -> bool:

@@ -76,7 +76,7 @@ def differences(
     Only of models that both know; a model that has ended is left out.
     """
     prices = prices or snapshot()
-    found = []
+    entries = []
     for model in models:
         for each in (model, model.as_tuned()):
             theirs = _prices_of(prices, each, day)
@@ -87,8 +87,8 @@ def differences(
                 usd = _number(getattr(theirs, field, None))
                 if ours != usd:
                     name = f"tuned_{kind}" if each.tuned else kind
-                    found.append(Difference(model.id, name, ours, usd))
-    return found
+                    entries.append(Difference(model.id, name, ours, usd))
+    return entries
 
 
 def new_models(models: Iterable[Model], prices: "DataSnapshot | None" = None) -> list[str]:
@@ -108,10 +108,10 @@ def new_models(models: Iterable[Model], prices: "DataSnapshot | None" = None) ->
     return names
 
 
-def proposal(found: Iterable[Difference], day: date) -> dict[str, Any]:
+def proposal(entries: Iterable[Difference], day: date) -> dict[str, Any]:
     """Rows in the form of `data/models.json`, for somebody to look at and to copy."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for difference in found:
+    for difference in entries:
         if difference.theirs is not None:
             row = {"kinds": [difference.kind], "usd": difference.theirs, "unit": "1M tokens"}
             row |= {"from": day.isoformat(), "until": None, "seen": True, "source": TITLE}

@@ -34,8 +34,8 @@ def descriptions(row: Mapping) -> Iterator[Violation]:
                 for name, kind in (("description", str), ("strict", bool)):
                     value = function.get(name)
                     if value is not None and not isinstance(value, kind):
-                        asked = "text" if kind is str else "true or false"
-                        text = f"`{name}` of a function is {kind_of(value)}, not {asked}"
+                        expected = "text" if kind is str else "true or false"
+                        text = f"`{name}` of a function is {kind_of(value)}, not {expected}"
                         yield Violation("tools", text, tool)
     parallel = row.get("parallel_tool_calls")
     if parallel is None:

@@ -212,8 +212,8 @@ def pair(rest: Row) -> Row | None:
         return {"messages": messages, **_full(rest)}
     if {prompt, completion} == COMPLETION_KEYS:
         return None
-    found = {"prompt": rest.pop(prompt), "completion": rest.pop(completion)}
-    return {**found, **_full(rest)}
+    pair = {"prompt": rest.pop(prompt), "completion": rest.pop(completion)}
+    return {**pair, **_full(rest)}
 
 
 def _present(row: Row, names: tuple[str, ...]) -> str | None:

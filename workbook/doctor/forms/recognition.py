@@ -80,12 +80,12 @@ def _recognised(row: Row, in_table: bool) -> tuple[Any, list[Problem]]:
             return inner, [*problems, ("form", message, ""), *inner_problems]
     try:
         for name, form in _FORMS:
-            found = form(dict(row))
-            if found is not None:
+            example = form(dict(row))
+            if example is not None:
                 code = "host-form" if any(key in row for key in _HOSTS) else "form"
                 if not (in_table and set(row) <= set(examples.PROMPTS + examples.COMPLETIONS)):
-                    problems.append((code, f"{name}: read as {_kind(found)}", ""))
-                row = found
+                    problems.append((code, f"{name}: read as {_kind(example)}", ""))
+                row = example
                 break
     except UnlikeError as error:
         return row, [*problems, ("unknown-form", str(error), row)]

@@ -100,7 +100,7 @@ def call(name: Any, arguments: Any, call_id: str) -> Row:
 def calls_in(text: Any) -> list[tuple[str, Any]]:
     """(name, arguments) of the calls that a text holds as JSON; none where it holds none."""
     value = decoded(text)
-    found = []
+    calls = []
     for item in value if isinstance(value, list) else [value]:
         function = item.get("function", item) if isinstance(item, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
@@ -108,5 +108,5 @@ def calls_in(text: Any) -> list[tuple[str, Any]]:
         extra = function.keys() - {"name", "arguments", "parameters"}
         if extra or (function is not item and item.keys() - {"id", "type", "function"}):
             return []
-        found.append((function["name"], function.get("arguments", function.get("parameters"))))
-    return found
+        calls.append((function["name"], function.get("arguments", function.get("parameters"))))
+    return calls

@@ -17,7 +17,7 @@ def size_problems(rows: int, host: Profile) -> Iterator[Problem]:
     if not rows:
         yield "empty-file", "no example at all", ""
     elif rows < least:
-        asked = "" if least == MIN_EXAMPLES else f": {host.label} asks for {least:,}"
-        yield "too-few", f"only {rows} example{'' if rows == 1 else 's'}{asked}", ""
+        demand = "" if least == MIN_EXAMPLES else f": {host.label} asks for {least:,}"
+        yield "too-few", f"only {rows} example{'' if rows == 1 else 's'}{demand}", ""
     elif rows < ADVISED_EXAMPLES:
         yield "few", f"{rows} examples", ""

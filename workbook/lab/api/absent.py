@@ -34,13 +34,13 @@ _NOT_HERE = {
 
 def routes() -> list[Route]:
     """The routes that only refuse."""
-    kept = [
+    routes = [
         Route("/responses/{id}", _no_response),
         Route("/responses/{id}", _no_response, methods=["DELETE"]),
         Route("/responses/{id}/input_items", _no_response),
         Route("/responses/{id}/cancel", _no_response, methods=["POST"]),
     ]
-    return [Route(path, _not_here, methods=["GET", "POST"]) for path in _NOT_HERE] + kept
+    return [Route(path, _not_here, methods=["GET", "POST"]) for path in _NOT_HERE] + routes
 
 
 def _not_here(request: Request) -> Response:

@@ -180,11 +180,11 @@ class JobEndpoints:
         """Move a job into another state, if it is in one that allows it; 400 otherwise."""
         job = self._get(request)
         with self._store.transaction():
-            done = self._store.update_job(job.id, only_if, status=status, **changes)
-            if done:
+            changed = self._store.update_job(job.id, only_if, status=status, **changes)
+            if changed:
                 self._store.add_event(job.id, message)
         job = self._get(request)
-        if not done:
+        if not changed:
             raise ApiError(
                 400,
                 f"The job is {job.status}: this can only be done while it is "

@@ -105,18 +105,18 @@ def _messages(body: dict[str, Any]) -> list[dict]:
 
 def _check_calls(messages: list[dict]) -> None:
     """Every call of a tool must be answered, right after it, and nothing else be answered."""
-    asked: set[str] = set()  # ids of the last assistant's calls
+    call_ids: set[str] = set()  # ids of the last assistant's calls
     waiting: set[str] = set()  # those of them without an answer
     for i, message in enumerate([*messages, {"role": "nobody"}]):
         if message["role"] == "tool":
             call_id, param = message["tool_call_id"], f"messages.[{i}]"
-            if not asked:
+            if not call_ids:
                 text = (
                     "Invalid parameter: messages with role 'tool' must be a response to a "
                     "preceeding message with 'tool_calls'."
                 )
                 raise ApiError(400, text, None, f"{param}.role")
-            if call_id not in asked:
+            if call_id not in call_ids:
                 text = (
                     f"Invalid parameter: 'tool_call_id' of '{call_id[:80]}' not found in "
                     "'tool_calls' of previous message."
@@ -131,8 +131,8 @@ def _check_calls(messages: list[dict]) -> None:
                 f"response messages: {', '.join(sorted(waiting))[:400]}"
             )
             raise ApiError(400, text, None, f"messages.[{min(i, len(messages) - 1)}].role")
-        asked = {call["id"] for call in message.get("tool_calls") or []}
-        waiting = set(asked)
+        call_ids = {call["id"] for call in message.get("tool_calls") or []}
+        waiting = set(call_ids)
 
 
 def _max_tokens(body: dict[str, Any], prompt_tokens: int, context: int) -> int:

@@ -41,20 +41,20 @@ def seeded(plan: Plan, source: dict[str, Any]) -> Plan:
 
 
 def _messages(source: dict[str, Any], item: dict[str, Any]) -> Any:
-    given = source["input_messages"]
-    if given["type"] == "item_reference":
-        path = given["item_reference"].removeprefix("item.").split(".")
+    messages_source = source["input_messages"]
+    if messages_source["type"] == "item_reference":
+        path = messages_source["item_reference"].removeprefix("item.").split(".")
         value: Any = item
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         if not isinstance(value, list):
-            message = f"'{given['item_reference'][:80]}' is no list of messages."
+            message = f"'{messages_source['item_reference'][:80]}' is no list of messages."
             raise ApiError(400, message, "invalid_value", "input_messages")
         return value
     try:
         return [
             {"role": message["role"], "content": graders.fill(_text(message["content"]), item)}
-            for message in given["template"]
+            for message in messages_source["template"]
         ]
     except ValueError as error:
         raise ApiError(400, f"{error}.", "invalid_template", "input_messages") from None

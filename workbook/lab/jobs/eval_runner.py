@@ -137,8 +137,8 @@ class EvalRunner:
         for each in [each for each in pending if each.answer.done()]:
             pending.remove(each)
             try:
-                done = each.answer.result()
-                sample = eval_items.sample(each.body, each.plan, done)
+                completion = each.answer.result()
+                sample = eval_items.sample(each.body, each.plan, completion)
             except futures.CancelledError:
                 raise
             except Exception as error:

@@ -115,10 +115,10 @@ class Batch:
             self.waiting.insert(0, youngest)
         used = len(self._active) * self._longest
         if self._cache.positions > 4 * max(used, CHUNK):  # other models may need it
-            kept = [self._cache.read(i, s.n_computed) for i, s in enumerate(self._active)]
+            states = [self._cache.read(i, s.n_computed) for i, s in enumerate(self._active)]
             self._cache.clear()
             self._cache.reserve(len(self._active), self._longest + 1, [])
-            for slot, (k, v) in enumerate(kept):
+            for slot, (k, v) in enumerate(states):
                 self._cache.write(slot, k, v)
 
     @property
