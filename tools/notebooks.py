@@ -1,6 +1,7 @@
 """For authors: what every notebook has in common, and running them clean.
 
-    python -m tools.notebooks run [00 03 …]    run in place (all without numbers), store outputs
+    python -m tools.notebooks run [00 03 …]    run in place (all without numbers), store outputs and
+                                               the evidence for claims, say which numbers moved
     python -m tools.notebooks stamp [00 03 …]  put badge, Colab and set-up cell in their places
     python -m tools.notebooks repository       write pyproject.toml's address into all, and README
 
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools import evidence
 from workbook import paths
 from workbook.prices import registry
 
@@ -172,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(path.name, file=sys.stderr)
         if options.command == "run":
             run(path)
+            print(*evidence.store(path.name[:2]), sep="\n", file=sys.stderr)
         else:
             notebook = nbformat.read(path, as_version=4)
             stamp(notebook, path.name)

@@ -1,15 +1,30 @@
-"""The claims: all 44 are there, and each that a notebook is to judge is judged in it."""
+"""The claims: all 44 are there, each is decided by a rule, and the rule follows the numbers."""
 
-import ast
+import json
+import re
 
 import nbformat
 import pytest
 
 from helpers import claims
+from tools import evidence
 from workbook import paths
 from workbook.errors import WorkbookError
 
 NOTEBOOKS = paths.ROOT / "notebooks"
+
+
+@pytest.fixture
+def one(monkeypatch: pytest.MonkeyPatch, tmp_path) -> claims.Claim:
+    """Claim 22 with a rule of our own, in a folder of its own."""
+    monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path))
+    values = vars(claims.load()[22]) | {
+        "rules": {"holds": "gain.low > 0", "refuted": "gain.high < 0 and runs >= 3"},
+        "sentence": "{runs} runs: {gain:+.3f}. [a <b> title](https://example.org/a?b=1)",
+    }
+    claim = claims.Claim(**values)
+    monkeypatch.setattr(claims, "load", lambda: {22: claim})
+    return claim
 
 
 def test_all_claims_are_there_and_quoted() -> None:
@@ -19,48 +34,68 @@ def test_all_claims_are_there_and_quoted() -> None:
         assert claim.quotation and claim.statement.endswith(".") and claim.language in ("es", "pt")
 
 
-def judged() -> dict[str, set[int]]:
-    """The numbers in `claims.show({…})` of each notebook."""
-    found: dict[str, set[int]] = {}
-    for path in NOTEBOOKS.glob("*.ipynb"):
-        numbers = found.setdefault(path.name[:2], set())
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code" and "claims.show(" in cell.source:
-                for node in ast.walk(ast.parse(cell.source)):
-                    if isinstance(node, ast.Dict):
-                        numbers |= {
-                            key.value
-                            for key in node.keys
-                            if isinstance(key, ast.Constant) and isinstance(key.value, int)
-                        }
-    return found
-
-
-def test_every_claim_is_judged_where_the_list_says() -> None:
-    shown = judged()
-    missing = [
-        f"{claim.number} in {claim.notebook}"
-        for claim in claims.load().values()
-        if claim.notebook and claim.number not in shown.get(claim.notebook, set())
+@pytest.mark.parametrize("number", range(1, 45))
+def test_every_claim_has_a_rule_and_evidence_that_decides_it(number: int) -> None:
+    claim = claims.load()[number]
+    assert claim.notebook and claim.rules and set(claim.rules) <= set(claims.VERDICTS)
+    assert claim.evidence is not None and claim.day, "no full run has stored evidence"
+    assert claim.words(claim.evidence)
+    if list(claim.rules.values()) == ["True"]:  # nothing measured: then somebody must have said so
+        assert "https://" in claim.sentence or "not testable here" in claim.rules
+    [path] = NOTEBOOKS.glob(f"{claim.notebook}_*.ipynb")
+    texts = [
+        output.data.get("text/html", "")
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code" and "claims.show(" in cell.source
+        for output in cell.outputs
+        if "data" in output
     ]
-    assert not missing
+    rows = re.findall(rf"<tr><td [^>]*>{number}</td>.*?</tr>", " ".join(texts))
+    assert rows and f">{claim.verdict(claim.evidence)}</b>" in rows[0], "shown otherwise"
 
 
-def test_the_table_shows_quotation_verdict_and_evidence(capsys: pytest.CaptureFixture) -> None:
-    claims.show({30: ("refuted", "12,345 words")})
-    text = capsys.readouterr().out
-    assert "3,277" in text and "refuted: 12,345 words" in text
-    table = claims._as_html({30: ("refuted", "a < b")})
-    assert 'lang="es"' in table and "palabras" in table and "a &lt; b" in table
+@pytest.mark.parametrize(
+    ("gain", "runs", "verdict"),
+    [
+        ((0.05, 0.01, 0.09), 3, "holds"),
+        ((-0.05, -0.09, -0.01), 3, "refuted"),
+        ((-0.05, -0.09, -0.01), 2, "inconclusive"),
+        ((0.01, -0.03, 0.05), 3, "inconclusive"),
+        (None, 3, "inconclusive"),
+    ],
+)
+def test_a_verdict_follows_from_its_numbers(one, capsys, gain, runs: int, verdict: str) -> None:
+    claims.show({22: {"gain": gain, "runs": runs}})
+    assert f"   {verdict}: " in capsys.readouterr().out
+    assert claims.read()["22"]["values"] == {"gain": list(gain) if gain else None, "runs": runs}
 
 
-def test_links_in_the_evidence_are_links_and_other_markup_is_text() -> None:
-    table = claims._as_html({1: ("sourced", "[<b>x</b>](https://example.org/a?b=1) (y)")})
-    assert '<a href="https://example.org/a?b=1">&lt;b&gt;x&lt;/b&gt;</a> (y)' in table
-    assert "<a" not in claims._as_html({1: ("sourced", "[x](javascript:alert(1))")})
+def test_the_table_shows_quotation_sentence_and_links_but_no_markup(one) -> None:
+    table = claims._as_html({22: {"gain": (0.05, 0.01, 0.09), "runs": 3}})
+    assert f'lang="{one.language}"' in table and "3 runs: +0.050 (+0.010 to +0.090)." in table
+    assert '<a href="https://example.org/a?b=1">a &lt;b&gt; title</a>' in table
 
 
-@pytest.mark.parametrize("verdicts", [{45: ("holds", "")}, {1: ("probably", "")}])
-def test_unknown_claims_and_verdicts_are_refused(verdicts: dict) -> None:
-    with pytest.raises(WorkbookError):
-        claims.show(verdicts)
+@pytest.mark.parametrize("values", [{}, {"gain": 0.5, "runs": 3}, {"gain": (0.5, 0, 1)}])
+def test_evidence_that_the_rule_does_not_know_is_refused(one, values: dict) -> None:
+    with pytest.raises(WorkbookError, match="Claim 22"):
+        claims.show({22: values})
+    with pytest.raises(WorkbookError, match="no claim 45"):
+        claims.show({45: values})
+
+
+def test_moved_numbers_and_verdicts_are_named(one) -> None:
+    old = {"gain": [0.05, 0.01, 0.09], "runs": 3}
+    assert evidence.moved(22, old, old) == []
+    assert evidence.moved(22, old, {"gain": [0.02, -0.01, 0.05], "runs": 3}) == [
+        "claim 22: gain [0.05, 0.01, 0.09] → [0.02, -0.01, 0.05]",
+        "claim 22: holds → inconclusive",
+    ]
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(one) -> None:
+    import numpy as np
+
+    claims.show({22: {"gain": tuple(np.float32([0.5, 0.25, 0.75])), "runs": np.int64(3)}})
+    stored = json.loads((paths.work() / claims.FILE).read_text(encoding="utf-8"))
+    assert stored["22"]["values"] == {"gain": [0.5, 0.25, 0.75], "runs": 3}
