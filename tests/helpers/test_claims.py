@@ -1,5 +1,7 @@
 """The claims: all 44 are there, each is decided by a rule, and the rule follows the numbers."""
 
+import ast
+import itertools
 import json
 import re
 
@@ -52,6 +54,50 @@ def test_every_claim_has_a_rule_and_evidence_that_decides_it(number: int) -> Non
     ]
     rows = re.findall(rf"<tr><td [^>]*>{number}</td>.*?</tr>", " ".join(texts))
     assert rows and f">{claim.verdict(claim.evidence)}</b>" in rows[0], "shown otherwise"
+
+
+def possible_values(rules: list[str]) -> dict[str, list]:
+    """Values to try for each name of these rules: intervals where they are read, else numbers
+    around the constants that the rules compare with, and the texts among these.
+    """
+    nodes = [node for rule in rules for node in ast.walk(ast.parse(rule, mode="eval"))]
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    numbers = {0.0, 1.0, *(n for n in constants if isinstance(n, int | float))}
+    around = sorted({n + shift for n in numbers for shift in (-0.2, 0, 0.2)})
+    others = [*(text for text in constants if isinstance(text, str)), "another text"]
+    ends = {node.value.id for node in nodes if isinstance(node, ast.Attribute)}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)} - {"abs", "min", "max"}
+    intervals = [claims.Interval(value, value - 0.05, value + 0.05) for value in around]
+    return {name: intervals if name in ends else [*around, *others] for name in sorted(names)}
+
+
+@pytest.mark.parametrize("number", range(1, 45))
+def test_other_numbers_would_give_another_verdict(number: int) -> None:
+    """A rule that says the same whatever was measured is a verdict typed in."""
+    claim = claims.load()[number]
+    rules = list(claim.rules.values())
+    if rules == ["True"]:
+        return  # traced to a source, not measured
+    values = possible_values(rules)
+    verdicts = set()
+    for combination in itertools.product(*values.values()):
+        try:
+            verdicts.add(claim.verdict(dict(zip(values, combination, strict=True))))
+        except WorkbookError:
+            continue  # a text beside a number
+        if len(verdicts) > 1:
+            return
+    pytest.fail(f"always {verdicts or 'undecided'}")
+
+
+def test_broken_evidence_changes_a_stored_verdict() -> None:
+    """The best prompt turned round: what held of the tuned model is refuted."""
+    for number in (15, 20):
+        claim = claims.load()[number]
+        assert claim.verdict({"gain": (0.3, 0.2, 0.4)}) == "holds"
+        assert claim.verdict({"gain": (-0.3, -0.4, -0.2)}) == "refuted"
+        assert claim.verdict({"gain": (0.02, -0.1, 0.1)}) == "inconclusive"
+        assert claim.verdict({"gain": None}) == "inconclusive"
 
 
 @pytest.mark.parametrize(
