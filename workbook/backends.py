@@ -212,8 +212,8 @@ def _connect_hosted(name: str, model: str | None = None) -> Backend:
         base_url = _setting("WORKBOOK_BASE_URL", choice.get("base_url"))
     else:
         base_url = None
-        display.box(_openai_notice(date.today()), "warning")
-    suggested = choice.get("model") or _suggested_model(name, date.today())
+        display.box(_openai_notice(registry.today()), "warning")
+    suggested = choice.get("model") or _suggested_model(name, registry.today())
     model = model or _setting("WORKBOOK_MODEL", suggested)
     confirmed: list[str] = []
     client = _guarded_client(confirmed)(api_key=_key(KEY_NAMES[name]), base_url=base_url)

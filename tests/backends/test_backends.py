@@ -326,9 +326,9 @@ def test_azures_prices_are_azures_or_not_known(home, monkeypatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", SECRET)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com")
     _, backend = backends.connect("azure")
-    ours = [m for m in registry.usable(date.today(), "Azure") if "supervised" in m.methods]
+    ours = [m for m in registry.usable(registry.today(), "Azure") if "supervised" in m.methods]
     cheapest = min(ours, key=lambda model: model.price("input"))
-    assert backend.registered() == registry.suggested("Azure", date.today())
+    assert backend.registered() == registry.suggested("Azure", registry.today())
     assert backend.registered().price("input") == cheapest.price("input")
     monkeypatch.setenv("WORKBOOK_MODEL", "gpt-4o-mini-2024-07-18")
     _, backend = backends.connect("azure")

@@ -7,7 +7,6 @@ OpenAI's requests; sends nothing and remembers nothing.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from workbook import epochs as epochs_rule
@@ -25,7 +24,7 @@ Rows = list[dict[str, Any]]
 def cheapest_open() -> Model:
     """The cheapest chat model to train at OpenAI that is not gone yet (else: that there was)."""
     chat = [model for model in registry.hosted() if model.kind == "chat"]
-    today = date.today()
+    today = registry.today()
     still = [model for model in chat if model.is_tunable(today, existing_customer=True)]
     return min(still or chat, key=lambda model: model.price("training"))
 

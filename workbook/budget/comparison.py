@@ -79,14 +79,20 @@ def show() -> None:
     """The table of all jobs, in a notebook or a terminal."""
     table = rows()
     if table:
-        display.table(table)
-        if any(row["model"] == registry.lab().id for row in table):
+        # What a job that goes on, or an early ledger, does not tell is no "None".
+        display.table(
+            {name: "not known yet" if cell is None else cell for name, cell in each.items()}
+            for each in table
+        )
+        if any(registry.base_of(each["model"])[0] == registry.lab().id for each in table):
             display.box(
                 "Jobs on the lab cost nothing. Their dollars are what the same work would have "
                 f"cost with {cheapest_open().label}."
             )
     else:
-        display.box("No job that has ended is noted yet: its estimate stands here when it has.")
+        display.box(
+            "No training job is noted yet: once one has ended, estimate and bill stand here."
+        )
 
 
 def row(entry: Entry) -> dict[str, Any]:

@@ -112,11 +112,13 @@ def _basics(
         if scan.rows and not _MISFIT & scan.codes.keys():
             try:
                 bill = scan.cost(model)
-                print(f"Training: {costs.usd(bill.usd)} with {model}.")
-                for notice in bill.notices():
-                    print(f"Take care. {notice}")
             except WorkbookError as error:
                 print(error)
+                continue
+            notices = bill.notices()
+            print(f"Training: {costs.usd(bill.usd)} with {model}.")
+            for notice in notices:
+                print(f"Take care. {notice}")
     return status
 
 

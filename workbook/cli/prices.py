@@ -33,7 +33,9 @@ class ModelName(click.ParamType):
 
 @click.command()
 @click.argument("model", required=False, type=ModelName())
-@click.option("--on", "day", type=DAY, metavar="DATE", help="Prices of that day; default: today.")
+@click.option(
+    "--on", "day", type=DAY, metavar="DATE", help="Of that day; default: WORKBOOK_TODAY, or today."
+)
 @click.option(
     "--update",
     is_flag=True,
@@ -47,7 +49,7 @@ def prices(model: str | None, day: datetime | None, update: bool, form: str) -> 
     trains models. Prices are USD for 1 million tokens, each with its source and the day on which it
     was checked. Your own prices go into models.json in the course's folder (WORKBOOK_HOME).
     """
-    on = day.date() if day else date.today()
+    on = day.date() if day else registry.today()
     if update:
         return _update([registry.get(model)] if model else registry.all_models(), on, form)
     models = [registry.get(model)] if model else registry.tunable(on, existing_customer=True)
@@ -66,7 +68,7 @@ def prices(model: str | None, day: datetime | None, update: bool, form: str) -> 
         for host in registry.hosts(on):
             print(
                 f"  {host.label:<22} training: {host.training_price}; use: {host.use_price}"
-                f" (confidence {host.confidence}, checked {host.checked})"
+                f" (confidence {host.confidence}, checked {host.checked}). {host.note}".rstrip()
             )
     return exits.DONE
 
@@ -80,7 +82,7 @@ def _update(models: list[Model], on: date, form: str) -> int:
         lists = price_lists.snapshot()  # raises where it is not installed at all
         state = f"the list of the installed package: today's could not be fetched ({error})"
     differences = price_lists.differences(models, on, lists)
-    unknown = price_lists.new_models(models, lists) if len(models) > 1 else []
+    unknown = price_lists.new_models(models, lists, on) if len(models) > 1 else []
     proposal = price_lists.proposal(differences, on)
     path = None
     if proposal["prices"]:
@@ -160,7 +162,7 @@ def _price(price: Price) -> dict[str, Any]:
 def _cost(price: dict[str, Any] | None) -> str:
     """A price of `_price` in a column; it says so where it is not for 1 million tokens."""
     if price is None:
-        return "no price"
+        return "not known"
     unit = "" if price["unit"] == "1M tokens" else f" an {price['unit']}"
     return f"{costs.usd(price['usd']):>8}{unit}"
 

@@ -1,7 +1,6 @@
 """What can be wrong with the job that data is for: its suffix, its metadata, its model's day."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any
 
 from workbook.doctor.lines import Problem
@@ -19,7 +18,7 @@ def check(job: Mapping[str, Any], model: str | None) -> Iterator[Problem]:
     if not _is_metadata(metadata := job.get("metadata")):
         yield "metadata", "the metadata does not fit", metadata
     if model:
-        day = job.get("on") or date.today()
+        day = job.get("on") or registry.today()
         if not registry.get(model).is_tunable(day, existing_customer=True):
             yield "model-closed", f"{model} on {day}", ""
 

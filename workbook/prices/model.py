@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from workbook.errors import WorkbookError
+from workbook.prices.day import today
 from workbook.prices.token_rules import TokenRules
 
 KINDS = ("training", "input", "cached_input", "output")
@@ -185,9 +186,9 @@ class Model:
         """What a student should know on that day (today by default), as plain sentences.
 
         Mentions each date within 90 days, or already past, of: training for new customers,
-        training for all, and the shutdown of the model.
+        training for all, and the shutdown of the model; and that it was not there yet.
         """
-        today = as_of or date.today()
+        now = as_of or today()
         both = self.tuned_shutdown == self.shutdown
         gone = "it is shut down" + (", with the models tuned from it" if both else "")
         events = [
@@ -197,11 +198,13 @@ class Model:
             (None if both else self.tuned_shutdown, "the models tuned from it are shut down"),
         ]
         sentences = []
+        if self.methods and now < self.tunable_from:
+            sentences.append(f"{self.label}: first known to be tunable on {self.tunable_from}.")
         for day, event in events:
-            if day and day <= today:
+            if day and day <= now:
                 sentences.append(f"{self.label}: since {day} {event}.")
-            elif day and day - today <= timedelta(days=_WARN_DAYS):
+            elif day and day - now <= timedelta(days=_WARN_DAYS):
                 sentences.append(
-                    f"{self.label}: from {day}, in {(day - today).days} days, {event}."
+                    f"{self.label}: from {day}, in {(day - now).days} days, {event}."
                 )
         return sentences

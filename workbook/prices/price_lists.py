@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook.errors import WorkbookError
 from workbook.prices import registry_file
+from workbook.prices.day import today
 from workbook.prices.model import Model, NoPriceError
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def differences(
     return entries
 
 
-def new_models(models: Iterable[Model], prices: "DataSnapshot | None" = None) -> list[str]:
+def new_models(
+    models: Iterable[Model], prices: "DataSnapshot | None" = None, day: date | None = None
+) -> list[str]:
     """OpenAI's and Google's own models of the list that we lack, if they read and write text."""
     prices = prices or snapshot()
     known = {model.id for model in models} | set(registry_file.models())
@@ -100,7 +103,7 @@ def new_models(models: Iterable[Model], prices: "DataSnapshot | None" = None) ->
         if provider.id not in ("openai", "google"):
             continue
         for each in provider.models:
-            price = _at(each, date.today())
+            price = _at(each, day or today())
             is_text = _number(getattr(price, "output_mtok", None)) is not None
             is_own = each.id.startswith("gemini") or provider.id == "openai"
             if is_text and is_own and each.id not in known and not each.deprecated:

@@ -5,13 +5,13 @@ file (`own_models`), which goes before it. Counts no tokens and multiplies nothi
 """
 
 import difflib
-import os
 import re
 from dataclasses import replace
 from datetime import date
 
 from workbook.errors import WorkbookError
 from workbook.prices import own_models, registry_file
+from workbook.prices.day import today as today
 from workbook.prices.model import Model, NoPriceError, Price
 from workbook.prices.registry_file import Host as Host
 from workbook.prices.token_rules import TokenRules
@@ -97,12 +97,10 @@ def choose(model_id: str, as_of: date | None = None, existing_customer: bool = F
     Prints a warning for what ends within 90 days. Raises ModelGoneError, with the alternatives,
     when no job would be accepted.
     """
-    day = as_of or date.today()
+    day = as_of or today()
     model = get(model_id, as_of=day)
     if not model.is_tunable(day, existing_customer):
         why = " ".join(model.notices(day)) or f"{model.label}: existing customers only."
-        if day < model.tunable_from:
-            why = f"{model.label}: first known to be tunable on {model.tunable_from}."
         raise ModelGoneError(f"{why} {_alternatives(day)}")
     for notice in model.notices(day):
         print(f"Take care. {notice}")
@@ -187,7 +185,7 @@ def hosted() -> list[Model]:
 
 def tunable(as_of: date | None = None, existing_customer: bool = False) -> list[Model]:
     """The models for which a new job is accepted on that day (today by default)."""
-    day = as_of or date.today()
+    day = as_of or today()
     return [m for m in all_models() if m.is_tunable(day, existing_customer)]
 
 
@@ -260,12 +258,6 @@ def _trains_by_token(price: Price) -> bool:
 
 
 # Their age
-
-
-def today() -> date:
-    """The day that notebooks calculate with: `WORKBOOK_TODAY` (of authors and tests), or now."""
-    day = os.environ.get("WORKBOOK_TODAY")
-    return date.fromisoformat(day) if day else date.today()
 
 
 def checked() -> date:

@@ -189,6 +189,6 @@ JOB_CODES = {
     "model-closed": Code(
         "error",
         "The model takes no new training jobs on that day.",
-        "Choose another: `models.tunable()` lists them.",
+        "Choose another: `registry.tunable()` lists them, and so does `workbook prices`.",
     ),
 }
