@@ -53,7 +53,7 @@ class Adapted(Linear):
         self.weight, self.a, self.b = weight, a, b
 
     def __call__(self, x):
-        return F.linear(x, self.weight + lora.SCALE * self.b @ self.a)
+        return F.linear(x, self.weight + lora.scale(self.a) * self.b @ self.a)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_lora_linears_gradients_are_torchs():
     x, weight, d_y = (torch.randn(*s, generator=random) for s in ((5, 8), (6, 8), (5, 6)))
     a, b = (torch.randn(*s, generator=random, requires_grad=True) for s in ((2, 8), (6, 2)))
     x.requires_grad_()
-    y = x @ (weight + lora.SCALE * b @ a).T
+    y = x @ (weight + lora.scale(a) * b @ a).T
     expected = torch.autograd.grad(y, [x, a, b], d_y)
     with torch.no_grad():
         linear = LoRALinear(weight, a, b)
@@ -190,3 +190,21 @@ def test_a_lora_linears_gradients_are_torchs():
     torch.testing.assert_close(ours, y.detach())
     for actual, gradient in zip((d_x, a.grad, b.grad), expected, strict=True):
         torch.testing.assert_close(actual, gradient)
+
+
+@pytest.mark.parametrize("rank", [1, 4, 16])
+def test_an_adapter_of_any_rank_computes_the_same_before_and_after_it_is_merged(tiny, rank):
+    model, random = checkpoint.load(tiny, torch.float32), torch.Generator().manual_seed(4)
+    adapter = lora.create(model, range(2), random, rank)
+    for name in ("0.qkv.b", "1.down.b"):
+        adapter[name].normal_(generator=random)
+    x = {name: torch.randn(3, adapter[f"{name}.a"].shape[1]) for name in ("0.qkv", "1.down")}
+    weights = {"0.qkv": model.blocks[0].qkv.weight, "1.down": model.blocks[1].down.weight}
+    parts = {
+        name: LoRALinear(weights[name], adapter[f"{name}.a"], adapter[f"{name}.b"]).forward(x[name])
+        for name in x
+    }
+    lora.merge(dict(enumerate(model.blocks)), adapter)
+    torch.testing.assert_close(parts["0.qkv"][0], model.blocks[0].qkv(x["0.qkv"]))
+    torch.testing.assert_close(parts["1.down"][0], model.blocks[1].down(x["1.down"]))
+    assert not torch.equal(model.blocks[0].qkv.weight, weights["0.qkv"])

@@ -16,22 +16,27 @@ from torch import Tensor
 from workbook.lab.model.linear import LINEARS, Linear
 from workbook.lab.model.llama import Block, Llama
 
-RANK = 16  # R
-SCALE = 2.0  # α / R, with α = 32
+RANK = 16  # R of the lab's adapters; notebook 06 tries others
+ALPHA = 32  # α
 
 Adapter = dict[str, Tensor]  # "14.qkv.a" -> A (R, in), "14.qkv.b" -> B (out, R); float32
 
 
-def create(model: Llama, layers: range, generator: torch.Generator) -> Adapter:
+def create(model: Llama, layers: range, generator: torch.Generator, rank: int = RANK) -> Adapter:
     """A new adapter for all four matrices of `layers`. B is zero: training starts from the base."""
     adapter = {}
     for i in layers:
         for name in LINEARS:
             out, width = getattr(model.blocks[i], name).weight.shape
             bound = width**-0.5  # Kaiming-uniform, as the LoRA authors' code initialises A
-            a = torch.empty(RANK, width).uniform_(-bound, bound, generator=generator)
-            adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"] = a, torch.zeros(out, RANK)
+            a = torch.empty(rank, width).uniform_(-bound, bound, generator=generator)
+            adapter[f"{i}.{name}.a"], adapter[f"{i}.{name}.b"] = a, torch.zeros(out, rank)
     return adapter
+
+
+def scale(a: Tensor) -> float:
+    """α / R, from A (R, in): the larger the rank, the less each of its directions counts."""
+    return ALPHA / len(a)
 
 
 def check(model: Llama, adapter: Adapter) -> None:
@@ -61,7 +66,7 @@ def merge(blocks: dict[int, Block], adapter: Adapter) -> None:
         weight = getattr(blocks[layer], name).weight  # (out, in)
         a, b = (adapter[f"{layer}.{name}.{part}"].to(weight.device) for part in "ab")
         # Added in float32: in bfloat16 small changes would be lost to rounding.
-        setattr(blocks[layer], name, Linear((weight.float() + b @ a * SCALE).to(weight.dtype)))
+        setattr(blocks[layer], name, Linear((weight.float() + scale(a) * b @ a).to(weight.dtype)))
 
 
 def save(folder: Path, adapter: Adapter, about: dict[str, int]) -> None:
@@ -74,7 +79,7 @@ def save(folder: Path, adapter: Adapter, about: dict[str, int]) -> None:
         file.write(serialize(tensors))
         file.flush()
         os.fsync(file.fileno())
-    (folder / "adapter.json").write_text(json.dumps({"rank": RANK, "scale": SCALE} | about))
+    (folder / "adapter.json").write_text(json.dumps({"rank": RANK, "scale": ALPHA / RANK} | about))
 
 
 def load(folder: Path) -> Adapter:

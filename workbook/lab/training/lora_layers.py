@@ -20,7 +20,7 @@ from torch import Tensor
 
 from workbook.lab.model.linear import LINEARS
 from workbook.lab.model.llama import Angles, Llama, rotate
-from workbook.lab.model.lora import SCALE, Adapter
+from workbook.lab.model.lora import Adapter, scale
 from workbook.lab.training.packed_attention import Layout
 
 
@@ -46,19 +46,19 @@ class LoRALinear:
         a: A (R, in) in float32; its gradient is added to a.grad.
         b: B (out, R) in float32; its gradient is added to b.grad.
         """
-        self._weight, self._a, self._b = weight, a, b
+        self._weight, self._a, self._b, self._scale = weight, a, b, scale(a)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (N, in) -> y (N, out), and s A x (N, R)."""
-        ax = F.linear(x, (self._a * SCALE).to(x.dtype))  # (N, R)
+        ax = F.linear(x, (self._a * self._scale).to(x.dtype))  # (N, R)
         return F.linear(x, self._weight).addmm_(ax, self._b.to(x.dtype).T), ax
 
     def backward(self, x: Tensor, ax: Tensor, d_y: Tensor) -> Tensor:
         """d_y (N, out) -> d_x (N, in), with what `forward` was given and gave."""
         d_ax = d_y @ self._b.to(x.dtype)  # (N, R)
         _add_gradient(self._b, (ax.T @ d_y).T)
-        _add_gradient(self._a, d_ax.T @ x, SCALE)
-        return (d_y @ self._weight).addmm_(d_ax, (self._a * SCALE).to(x.dtype))
+        _add_gradient(self._a, d_ax.T @ x, self._scale)
+        return (d_y @ self._weight).addmm_(d_ax, (self._a * self._scale).to(x.dtype))
 
 
 def _add_gradient(parameter: Tensor, gradient: Tensor, factor: float = 1.0) -> None:
