@@ -68,11 +68,11 @@ def progress(client: "OpenAI", job: "FineTuningJob") -> "pd.DataFrame":
     return table.astype({"train_loss": float, "valid_loss": float})  # None: NaN
 
 
-def show_loss_mask(client: "OpenAI", row: dict[str, Any]) -> None:
+def show_loss_mask(client: "OpenAI", row: dict[str, Any]) -> list[dict[str, Any]]:
     """Show the tokens of a training row; those on which the loss is computed stand out.
 
     Asks the lab, which answers with what its trainer would see. Other hosts don't tell: then a
-    note says so.
+    note says so. Returns the tokens, each with "text" and "trained"; none from another host.
     """
     import openai
 
@@ -80,12 +80,13 @@ def show_loss_mask(client: "OpenAI", row: dict[str, Any]) -> None:
         answer: Any = client.post("/lab/loss_mask", body=row, cast_to=object)
     except openai.NotFoundError:
         display.box("This host doesn't show its tokens. The lab does.", "note")
-        return
+        return []
     tokens = answer["tokens"]
     n_trained = sum(token["trained"] for token in tokens)
     sentence = f"{len(tokens)} tokens; the loss is computed on {n_trained} of them (underlined)."
     plain = "".join(f"[{t['text']}]" if t["trained"] else t["text"] for t in tokens)
     display.show(f"<div>{_mask_html(tokens)}<p>{sentence}</p></div>", f"{plain}\n{sentence}")
+    return tokens
 
 
 def _mask_html(tokens: list[dict[str, Any]]) -> str:

@@ -82,7 +82,7 @@ def test_a_notebook_shows_bar_and_curve_in_one_place(monkeypatch: pytest.MonkeyP
 def test_the_loss_mask_tells_trained_tokens_without_colour(capsys: pytest.CaptureFixture) -> None:
     tokens = [{"text": "Hi", "trained": False}, {"text": " you", "trained": True}]
     lab = SimpleNamespace(post=lambda path, body, cast_to: {"tokens": tokens})
-    watching.show_loss_mask(lab, {"messages": []})
+    assert watching.show_loss_mask(lab, {"messages": []}) == tokens
     assert capsys.readouterr().out.startswith("Hi[ you]\n2 tokens; the loss is computed on 1")
     assert "text-decoration:underline" in watching._mask_html(tokens)
 
@@ -92,5 +92,5 @@ def test_a_host_without_a_loss_mask_gets_a_note(capsys: pytest.CaptureFixture) -
         response = httpx.Response(404, request=httpx.Request("POST", "http://host"))
         raise openai.NotFoundError("no such path", response=response, body=None)
 
-    watching.show_loss_mask(SimpleNamespace(post=post), {})
+    assert watching.show_loss_mask(SimpleNamespace(post=post), {}) == []
     assert "doesn't show its tokens" in capsys.readouterr().out

@@ -1,5 +1,23 @@
 """Fine-tuning jobs on any backend: sending a file, following a job, reading its results."""
 
-from workbook.jobs.results import ENDED, decode, find, result_text, results
+from workbook.jobs.results import (
+    ENDED,
+    best_checkpoint,
+    decode,
+    find,
+    model_of,
+    result_text,
+    results,
+    unfinished,
+)
 
-__all__ = ["ENDED", "decode", "find", "result_text", "results"]
+__all__ = [
+    "ENDED",
+    "best_checkpoint",
+    "decode",
+    "find",
+    "model_of",
+    "result_text",
+    "results",
+    "unfinished",
+]

@@ -1,4 +1,4 @@
-"""Jobs that have ended: the newest one with certain labels, and its result file.
+"""Jobs found again: by their labels, running or done; their model, checkpoints and result file.
 
 Works with any backend through the plain `openai` client. Knows how hosts send a result file;
 creates no job and follows none.
@@ -53,13 +53,54 @@ def find(client: "OpenAI", **metadata: str) -> "FineTuningJob | None":
     import openai
 
     for job in client.fine_tuning.jobs.list(limit=100):
-        labels = job.metadata or {}
-        if job.status != "succeeded" or not job.fine_tuned_model:
-            continue
-        if all(labels.get(key) == value for key, value in metadata.items()):
+        if job.status == "succeeded" and job.fine_tuned_model and _carries(job, metadata):
             try:
                 client.models.retrieve(job.fine_tuned_model)
             except openai.NotFoundError:
                 continue
             return job
     return None
+
+
+def unfinished(client: "OpenAI", **metadata: str) -> "FineTuningJob | None":
+    """The newest job with this metadata that has not ended: to be joined, not created again."""
+    for job in client.fine_tuning.jobs.list(limit=100):
+        if job.status not in ENDED and _carries(job, metadata):
+            return job
+    return None
+
+
+def _carries(job: "FineTuningJob", metadata: dict[str, str]) -> bool:
+    labels = job.metadata or {}
+    return all(labels.get(key) == value for key, value in metadata.items())
+
+
+def model_of(client: "OpenAI", job: "FineTuningJob") -> str:
+    """The name of the job's tuned model, asked for afresh.
+
+    Raises WorkbookError where there is none: the job still runs, failed, or was cancelled.
+    """
+    job = client.fine_tuning.jobs.retrieve(job.id)
+    if job.status == "succeeded" and job.fine_tuned_model:
+        return job.fine_tuned_model
+    if job.status in ENDED:
+        end = "was cancelled" if job.status == "cancelled" else job.status
+        reason = f": {job.error.message}" if job.error and job.error.message else ""
+        raise WorkbookError(f"Job {job.id} left no model, it {end}{reason}.")
+    raise WorkbookError(
+        f"Job {job.id} has no model yet, it is {job.status.replace('_', ' ')}. Run the cell that "
+        "watches it again, wait for its end, then run this cell."
+    )
+
+
+def best_checkpoint(client: "OpenAI", job: "FineTuningJob") -> str:
+    """The model chosen on validation: the checkpoint with the lowest loss on all of its rows.
+
+    The job's own model where no checkpoint knows such a loss, as without a validation file.
+    """
+    losses = {
+        point.fine_tuned_model_checkpoint: point.metrics.full_valid_loss
+        for point in client.fine_tuning.jobs.checkpoints.list(job.id)
+        if point.metrics.full_valid_loss is not None
+    }
+    return min(losses, key=lambda name: losses[name]) if losses else model_of(client, job)
