@@ -1,8 +1,8 @@
-"""Figures of notebook 03: what jobs and requests cost, by day, by size and by volume.
+"""Figures of notebook 03: what a job cost in the course of the years, and a month by its volume.
 
 Each function returns a matplotlib Figure; `workbook.figures.show` puts it in a notebook. Takes
-models, and costs as functions to draw; looks up no price itself. Labels stand at the lines, and
-line styles differ, so that no reading depends on colour alone.
+models, or bills as functions to draw. Labels stand at the lines, and line styles differ, so that no
+reading depends on colour alone.
 """
 
 import itertools
@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.dates import DateFormatter, YearLocator, date2num
 from matplotlib.figure import Figure
 
 from workbook.errors import WorkbookError
-from workbook.figures import COLORS, STYLES, PlainFigure, new
+from workbook.figures import COLORS, STYLES, new
 from workbook.prices import costs
 from workbook.prices.model import Model
 
@@ -73,19 +72,25 @@ class _Label(NamedTuple):
 
 def price_history(
     models: Sequence[Model],
-    cost: Callable[[Model, date], float],
-    ylabel: str,
+    tokens: int,
+    n_epochs: int,
     today: date,
     start: date = date(2022, 7, 1),
 ) -> Figure:
     """What one and the same job cost, model by model, on the days it could be bought.
 
     Time runs to the right, dollars upwards on a log scale; a vertical line marks `today`. Where
-    two models cost the same, the older one shows as the wider bar behind.
+    two models cost the same, the older one shows as the wider bar behind. A day without a price
+    leaves a gap.
 
-    cost: USD of the job on a model and a day; a WorkbookError for a day without a price leaves a
-        gap
+    tokens: of one epoch
     """
+
+    def cost(model: Model, day: date) -> float:
+        if not model.is_tunable(day, existing_customer=True):
+            raise WorkbookError(f"{model.label} was not on sale on {day}.")
+        return costs.training_cost(tokens, n_epochs, model, as_of=day)
+
     fig, axes = new(8.4, 5.2)
     _log(axes, y=True)
     last = max((model.tunable_until or today for model in models), default=today)
@@ -128,7 +133,7 @@ def price_history(
     axes.set_xlim(date2num(start), date2num(end))
     axes.xaxis.set_major_locator(YearLocator())
     axes.xaxis.set_major_formatter(DateFormatter("%Y"))
-    axes.set_ylabel(ylabel)
+    axes.set_ylabel(f"{tokens:,} tokens × {n_epochs} epochs (USD)")
     axes.set_xlabel("Year (a bar covers the days on which the job could be bought)")
     axes.margins(y=0.12)
     return fig
@@ -200,49 +205,6 @@ def _labels(bars: Sequence[_Bar], days: int) -> list[_Label]:
     return labels
 
 
-# One job, by its size
-
-
-def epochs_and_examples(
-    cost: Callable[[int, int], float],
-    rule: Callable[[int], int],
-    title: str,
-    epochs: Sequence[int] = (1, 3, 10),
-) -> Figure:
-    """Training cost against the number of examples, one line for each number of epochs.
-
-    Both axes are logarithmic.
-
-    cost: USD for so many examples and so many epochs
-    rule: the vendor's default number of epochs for so many examples; a thick line of its own
-    """
-    fig, axes = new()
-    _log(axes, x=True, y=True)
-    sizes = np.unique(np.logspace(1, 5, 400).astype(int))
-    axes.plot(
-        sizes,
-        [cost(int(n), rule(int(n))) for n in sizes],
-        color=COLORS["black"],
-        linewidth=5,
-        alpha=0.25,
-        label="the default rule",
-    )
-    for count, (color, style) in zip(sorted(epochs, reverse=True), STYLES, strict=False):
-        axes.plot(
-            sizes,
-            [cost(int(n), count) for n in sizes],
-            color=COLORS[color],
-            linestyle=style,
-            linewidth=1.8,
-            label=f"{count} epoch{'s' if count > 1 else ''}",
-        )
-    axes.set_xlabel("Training examples")
-    axes.set_ylabel("Cost of the job (USD)")
-    axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
-    axes.legend(frameon=False, loc="upper left")
-    return fig
-
-
 # Long prompt or tuned model, by volume
 
 
@@ -285,48 +247,4 @@ def monthly_curves(
     axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
     # Below the axes: inside, it would cover a line for some numbers.
     fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9, handlelength=3)
-    return fig
-
-
-def tune_or_prompt(
-    months: Mapping[str, Callable[[float, float], float]],
-    prompts: tuple[float, float] = (50, 10_000),
-    requests: tuple[float, float] = (1e2, 1e7),
-) -> Figure:
-    """Maps of prompt length × volume: after how long a tuned model has paid for itself.
-
-    From dark (soon) through pale to grey (never): readable without colour.
-
-    months: title of a map → function of prompt tokens and requests a month, giving months,
-        infinite for never
-    prompts, requests: the ends of the axes
-    """
-    fig = PlainFigure(figsize=(4.0 * len(months) + 1.4, 4.2), layout="constrained")
-    all_axes = fig.subplots(1, len(months), sharey=True, squeeze=False)[0]
-    x = np.logspace(math.log10(prompts[0]), math.log10(prompts[1]), 160)
-    y = np.logspace(math.log10(requests[0]), math.log10(requests[1]), 160)
-    names = ["within a day", "within a month", "within a year", "later than a year", "never"]
-    colors = ["#08408A", "#3F8FC5", "#A6CBE3", "#FBE3B5", "#E4E4E4"]
-    edges = np.array([12 / 365, 1, 12])
-    for axes, (title, function) in zip(all_axes, months.items(), strict=True):
-        grid = np.array([[function(p, r) for p in x] for r in y])
-        fields = axes.pcolormesh(
-            x,
-            y,
-            np.where(np.isinf(grid), 4, np.digitize(grid, edges)),
-            cmap=ListedColormap(colors),
-            norm=BoundaryNorm(np.arange(-0.5, 5), len(colors)),
-            shading="nearest",
-            rasterized=True,
-        )
-        axes.set_yscale("log")
-        _log(axes, x=True)
-        axes.yaxis.set_major_formatter(_counts)
-        axes.set_xlabel("Tokens of the long prompt")
-        axes.set_title(title, fontsize=10, loc="left", color=_TEXT)
-    all_axes[0].set_ylabel("Requests a month")
-    bar = fig.colorbar(fields, ax=list(all_axes), ticks=range(5))
-    bar.ax.set_yticklabels(names)
-    bar.ax.tick_params(length=0)
-    bar.set_label("The training is paid back …")
     return fig

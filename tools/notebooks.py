@@ -44,16 +44,11 @@ def repository() -> str:
 
 
 COLAB_CELL = f"""\
-# On Google Colab this cell fetches the course and what Colab lacks; elsewhere it does nothing.
-import os, subprocess, sys
+# On Google Colab these lines fetch the course and what Colab lacks; elsewhere they do nothing.
+import os
 if "COLAB_RELEASE_TAG" in os.environ:
-    folder = os.path.abspath("fine-tuning-workbook")
-    address = "{repository()}"
-    if not os.path.isdir(folder):
-        subprocess.run(["git", "clone", "--depth", "1", address, folder], check=True)
-    lacking = os.path.join(folder, "requirements-colab.txt")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", lacking], check=True)
-    sys.path.insert(0, folder)"""
+    !test -d fine-tuning-workbook || git clone -q --depth 1 "{repository()}" fine-tuning-workbook
+    %run fine-tuning-workbook/tools/colab.py"""
 
 
 def badge(file_name: str) -> str:
@@ -80,14 +75,17 @@ def select(numbers: Sequence[str]) -> list[Path]:
 
 
 def stamp(notebook: "NotebookNode", file_name: str) -> None:
-    """Put the badge into the first cell, and the Colab and set-up cells before all other code."""
+    """Put the badge into the first cell, and the Colab and set-up cells before all other code.
+
+    A cell that changes loses its output, but not its number: nothing after it was run otherwise.
+    """
     first = notebook.cells[0]
     lines = [line for line in first.source.splitlines() if BADGE_IMAGE not in line]
     first.source = "\n".join([badge(file_name), *([""] if lines and lines[0] else []), *lines])
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell, source in zip(code[:2], (COLAB_CELL, SETUP_CELL), strict=True):
         if cell.source != source:
-            cell.source, cell.outputs, cell.execution_count = source, [], None
+            cell.source, cell.outputs = source, []
 
 
 def clean(notebook: "NotebookNode") -> None:
@@ -118,7 +116,7 @@ def run(path: Path) -> None:
     stamp(notebook, path.name)
     client = nbclient.NotebookClient(
         notebook,
-        timeout=900,
+        timeout=3600,  # beside other work, training takes several times its time
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},

@@ -1,12 +1,13 @@
-"""Checks for notebook 03: the bill of a job, a promotion, and a decision with hosting in it."""
+"""Checks for notebook 03: the bill of a job, a plan within a budget, and hosting or not."""
 
 from datetime import date
 from typing import Any
 
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, number, result_of, same, word
+from helpers.exercises.values import function_of, number, result_of, same, whole, word
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook.prices import costs, registry
+from workbook.prices.model import Model
 
 
 @exercise("03.1")
@@ -52,37 +53,61 @@ def _bill(answer: Any) -> str:
     return "Right, for small files, large files and examples over the limit."
 
 
+_REVIEWS, _CHECKED, _TOKENS, _BUDGET = 2400, 200, 70, 0.50
+
+
 @exercise("03.2")
-def _promotion(answer: Any) -> str:
-    if not isinstance(answer, dict) or set(answer) != {"23 September", "1 December"}:
+def _plan(answer: Any) -> str:
+    keys = {"model", "examples", "epochs"}
+    if not isinstance(answer, dict) or set(answer) != keys:
+        raise WrongAnswerError("The plan keeps its three keys.", ", ".join(sorted(keys)))
+    today = registry.today()
+    on_sale = {model: _affordable(model, today) for model in registry.sold_by_the_token(today)}
+    model = _model_of(answer["model"], list(on_sale))
+    examples, epochs = (whole(answer[key], f"{key!r}") for key in ("examples", "epochs"))
+    if not 1 <= examples <= _REVIEWS:
+        raise WrongAnswerError(f"There are 1 to {_REVIEWS:,} reviews, not {examples:,}.")
+    if epochs < 2:
         raise WrongAnswerError(
-            "The answer keeps its two days, each with a number.",
-            '{"23 September": dollars, "1 December": dollars}',
+            "Each review shall be seen at least twice.", "An epoch is one pass over all of them."
         )
-    model = registry.from_source_documents("004")[0]
-    days = {"23 September": date(2024, 9, 23), "1 December": date(2024, 12, 1)}
-    for name, day in days.items():
-        free = model.free_training_tokens(day)
-        expected = costs.training_cost(400_000, 3, model, day, free_tokens=free)
-        full = costs.training_cost(400_000, 3, model, day)
-        once = costs.training_cost(400_000, 1, model, day)
-        usd = number(answer[name], name)
-        if same(usd, expected):
-            continue
-        if same(usd, once) or same(usd, max(0.0, once - 25)):
-            raise WrongAnswerError(
-                f"{name}: the file is read three times.", "400,000 × 3 tokens are billed."
-            )
-        if free and same(usd, full):
-            raise WrongAnswerError(
-                f"{name}: a part of the tokens was free.", "Take the free tokens off first."
-            )
-        if not free and same(usd, full - 25):
-            raise WrongAnswerError(
-                f"{name}: nothing was free any more.", "The promotion ended on 31 October."
-            )
-        raise WrongAnswerError(f"{name}: not {costs.usd(usd)}.", "(billed − free) × 25 / 1,000,000")
-    return "Right: $5.00 with the free million, $30.00 without it."
+    usd = costs.training_cost((examples + _CHECKED) * _TOKENS, epochs, model, today)
+    if usd > _BUDGET:
+        alone = costs.training_cost(examples * _TOKENS, epochs, model, today)
+        forgotten = " The validation reviews are the part above it." if alone <= _BUDGET else ""
+        raise WrongAnswerError(
+            f"This plan may cost {costs.usd(usd)}, more than {costs.usd(_BUDGET)}.{forgotten}",
+            "(examples + 200) × 70 tokens in each epoch.",
+        )
+    if examples < 0.9 * on_sale[model]:
+        raise WrongAnswerError(
+            f"{costs.usd(usd)} of {costs.usd(_BUDGET)}: the money pays for more reviews.",
+            "As few epochs as allowed, as many reviews as are paid.",
+        )
+    if examples < 0.9 * max(on_sale.values()):
+        raise WrongAnswerError(
+            f"With {model.label} the money pays for {on_sale[model]:,} reviews; with another model "
+            "for more.",
+            "Look at the prices of training in section 2.",
+        )
+    return f"Right: {examples:,} reviews, seen {epochs} times, for {costs.usd(usd)} at most."
+
+
+def _affordable(model: Model, today: date) -> int:
+    """How many reviews the budget pays for, each seen twice."""
+    one = costs.training_cost(_TOKENS, 2, model, today)
+    return min(_REVIEWS, max(0, int(_BUDGET / one + 1e-9) - _CHECKED))
+
+
+def _model_of(answer: Any, on_sale: list[Model]) -> Model:
+    for model in on_sale:
+        if answer in (model.id, model.label) if isinstance(answer, str) else answer is model:
+            return model
+    shown = answer.label if isinstance(answer, Model) else repr(answer)[:40]
+    raise WrongAnswerError(
+        f"{shown} is none of the models that can be trained.",
+        f"One of: {', '.join(repr(model.label) for model in on_sale)}.",
+    )
 
 
 @exercise("03.3")

@@ -47,6 +47,14 @@ def number(answer: Any, what: str = "The answer") -> float:
     return value
 
 
+def whole(answer: Any, what: str = "The answer") -> int:
+    """The same for a whole number, such as 3 or 3.0."""
+    value = number(answer, what)
+    if value != int(value):
+        raise WrongAnswerError(f"{what} is {value:g}, which is no whole number.", "For instance 3.")
+    return int(value)
+
+
 def _as_number(text: str) -> str:
     """A hint for a number that was written as a text, such as "0,22", "$5" or "12 %"."""
     plain = re.sub(r"[\s$€%_']|USD", "", text)

@@ -1,14 +1,16 @@
 """Notebook 03 is right on any day: its code runs here as on 2025-06-01, today and 2027-02-01."""
 
 import contextlib
+import inspect
 import io
+import re
 from datetime import date
 from typing import Any
 
 import nbformat
 import pytest
 
-from helpers import cost_charts, exercises, widgets
+from helpers import claims, exercises, price_claims, widgets
 from tests.solutions import nb03
 from tools import notebooks
 from workbook import figures
@@ -26,12 +28,6 @@ def run(day: date, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], str
     monkeypatch.setattr(figures, "show", lambda fig, alt: print(alt))
     monkeypatch.setattr(figures, "png", lambda fig: b"")
     monkeypatch.setattr(widgets, "_settings", {})
-
-    def corners(months: dict[str, Any]) -> None:  # the map itself has 51,200 points
-        for name, function in months.items():
-            print(name, [function(p, r) for p in (50, 10_000) for r in (1e2, 1e7)])
-
-    monkeypatch.setattr(cost_charts, "tune_or_prompt", corners)
     names: dict[str, Any] = {}
     out = io.StringIO()
     code = [c.source for c in nbformat.read(NOTEBOOK, 4).cells if c.cell_type == "code"][2:]
@@ -83,9 +79,10 @@ def test_its_sentences_follow_the_day(ran) -> None:
 
 def test_hosting_and_tokens_are_of_one_day_and_one_host(ran) -> None:
     day, names, _ = ran
-    assert names["day"] == max(day, date(2026, 3, 1))  # no earlier price of hosting is known
-    for model in names["twins"]:
-        assert model.as_tuned().price("input", names["day"]) == model.price("input", names["day"])
+    assert names["azure_day"] == max(day, date(2026, 3, 1))  # no earlier price of hosting is known
+    for model in names["azure"]:
+        plain, tuned = (m.price("input", names["azure_day"]) for m in (model, model.as_tuned()))
+        assert plain == tuned
     # 1,241 dollars a month, earned by what a request saves
     saving = (1347 - 28) * 2.5 / 1e6
     volume = costs.break_even(1347 * 2.5e-6 + 17e-5, 28 * 2.5e-6 + 17e-5, 0, 1.70)
@@ -101,5 +98,37 @@ def test_the_answers_of_its_exercises_are_right_on_that_day(ran, capsys) -> None
     assert (prompt, tuned) == pytest.approx((1100, 1391))
     for number, answers in nb03.SOLUTIONS.items():
         for answer in answers:
-            exercises.check(number, answer)
+            is_factory = callable(answer) and not inspect.signature(answer).parameters
+            exercises.check(number, answer() if is_factory else answer)
             assert "Right" in capsys.readouterr().out
+
+
+def test_the_verdicts_on_its_claims_follow_the_day(ran) -> None:
+    day, _, out = ran
+    shown = dict(re.findall(r"^(\d+)\. .*\n   ([a-z ]+): ", out, re.MULTILINE))
+    conditions = "holds" if day.year != 2026 else "holds with conditions"
+    assert shown == {
+        **dict.fromkeys(("1", "2", "3", "39"), "was true"),
+        "7": conditions,
+        "25": "refuted",
+        "31": "holds" if day.year == 2025 else "was true",
+        "38": "was true" if day.year == 2027 else "holds",
+    }
+
+
+def test_a_price_that_differs_from_the_document_refutes_its_claim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = registry.checked()
+    true = price_claims.evidence(day)
+    price = registry.Model.price
+
+    def dearer(self: registry.Model, kind: str, as_of: date | None = None) -> float:
+        return price(self, kind, as_of) * (1.5 if kind == "training" else 1)
+
+    monkeypatch.setattr(registry.Model, "price", dearer)
+    broken = price_claims.evidence(day)
+    for number in (2, 3, 38):
+        claim = claims.load()[number]
+        assert claim.verdict(true[number]) != "refuted"
+        assert claim.verdict(broken[number]) == "refuted"

@@ -1,9 +1,11 @@
 """What every committed notebook must keep: the same frame, outputs, and nothing private in it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -190,6 +192,17 @@ def test_another_repository_reaches_badge_and_first_cell(
     assert "github/someone/fork/blob/main/notebooks/00_start_here.ipynb" in readme
     assert old.removeprefix("https://") not in readme
     assert code_cells(small)[2].outputs, "outputs of other cells stay"
+
+
+@pytest.mark.full
+def test_the_first_cell_makes_the_course_importable_on_colab(tmp_path: Path) -> None:
+    (tmp_path / "fine-tuning-workbook").symlink_to(paths.ROOT)
+    cell = f"{notebooks.COLAB_CELL}\nimport helpers, sys; print(sys.path[0], helpers.__file__)"
+    (tmp_path / "cell.ipy").write_text(cell, encoding="utf-8")
+    environ = os.environ | {"COLAB_RELEASE_TAG": "1", "PIP_NO_INDEX": "1", "PYTHONPATH": ""}
+    command = [sys.executable, "-m", "IPython", "--no-banner", "cell.ipy"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert f"{paths.ROOT} {paths.ROOT / 'helpers'}" in done.stdout, done.stdout + done.stderr
 
 
 def test_an_unknown_number_is_refused(small: Path) -> None:
