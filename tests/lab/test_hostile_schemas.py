@@ -1,16 +1,21 @@
 """Schemas that take too much, or that no answer gets to the end of: nobody waits for them."""
 
+import asyncio
+import contextvars
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
 import pytest
 import tinybase
 import torch
-from labserver import MODEL, offline
+from labserver import KEY, MODEL, offline
 
+from workbook.bounded_process import NobodyWaitsError
 from workbook.lab.generation import structured_output
 from workbook.lab.model import bases
 from workbook.lab.serving import grammar_trial
@@ -129,6 +134,54 @@ def test_too_many_at_once_are_sent_away_and_hold_no_thread(trials, monkeypatch) 
         trials.problem(text({"type": "string", "maxLength": 77}))
     for _ in range(grammar_trial.MOST_WAITING):
         trials._waiting.release()
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_a_trial_ends_when_its_client_leaves(tmp_path: Path, monkeypatch, path: str) -> None:
+    monkeypatch.setattr(grammar_trial, "MOST_CPU", 300)
+    monkeypatch.setattr(grammar_trial, "MOST_TIME", 300)
+    _, client = offline(tmp_path)
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "multipleOf": 9999973}}}
+    body: dict = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
+    formats: dict = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    if path == "responses":
+        formats = {"format": {"type": "json_schema", "name": "n", "schema": schema}}
+        body = {"model": MODEL, "input": "x", "text": formats}
+    else:
+        body["response_format"] = formats
+    events = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+    scope = {"type": "http", "method": "POST", "path": f"/v1/{path}", "query_string": b""}
+    headers = {"host": "localhost", "authorization": f"Bearer {KEY}"}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def receive() -> dict:
+        if events:
+            return events.pop()
+        while not TRIALS._process.is_busy:
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None: ...
+
+    async def leave() -> None:
+        await client.app(scope, receive, send)
+        while TRIALS._process.is_busy:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(leave(), 60))
+    assert TRIALS.problem(text({"type": "boolean"})) == ""
+    TRIALS.close()
+
+
+def test_one_that_waits_for_its_turn_gives_up_with_its_client(trials: GrammarTrials) -> None:
+    left, context = threading.Event(), contextvars.copy_context()
+    context.run(grammar_trial.CLIENT_LEFT.set, left)
+    with trials._process.turn(), ThreadPoolExecutor(1) as other:
+        waiting = other.submit(
+            context.run, trials.problem, text({"type": "string", "maxLength": 7})
+        )
+        left.set()
+        assert isinstance(waiting.exception(10), NobodyWaitsError)
 
 
 def test_a_schema_nested_too_deeply_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from workbook.lab.ids import base_of, now
 from workbook.lab.jobs.batch_runner import BatchRunner
 from workbook.lab.jobs.eval_runner import EvalRunner
 from workbook.lab.jobs.runner import JobRunner
+from workbook.lab.model import template_rendering
 from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving.grammar_trial import TRIALS
 from workbook.lab.serving.scheduler import Scheduler
@@ -72,6 +73,7 @@ class Lab:
         if engine.done() and not engine.exception():
             engine.result().close()
         TRIALS.close()
+        template_rendering.close()
         self.store.close()
 
     def health(self) -> dict[str, Any]:

@@ -204,7 +204,5 @@ class Model:
             if day and day <= now:
                 sentences.append(f"{self.label}: since {day} {event}.")
             elif day and day - now <= timedelta(days=_WARN_DAYS):
-                sentences.append(
-                    f"{self.label}: from {day}, in {(day - now).days} days, {event}."
-                )
+                sentences.append(f"{self.label}: from {day}, in {(day - now).days} days, {event}.")
         return sentences

@@ -1,6 +1,8 @@
 """OpenAI's endpoints that answer with text: what is asked is planned, and the engine does it."""
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +14,9 @@ from workbook.lab.api.bodies import read_json
 from workbook.lab.api.streams import EventStream
 from workbook.lab.errors import ApiError
 from workbook.lab.generation.answers import engine_error
+from workbook.lab.generation.plan import Plan
 from workbook.lab.service import Lab
+from workbook.lab.serving.grammar_trial import CLIENT_LEFT
 
 if TYPE_CHECKING:  # brings torch
     from workbook.lab.serving.engine import Engine
@@ -28,7 +32,7 @@ class GenerationEndpoint:
 
     async def create(self, request: Request) -> Response:
         body = await read_json(request)
-        plan = await run_in_threadpool(self._lab.plan, self._endpoint, body)
+        plan = await self._plan(request, body)
         await loaded_engine(self._lab)
         if plan.stream:
             return EventStream(plan, self._lab.scheduler.submit)
@@ -41,6 +45,17 @@ class GenerationEndpoint:
             raise engine_error(error) from error
         return JSONResponse(plan.answer(completions))
 
+    async def _plan(self, request: Request, body: Any) -> Plan:
+        """The plan; with its client goes the trial of a grammar, too. Raises ClientDisconnect."""
+        left = threading.Event()
+        CLIENT_LEFT.set(left)
+        planning = asyncio.ensure_future(run_in_threadpool(self._lab.plan, self._endpoint, body))
+        try:
+            [plan] = await unless_disconnected(request, [planning])
+        finally:
+            left.set()
+        return plan
+
 
 async def loaded_engine(lab: Lab) -> "Engine":
     """The engine, once it has its model. Raises ApiError (500)."""
@@ -52,7 +67,9 @@ async def loaded_engine(lab: Lab) -> "Engine":
         ) from error
 
 
-async def unless_disconnected(request: Request, futures: list[Future[Result]]) -> list[Result]:
+async def unless_disconnected(
+    request: Request, futures: Sequence[Future[Result] | asyncio.Future[Result]]
+) -> list[Result]:
     """The results, or ClientDisconnect (and no further work) when nobody waits for them."""
     results = asyncio.gather(*[asyncio.wrap_future(future) for future in futures])
     # Cancelled below, it ends in an error that nobody asks for: asyncio would log that.

@@ -1,19 +1,19 @@
 """A base's own chat template (Jinja): which tokens a conversation becomes, and which are trained.
 
-Renders as transformers' `apply_chat_template` does. Knows nothing of weights, training or HTTP.
+Renders as transformers' `apply_chat_template` does, by `template_rendering`. Knows nothing of
+weights, training or HTTP.
 """
 
 import json
 import re
-from datetime import datetime
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as Encoder
+
+from workbook.lab.model import template_rendering
+from workbook.lab.model.template_rendering import TemplateError as TemplateError
 
 # For a base that has none, as models that were never taught to chat.
 PLAIN = (
@@ -22,10 +22,6 @@ PLAIN = (
     "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 _SEAM = "\ufdd0"  # no character: it parts the spelling of a special token in somebody's text
-
-
-class TemplateError(ValueError):
-    """The template does not take such a conversation; says why, in its own words."""
 
 
 class ChatTemplate:
@@ -45,7 +41,7 @@ class ChatTemplate:
         self.special = {token["id"] for token in added if token["special"]}
         spellings = sorted((token["content"] for token in added if token["special"]), key=len)
         self._spellings = re.compile("|".join(map(re.escape, spellings[::-1])) or r"(?!)")
-        self._template = _compile(about["chat_template"] or PLAIN)
+        self._template = about["chat_template"] or PLAIN
         self._special_texts = {name: about[name] or "" for name in ("bos_token", "eos_token")}
         self.end = self._end(about["stops"])
         eos = self._encoder.token_to_id(self._special_texts["eos_token"])
@@ -102,16 +98,13 @@ class ChatTemplate:
             {"role": _role(turn["role"]), "content": self._part_specials(turn["text"])}
             for turn in turns
         ]
-        try:
-            return self._template.render(
-                messages=messages,
-                tools=None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **self._special_texts,
-            )
-        except (jinja2.TemplateError, TypeError) as error:
-            raise TemplateError(f"the model's chat template refuses it: {error}") from None
+        variables = {
+            "messages": messages,
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+        }
+        return template_rendering.render(self._template, variables | self._special_texts)
 
     def _part_specials(self, text: str) -> str:
         """Somebody's text that spells "</s>" is text: the seam keeps it from being read as one."""
@@ -139,44 +132,3 @@ def _shared_start(a: str, b: str) -> str:
 def _role(role: str) -> str:
     """Few templates know tools: what one answers is read as the user's."""
     return "user" if role == "tool" else role
-
-
-def _compile(source: str) -> jinja2.Template:
-    """Set up as in transformers. A template comes with a download, so it runs in the sandbox."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = _as_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    try:
-        return environment.from_string(source)
-    except jinja2.TemplateError as error:
-        raise TemplateError(f"the chat template is wrong: {error}") from None
-
-
-def _refuse(message: str) -> None:
-    raise jinja2.TemplateError(message)
-
-
-def _as_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Without Jinja's escapes for HTML."""
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-
-
-class _Generation(Extension):
-    """`{% generation %}` marks what the assistant says; here that is known without it."""
-
-    tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
-
-    def parse(self, parser: Any) -> Any:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
