@@ -1,8 +1,9 @@
 """Product reviews rated by twenty people each: the course's main task, from a review to its stars.
 
 The corpus is Hutto and Gilbert's (ICWSM 2014, MIT): sentences of Amazon reviews, each rated from
--4 to +4 by twenty people. It is fetched at first use out of the source package of vaderSentiment
-and never committed; data/review_splits.json freezes, by id alone, who is in which split.
+-4 to +4 by twenty people, and tweets, film reviews and editorials rated alike. It is fetched at
+first use out of the source package of vaderSentiment and never committed;
+data/review_splits.json freezes, by id alone, who is in which split.
 Knows the corpus, its splits and its wording. Knows nothing of models.
 """
 
@@ -56,8 +57,17 @@ _MEMBER = "additional_resources/hutto_ICWSM_2014.tar.gz"
 _MEMBER_SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
 
 
+KINDS = {
+    "reviews": "amazonReviewSnippets",
+    "tweets": "tweets",
+    "films": "movieReviewSnippets",
+    "editorials": "nytEditorialSnippets",
+}
+"""What the archive holds, by the names of its files."""
+
+
 @functools.cache
-def _corpus() -> pd.DataFrame:
+def _corpus(kind: str) -> pd.DataFrame:
     archive = fetch.package_file(
         _PACKAGE,
         _PACKAGE_SHA256,
@@ -68,9 +78,9 @@ def _corpus() -> pd.DataFrame:
         size=_PACKAGE_SIZE,
     )
     with tarfile.open(archive) as package:
-        texts = _lines(package, "amazonReviewSnippets_GroundTruth.txt")
-        ratings = _lines(package, "amazonReviewSnippets_anonDataRatings.txt")
-    ratings_of = {name: json.loads(twenty) for name, _, _, twenty in ratings}
+        texts = _lines(package, f"{KINDS[kind]}_GroundTruth.txt")
+        ratings = _lines(package, f"{KINDS[kind]}_anonDataRatings.txt")
+    ratings_of = {name: json.loads(scores) for name, _, _, scores in ratings}
     rows = [
         {
             "id": name,
@@ -82,8 +92,10 @@ def _corpus() -> pd.DataFrame:
         for name, mean, text in texts
     ]
     frame = pd.DataFrame(rows)
-    length = frame["text"].str.len()
-    frame = frame[length.between(*LENGTH)].reset_index(drop=True)
+    own = frame["ratings"].map(lambda scores: sum(scores) / len(scores)) - frame["mean"]
+    # In the files of tweets, 183 ratings stand beside another tweet than their own.
+    frame = frame[frame["text"].str.len().between(*LENGTH) & (own.abs() < 0.01)]
+    frame = frame.reset_index(drop=True)
     return frame.assign(text=frame["text"].map(_unescaped))
 
 
@@ -102,14 +114,17 @@ def _lines(package: tarfile.TarFile, name: str) -> list[list[str]]:
     return [line.split("\t") for line in io.StringIO(text, newline=None).read().splitlines()]
 
 
-def load() -> pd.DataFrame:
+def load(kind: str = "reviews") -> pd.DataFrame:
     """All 3,325 reviews of 20 to 200 characters: id, text, mean, ratings (20 ints), stars.
 
     `id` is "7_3" for the third sentence of the seventh review: several rows may come from one
     review. The first call on a machine fetches the corpus (2.5 MB) and needs the network.
+
+    kind: or the "tweets", "films" (sentences of reviews) or "editorials" of the same archive, in
+        the same form; tweets were rated by 20 to 98 people, films by about 17
     Raises workbook.fetch.FetchError.
     """
-    return _corpus().copy()
+    return _corpus(kind).copy()
 
 
 def stars(mean: float) -> int:

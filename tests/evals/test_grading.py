@@ -27,6 +27,11 @@ def labelled(label: Any) -> Example:
         (graders.exact, 4, "4", 1),
         (graders.exact, "yes", "Yes", 0),
         (graders.same_word, "Spanish", "“spanish”.", 1),
+        (graders.contains, "Paris", "It's paris, I think.", 1),
+        (graders.contains, "ten", "Often.", 0),
+        (graders.contains, "C++", "in C++", 1),
+        (graders.contains, 7, "17", 0),
+        (graders.contains, "", "anything", 0),
         (graders.one_of("positive", "negative"), "positive", "It is Positive!", 1),
         (graders.one_of("positive", "negative"), "positive", "negative", 0),
         (graders.one_of("positive", "negative"), "positive", "positive or negative", None),
@@ -50,6 +55,14 @@ def test_a_grader_says_right_wrong_or_not_readable(
     assert grader(answer, labelled(label)) == score
 
 
+def test_what_a_row_accepts_beside_its_answer_is_right_too() -> None:
+    [seven] = examples.from_rows(
+        [{"messages": [{"role": "assistant", "content": "seven"}], "accept": ["seven", "7"]}]
+    )
+    assert graders.contains("There are 7 days.", seven) == 1
+    assert graders.contains("There are 8 days.", seven) == 0
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -68,7 +81,7 @@ def test_a_grader_that_can_not_work_says_so(make: Any, words: str) -> None:
 
 @given(answer=st.text(), label=st.one_of(st.text(), st.integers(), st.floats(), st.none()))
 def test_no_text_and_no_label_is_a_crash(answer: str, label: Any) -> None:
-    for grader in (graders.exact, graders.same_word, graders.json_schema(SCHEMA)):
+    for grader in (graders.exact, graders.same_word, graders.contains, graders.json_schema(SCHEMA)):
         assert grader(answer, labelled(label)) in (0, 1, None)
     number = graders.number_of(answer)
     assert number is None or math.isfinite(number)

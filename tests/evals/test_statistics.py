@@ -116,3 +116,60 @@ def test_calibration_is_perfect_or_not() -> None:
     assert error == pytest.approx((1 + 1 + 0.05) / 4) and bins["answers"].tolist() == [2, 2]
     with pytest.raises(EvaluationError):
         statistics.calibration([1.1], [1])
+
+
+def test_a_trend_is_that_of_scipy_and_covers_the_truth_as_often_as_it_says() -> None:
+    from scipy.stats import linregress, t
+
+    rng = np.random.default_rng(0)
+    x = np.repeat(np.arange(5.0), 3)
+    hits = 0
+    for _ in range(400):
+        y = 0.2 + 0.05 * x + rng.normal(0, 0.03, len(x))
+        value, low, high = statistics.trend(x, y)
+        hits += low <= 0.05 <= high
+    assert 0.92 <= hits / 400 <= 0.98
+    line = linregress(x, y)
+    assert value == pytest.approx(line.slope)
+    assert high - value == pytest.approx(t.ppf(0.975, len(x) - 2) * line.stderr)
+
+
+def test_a_bend_is_seen_and_too_few_points_have_no_trend() -> None:
+    x = np.arange(8.0)
+    wiggle = np.resize([0.01, -0.01], 8)
+    _, low, _ = statistics.trend(x, 0.1 * x**2 + wiggle, degree=2)
+    assert low > 0
+    _, low, high = statistics.trend(x, 3 * x + wiggle, degree=2)
+    assert low < 0 < high
+    assert statistics.trend([1, 2], [1, 2]) is None
+    assert statistics.trend([1, 2, 3], [1, 2, 3], degree=2) is None
+    assert statistics.trend([2, 2, 2], [1, 2, 3]) is None
+
+
+def test_runs_that_differ_widen_the_interval_and_one_run_leaves_that_of_its_examples() -> None:
+    rng = np.random.default_rng(1)
+    one = rng.integers(0, 2, (1, 200)).astype(float)
+    value, low, high = statistics.of_runs(one)
+    assert (low, high) == pytest.approx(statistics.of_mean(one[0]), abs=0.011)
+    apart = np.vstack([np.ones(200), np.zeros(200)])
+    value, low, high = statistics.of_runs(apart)
+    assert (value, low, high) == (0.5, 0, 1), "every example is half right, but the seeds are not"
+
+
+def test_a_gain_over_other_runs_is_paired_by_example() -> None:
+    rng = np.random.default_rng(2)
+    hard = rng.random(300)  # all do better on the same examples
+    ours = np.array([(hard < 0.6).astype(float)] * 2)
+    theirs = np.array([(hard < 0.5).astype(float)])
+    value, low, high = statistics.of_runs(ours, theirs)
+    assert value == pytest.approx(ours.mean() - theirs.mean())
+    assert 0 < low < value < high and high - low < 0.08
+    assert statistics.of_runs(ours, ours)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("runs", "others"), [([[1.0]], None), ([1.0, 0.0], None), ([[1, 0, 1]], [[1, 0]])]
+)
+def test_runs_on_other_examples_are_refused(runs, others) -> None:
+    with pytest.raises(EvaluationError, match="each run"):
+        statistics.of_runs(runs, others)

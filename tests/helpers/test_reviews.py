@@ -24,6 +24,23 @@ def test_the_corpus_is_the_one_that_was_measured():
     assert (first["id"], first["mean"]) == ("1_1", -0.9)
 
 
+@pytest.mark.parametrize(
+    ("kind", "stars"),
+    [
+        ("tweets", [443, 513, 750, 1055, 1151]),
+        ("films", [3244, 1529, 504, 1276, 3391]),
+        ("editorials", [336, 1333, 2079, 922, 187]),
+    ],
+)
+def test_other_texts_of_the_archive_come_in_the_same_form(kind, stars):
+    frame = reviews.load(kind)
+    assert list(frame.columns) == ["id", "text", "mean", "ratings", "stars"]
+    assert frame["stars"].value_counts().sort_index().tolist() == stars
+    means = frame["ratings"].map(lambda scores: sum(scores) / len(scores))
+    assert (means - frame["mean"]).abs().max() < 0.01, "ratings of another text"
+    assert not frame["text"].str.contains("&amp;").any()
+
+
 def test_a_changed_frame_does_not_change_the_next():
     frame = reviews.load()
     frame["text"] = "overwritten"

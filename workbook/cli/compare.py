@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
+_GENERAL = ""  # what click hands over for `--general` without a file: the course's own
 _SHOWN = 5  # examples that flipped, each way
 _GRADERS: dict[str, Callable[[], graders.Grader]] = {
     "exact": lambda: graders.exact,
     "same-word": lambda: graders.same_word,
+    "contains": lambda: graders.contains,
 }
 
 
 class GraderOption(click.ParamType):
-    """`exact`, `same-word`, `number-within=K`, `one-of=A|B|C` or `regex=PATTERN`."""
+    """`exact`, `same-word`, `contains`, `number-within=K`, `one-of=A|B|C` or `regex=PATTERN`."""
 
     name = "grader"
 
@@ -61,17 +63,23 @@ class GraderOption(click.ParamType):
 @click.argument("b")
 @click.option("--data", required=True, metavar="FILE", help="Examples that neither has learned.")
 @click.option(
-    "--general", metavar="FILE", help="A second file, of something else: what was forgotten?"
+    "--general",
+    is_flag=False,
+    flag_value=_GENERAL,
+    metavar="[FILE]",
+    help="What was forgotten? A second file, of something else; without FILE, 160 simple "
+    "questions. An answer is right where it contains the right one.",
 )
 @click.option(
     "--grader",
     type=GraderOption(),
     default="exact",
     show_default=True,
-    help="exact, same-word, number-within=K, one-of=A|B|C or regex=PATTERN.",
+    help="exact, same-word, contains, number-within=K, one-of=A|B|C or regex=PATTERN.",
 )
 @click.option("--max-tokens", type=click.IntRange(1), default=64, show_default=True, metavar="N")
 @click.option("--limit", type=click.IntRange(2), metavar="N", help="Only the first N examples.")
+@click.option("--yes", is_flag=True, help="Agree to the price beforehand.")
 @calling
 def compare(
     caller: Caller,
@@ -82,6 +90,7 @@ def compare(
     grader: graders.Grader,
     max_tokens: int,
     limit: int | None,
+    yes: bool,
 ) -> int:
     """Compare two models, A and B, or the models of two jobs, on the examples in FILE.
 
@@ -94,10 +103,15 @@ def compare(
     names = ("A", "B")
     values: dict[str, Any] = {"models": dict(zip(names, ids, strict=True))}
     lines = [f"{name}  {id}" for name, id in zip(names, ids, strict=True)]
-    for path in filter(None, (data, general)):
-        rows = _rows(path, limit)
+    if general == _GENERAL:
+        general = str(paths.data("general.jsonl"))
+    parts = [(data, grader, _rows(data, limit))]
+    if general is not None:
+        parts.append((general, graders.contains, _rows(general, limit)))
+    _confirm(caller, ids, [row for _, _, rows in parts for row in rows], max_tokens, yes)
+    for path, right, rows in parts:
         asked = examples.from_rows(rows)
-        tables = tuple(_table(client, id, asked, grader, max_tokens) for id in ids)
+        tables = tuple(_table(client, id, asked, right, max_tokens) for id in ids)
         report = comparison.report(names, (tables[0], tables[1]), "score")
         overlaps = {
             name: _overlap(client, source, rows) for name, source in zip(names, (a, b), strict=True)
@@ -126,6 +140,15 @@ def _rows(path: str, limit: int | None) -> Rows:
     if len(rows) < 2:
         raise WorkbookError(f"{path} has {len(rows)} examples; a comparison needs at least two.")
     return rows
+
+
+def _confirm(caller: Caller, ids: tuple[str, str], rows: Rows, max_tokens: int, yes: bool) -> None:
+    """Ask for a yes to the price where there is one; answers that are kept already are counted."""
+    backend = caller.backend
+    tokens = backend.count(rows) // len(rows)
+    prices = [backend.requests_usd(len(rows), tokens, max_tokens, id) for id in ids]
+    usd = None if None in prices else sum(price or 0.0 for price in prices)
+    backend.confirm(f"{len(ids) * len(rows)} requests to the two models", usd, agreed=yes)
 
 
 def _table(

@@ -33,6 +33,17 @@ def _bare(text: str) -> str:
     return re.sub(r"^\W+|\W+$", "", text).casefold()
 
 
+def contains(answer: str, example: Example) -> float:
+    """The label, or another of the item's `accept`, as whole words somewhere in the answer.
+
+    Case does not count. Generous: an answer that names many things may name the right one.
+    """
+    accept = example.item.get("accept")
+    words = [str(each).strip() for each in (example.label, *(accept or ()))]
+    patterns = [rf"(?<!\w){re.escape(word)}(?!\w)" for word in words if word]
+    return float(any(re.search(pattern, answer, re.IGNORECASE) for pattern in patterns))
+
+
 def one_of(*labels: str) -> Grader:
     """The label, named in the answer and no other of `labels` with it; None where none is named.
 

@@ -1,0 +1,50 @@
+"""The course's own data sets: balanced, without doubles, and apart where they must be apart."""
+
+import json
+from collections import Counter
+
+from workbook import paths
+from workbook.evals import examples, graders
+
+
+def rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in paths.data(name).read_text("utf-8").splitlines()]
+
+
+def questions(name: str) -> list[str]:
+    return [row["messages"][-2]["content"].casefold() for row in rows(name)]
+
+
+def test_every_general_question_takes_its_own_answer_and_gives_none_away() -> None:
+    general = rows("general.jsonl")
+    asked = examples.from_rows(general)
+    assert len(general) >= 150 and len(set(questions("general.jsonl"))) == len(general)
+    for row, example in zip(general, asked, strict=True):
+        assert row["messages"][-1]["content"] in row["accept"]
+        assert graders.contains(f"It is {example.label}.", example) == 1
+        assert graders.contains(row["messages"][0]["content"], example) == 0, (
+            "named in the question"
+        )
+
+
+def test_marv_has_eighty_rows_to_learn_and_is_never_asked_what_he_learned() -> None:
+    learned = questions("marv_train.jsonl") + questions("marv_more.jsonl")
+    assert len(learned) == len(set(learned)) == 80
+    tone = [row["question"].casefold() for row in rows("tone.jsonl")]
+    for others in (questions("marv_test.jsonl"), questions("general.jsonl"), tone):
+        assert not set(learned) & set(others)
+    assert not set(tone) & set(questions("marv_test.jsonl"))
+
+
+def test_the_two_tones_of_an_answer_share_its_form() -> None:
+    pairs = rows("tone.jsonl")
+    assert len({row["question"] for row in pairs}) == len(pairs) >= 60
+    words = {tone: sum(len(row[tone].split()) for row in pairs) for tone in ("plain", "sarcastic")}
+    assert 0.75 < words["plain"] / words["sarcastic"] < 1.25
+
+
+def test_spanish_and_portuguese_reviews_are_balanced() -> None:
+    reviews = rows("reviews_es_pt.jsonl")
+    assert len({row["text"] for row in reviews}) == len({row["id"] for row in reviews}) >= 150
+    counts = Counter((row["language"], row["stars"]) for row in reviews)
+    assert len(counts) == 10 and len(set(counts.values())) == 1
