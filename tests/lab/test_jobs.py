@@ -74,7 +74,11 @@ def test_jobs_that_are_not_created(lab: Server) -> None:
     assert create(model="gpt-9") == (400, "model_not_available", "model")
     assert create(training_file="file-none") == (400, "file_not_found", "training_file")
     assert create(validation_file="../key") == (400, "file_not_found", "validation_file")
-    assert create(method={"type": "reinforcement"}) == (400, "unsupported_method", "method.type")
+    assert create(method={"type": "reinforcement"}) == (
+        400,
+        "missing_required_parameter",
+        "method.reinforcement",
+    )
     assert create(metadata={"k" * 65: "v"})[1:] == ("string_above_max_length", "metadata")
     assert create(hyperparameters={"n_epochs": 0})[1] == "integer_below_min_value"
     lab.client().files.delete(file)

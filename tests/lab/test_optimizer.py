@@ -41,7 +41,7 @@ def test_it_steps_as_torchs_does_and_goes_on_from_its_state() -> None:
 
 def test_a_training_does_without_torchs_compiler() -> None:
     program = (
-        "import sys, torch, workbook.lab.training.job as job\n"
+        "import sys, torch, workbook.lab.training.job, workbook.lab.training.optimizer as job\n"
         "p = torch.ones(3, requires_grad=True); p.grad = torch.ones(3)\n"
         "o = job.AdamW([p]); o.clip_gradients(1.0); o.step(0.1); o.state_dict()\n"
         "sys.exit('torch._dynamo' in sys.modules)"

@@ -50,13 +50,19 @@ def _is_prompt(listed: Any) -> bool:
     return isinstance(role, str) and role in ROLES and role != "assistant"
 
 
-def violations(row: Any, output_roles: tuple[str, ...] = ()) -> Iterator[Violation]:
+def violations(
+    row: Any, output_roles: tuple[str, ...] = (), prompt: bool = False
+) -> Iterator[Violation]:
     """Every rule that one row breaks, whatever Python value it is; raises nothing.
 
+    prompt: whether its messages are meant to be answered, as in reinforcement: without anything
+        for a grader to read, that can't be told from a conversation that lacks its end.
     output_roles: whose messages the outputs of a preference may hold, for a host that takes
         several; else each is one of the assistant's.
     """
     kind = format_of(row)
+    if kind == "chat" and prompt:
+        kind = "reinforcement"
     if not isinstance(row, Mapping):
         yield Violation("not-object", f"this line is {kind_of(row)}, not an object", row)
     elif kind is None and (name := _misspelt_key(row)):

@@ -47,7 +47,7 @@ class JobEndpoints:
 
     def _create(self, body: dict[str, Any]) -> Job:
         body = schema.check("CreateFineTuningJobRequest", body)
-        method, hyperparameters = methods.parse(body)
+        method, hyperparameters, settings = methods.parse(body)
         schema.check_metadata(body.get("metadata"))
         if body.get("integrations"):
             raise ApiError(
@@ -76,6 +76,7 @@ class JobEndpoints:
             seed=secrets.randbelow(2**31) if seed is None else seed,
             method=method,
             hyperparameters=hyperparameters,
+            settings=settings,
             metadata=body.get("metadata"),
             created_at=now(),
         )

@@ -16,6 +16,8 @@ from openai.types.fine_tuning import (
     DpoMethod,
     FineTuningJob,
     FineTuningJobEvent,
+    ReinforcementHyperparameters,
+    ReinforcementMethod,
     SupervisedHyperparameters,
     SupervisedMethod,
 )
@@ -32,6 +34,7 @@ from workbook.lab.grading.graders import Grade
 from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job, Part, Upload
 
 ORGANIZATION = "org-lab"
+_COMMON = ("n_epochs", "batch_size", "learning_rate_multiplier")  # hyperparameters of any method
 
 
 def file(record: File) -> dict[str, Any]:
@@ -91,7 +94,9 @@ def job(record: Job) -> dict[str, Any]:
             error=None if record.error is None else JobError(**record.error),
             fine_tuned_model=record.fine_tuned_model,
             finished_at=record.finished_at,
-            hyperparameters=Hyperparameters(**record.hyperparameters),
+            hyperparameters=Hyperparameters(
+                **{k: v for k, v in record.hyperparameters.items() if k in _COMMON}
+            ),
             model=record.model,
             organization_id=ORGANIZATION,
             result_files=[record.result_file] if record.result_file else [],
@@ -112,6 +117,12 @@ def _method(record: Job) -> Method:
     if record.method == "dpo":
         dpo = DpoMethod(hyperparameters=DpoHyperparameters(**record.hyperparameters))
         return Method(type="dpo", dpo=dpo)
+    if record.method == "reinforcement":
+        reinforcement = ReinforcementMethod.construct(
+            hyperparameters=ReinforcementHyperparameters(**record.hyperparameters),
+            **record.settings or {},
+        )
+        return Method.construct(type="reinforcement", reinforcement=reinforcement)
     hyperparameters = SupervisedHyperparameters(**record.hyperparameters)
     return Method(type="supervised", supervised=SupervisedMethod(hyperparameters=hyperparameters))
 

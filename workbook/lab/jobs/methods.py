@@ -6,21 +6,34 @@ Knows what may be asked for; how it is done, `training` knows.
 from typing import Any
 
 from workbook.lab.errors import ApiError
+from workbook.lab.grading import graders
 from workbook.lab.state.records import Method
 
 # The methods that the lab has, each with its hyperparameters; "auto" where a request has none.
 METHODS: dict[Method, tuple[str, ...]] = {
     "supervised": ("n_epochs", "batch_size", "learning_rate_multiplier"),
     "dpo": ("beta", "n_epochs", "batch_size", "learning_rate_multiplier"),
+    "reinforcement": (
+        "n_epochs",
+        "batch_size",
+        "learning_rate_multiplier",
+        "compute_multiplier",
+        "eval_interval",
+        "eval_samples",
+        "reasoning_effort",
+    ),
 }
 
 
-def parse(body: dict[str, Any]) -> tuple[Method, dict[str, Any]]:
-    """Method and hyperparameters of a checked CreateFineTuningJobRequest. Raises ApiError (400)."""
+def parse(body: dict[str, Any]) -> tuple[Method, dict[str, Any], dict[str, Any] | None]:
+    """Method, hyperparameters and other settings of a checked CreateFineTuningJobRequest.
+
+    Raises ApiError (400).
+    """
     request = body.get("method") or {"type": "supervised"}
     method = request["type"]
     if method not in METHODS:
-        offered = " and ".join(f"'{name}'" for name in METHODS)
+        offered = ", ".join(f"'{name}'" for name in METHODS)
         raise ApiError(
             400,
             f"The lab does not train with method '{method}'. It offers {offered}.",
@@ -38,7 +51,31 @@ def parse(body: dict[str, Any]) -> tuple[Method, dict[str, Any]]:
     if unknown := sorted(values.keys() - set(METHODS[method])):
         param = f"hyperparameters.{unknown[0]}"
         raise ApiError(400, f"Unknown parameter: '{param}'.", "unknown_parameter", param)
-    return method, {name: values.get(name, "auto") for name in METHODS[method]}
+    hyperparameters = {name: values.get(name, _unset(name)) for name in METHODS[method]}
+    settings = _reinforcement(body) if method == "reinforcement" else None
+    return method, hyperparameters, settings
+
+
+def _unset(name: str) -> str:
+    return "default" if name == "reasoning_effort" else "auto"
+
+
+def _reinforcement(body: dict[str, Any]) -> dict[str, Any]:
+    """The grader of a reinforcement job. Raises ApiError (400) for one that the lab can't run."""
+    settings = body["method"].get("reinforcement")
+    if settings is None:
+        param = "method.reinforcement"
+        message = f"Missing required parameter: '{param}'."
+        raise ApiError(400, message, "missing_required_parameter", param)
+    if body.get("validation_file") is None:
+        raise ApiError(
+            400,
+            "Missing required parameter: 'validation_file'. Method 'reinforcement' needs one.",
+            "missing_required_parameter",
+            "validation_file",
+        )
+    graders.check(settings["grader"], "method.reinforcement.grader")
+    return {"grader": settings["grader"]}
 
 
 def _hyperparameters(body: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

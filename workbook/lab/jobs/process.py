@@ -3,10 +3,12 @@
 Knows operating systems; knows nothing of jobs' states, or of what is trained.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from workbook import paths
@@ -36,10 +38,22 @@ class TrainingProcess:
                 cwd=paths.ROOT,
                 env=environment(),
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the server's terminal is for the server
             )
+
+    def questions(self) -> Iterator[bytes]:
+        """Lines that it writes, until it ends; each waits for an answer."""
+        assert self._process.stdout is not None
+        yield from self._process.stdout
+
+    def answer(self, line: bytes) -> None:
+        """Answer a question, if it is still there."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it has ended
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
 
     def exit_code(self) -> int | None:
         """None while it runs; negative where a signal has ended it."""
@@ -55,7 +69,8 @@ class TrainingProcess:
                 self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(OSError):  # what was not sent can't be any more
+                self._process.stdin.close()
 
 
 def cause_of_death(exit_code: int, folder: Path) -> str:

@@ -31,10 +31,18 @@ def content(metrics: list[dict[str, Any]]) -> bytes:
 def _table(metrics: list[dict[str, Any]]) -> str:
     """A row a step; a cell is empty where nothing was measured.
 
-    What a method measures besides OpenAI's metrics follows in columns of its own.
+    What a method measures besides OpenAI's metrics follows in columns of its own. A job that learns
+    from rewards has none of those metrics; what is no number (samples, errors) is in its events.
     """
     standard = {*_COLUMNS.values(), "total_steps"}
-    columns = _COLUMNS | {name: name for data in metrics for name in data if name not in standard}
+    others = {
+        name: name
+        for data in metrics
+        for name, value in data.items()
+        if name not in standard and isinstance(value, int | float)
+    }
+    rewards = any("valid_reward_mean" in data for data in metrics)
+    columns = ({"step": "step"} if rewards else _COLUMNS) | others
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)

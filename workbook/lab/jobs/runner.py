@@ -16,7 +16,8 @@ from typing import Any
 
 from workbook import files
 from workbook.lab.ids import new_id, now, tuned_name
-from workbook.lab.jobs import process, result_file, validation
+from workbook.lab.jobs import checkpoint_rank, process, result_file, step_events, validation
+from workbook.lab.jobs.answer_grading import AnswerGrading
 from workbook.lab.jobs.process import TrainingProcess
 from workbook.lab.jobs.progress_reader import ProgressReader
 from workbook.lab.jobs.worker_thread import WorkerThread
@@ -90,7 +91,8 @@ class JobRunner:
     def _validate(self, job: Job) -> None:
         folder = self._store.job_folder(job.id)
         try:
-            numbers = validation.hyperparameters(job, folder, self._counter(job), self._limit)
+            limit = self._limit - defaults.answer_tokens(job.hyperparameters)
+            numbers = validation.hyperparameters(job, folder, self._counter(job), limit)
         except _InterruptedError:
             return
         except validation.InvalidFileError as error:
@@ -115,6 +117,8 @@ class JobRunner:
             ):
                 raise _InterruptedError
             try:
+                if job.method == "reinforcement":
+                    return len(self._tokenizer.chat_prompt(row["messages"], row.get("tools")))
                 return len(self._tokenizer.row_example(row)[0])
             except TemplateError as error:
                 raise training_file.RowError(str(error)) from None
@@ -157,6 +161,7 @@ class JobRunner:
     def _attend(self, job: Job, folder: Path) -> int | None:
         """Run the training process to its end; its exit code, or None when it was stopped."""
         training = TrainingProcess(folder)
+        AnswerGrading(training, (job.settings or {}).get("grader"))
         progress = ProgressReader(folder / "progress.jsonl")
         try:
             while True:
@@ -198,18 +203,16 @@ class JobRunner:
                 self._note_step(job, entry, self._steps)
             case "checkpoint":
                 self._note_checkpoint(job, folder, entry)
+            case "stopped":
+                self._event(job, step_events.stop(entry), "warn")
             case "done":
                 self._succeed(job, entry["trained_tokens"])
             case "failed":
                 self._fail(job, entry["code"], entry["message"])
 
     def _note_step(self, job: Job, entry: dict[str, Any], total: int) -> None:
-        step = entry["step"]
-        metrics = {k: v for k, v in entry.items() if k.startswith(("train_", "valid_"))}
-        data = {"step": step, "total_steps": total} | metrics
-        message = f"Step {step}/{total}: training loss={entry['train_loss']:.2f}"
-        if "valid_loss" in entry:
-            message += f", validation loss={entry['valid_loss']:.2f}"
+        step, data = entry["step"], step_events.data(entry, total)
+        message = step_events.message(entry, total)
         finish = now() + round(entry["seconds"] * (total - step))
         with self._store.transaction():
             self._store.add_event(job.id, message, data=data, step=step)
@@ -219,25 +222,29 @@ class JobRunner:
         step = entry["step"]
         name = f"{tuned_name(job.model, job.suffix, job.id)}:ckpt-step-{step}"
         checkpoints, _ = self._store.page(Checkpoint, {"job_id": job.id})
-        if sum(other.step > step for other in checkpoints) >= defaults.KEPT_CHECKPOINTS:
+        better = checkpoint_rank.better(checkpoints, step, entry["metrics"])
+        if better >= defaults.KEPT_CHECKPOINTS:
             return  # read again after a crash: it was dropped since
         checkpoint = Checkpoint(new_id("ftckpt-"), job.id, now(), step, name, entry["metrics"])
         with self._store.transaction():
             if self._store.add(checkpoint):
                 self._store.add(Model(name, job.id, now(), folder / entry["folder"]))
                 self._event(job, f"Checkpoint created at step {step}")
-        self._store.drop_checkpoints(job.id, keep=defaults.KEPT_CHECKPOINTS)
+        checkpoints, _ = self._store.page(Checkpoint, {"job_id": job.id})
+        for old in checkpoint_rank.order(checkpoints)[defaults.KEPT_CHECKPOINTS :]:
+            self._store.drop_checkpoint(old)
 
     def _succeed(self, job: Job, trained_tokens: int) -> None:
         """Results, model and status in one transaction: a job is never half succeeded."""
         name, store = tuned_name(job.model, job.suffix, job.id), self._store
-        [last], _ = store.page(Checkpoint, {"job_id": job.id}, limit=1)
+        checkpoints, _ = store.page(Checkpoint, {"job_id": job.id})
+        best = checkpoint_rank.order(checkpoints)[0]
         result = store.uploads() / new_id("result-")
         result.write_bytes(result_file.content(store.metrics(job.id)))
         with store.transaction():
             if not self._has_status(job, "running"):
                 return
-            store.add(Model(name, job.id, now(), store.get(Model, last.model).folder))
+            store.add(Model(name, job.id, now(), store.get(Model, best.model).folder))
             file = store.add_file(result, result_file.NAME, "fine-tune-results")
             store.update_job(
                 job.id,

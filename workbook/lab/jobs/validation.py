@@ -11,6 +11,9 @@ from workbook.lab.state.records import Job
 from workbook.lab.training import defaults, training_file
 from workbook.rows.rules import MIN_EXAMPLES
 
+# By method and file, as OpenAI's guide to reinforcement fine-tuning has it.
+MOST_EXAMPLES = {("reinforcement", "training"): 50_000, ("reinforcement", "validation"): 1_000}
+
 
 class InvalidFileError(Exception):
     """A file that can't be trained on.
@@ -36,6 +39,8 @@ def hyperparameters(
     examples = _check(job, folder, "training", count, limit, least=MIN_EXAMPLES)
     if job.validation_file is not None:
         _check(job, folder, "validation", count, limit, least=1)
+    if job.method == "reinforcement":
+        return defaults.auto_reinforcement(examples, job.hyperparameters)
     auto = defaults.auto_hyperparameters(examples)
     return {k: auto[k] if v == "auto" else v for k, v in job.hyperparameters.items()}
 
@@ -58,6 +63,13 @@ def _check(
         message = (
             f"{kind.capitalize()} file has {report.examples} example(s), "
             f"but must have at least {least} example{'s' * (least > 1)}"
+        )
+        raise InvalidFileError("invalid_n_examples", message, f"{kind}_file")
+    most = MOST_EXAMPLES.get((job.method, kind))
+    if most is not None and report.examples > most:
+        message = (
+            f"{kind.capitalize()} file has {report.examples:,} examples; with method "
+            f"'{job.method}' it may have {most:,}"
         )
         raise InvalidFileError("invalid_n_examples", message, f"{kind}_file")
     return report.examples

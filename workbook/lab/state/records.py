@@ -22,7 +22,7 @@ BatchStatus = Literal[
     "cancelling",
     "cancelled",
 ]
-Method = Literal["supervised", "dpo"]  # of training
+Method = Literal["supervised", "dpo", "reinforcement"]  # of training
 EventLevel = Literal["info", "warn", "error"]
 
 UNFINISHED: tuple[JobStatus, ...] = ("validating_files", "queued", "running", "paused")
@@ -56,6 +56,7 @@ class Job:
 
     hyperparameters: numbers, or "auto".
     error: code, message and param of what ended it.
+    settings: what a method has besides hyperparameters: the grader, the form of an answer.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Job:
     result_file: str | None = None
     error: dict[str, Any] | None = None
     method: Method = "supervised"
+    settings: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -257,16 +257,12 @@ class Store(Database):
 
     # Checkpoints and models
 
-    def drop_checkpoints(self, job_id: str, keep: int) -> None:
-        """Forget all but the last `keep` checkpoints of a job, with their models and weights."""
-        rows = self.rows(
-            "SELECT id, model FROM checkpoints WHERE job_id = ? ORDER BY step DESC", job_id
-        )
-        for row in rows[keep:]:
-            with self.transaction():
-                self.delete(Checkpoint, row["id"])
-                with contextlib.suppress(UnknownIdError):
-                    self.delete_model(row["model"])
+    def drop_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Forget a checkpoint, with its model and weights."""
+        with self.transaction():
+            self.delete(Checkpoint, checkpoint.id)
+            with contextlib.suppress(UnknownIdError):
+                self.delete_model(checkpoint.model)
 
     def delete_model(self, model_id: str) -> None:
         """Forget a tuned model; its weights go when no other name means them.

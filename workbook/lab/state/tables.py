@@ -34,7 +34,7 @@ TABLES: dict[type, str] = {
 }
 JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
 JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
-JSON_COLUMNS |= {"config", "criteria", "data_source", "item", "results", "sample"}
+JSON_COLUMNS |= {"settings", "config", "criteria", "data_source", "item", "results", "sample"}
 
 # One entry a version of the schema; a newer lab brings an older state up by running the rest.
 MIGRATIONS = (
@@ -98,5 +98,8 @@ MIGRATIONS = (
         place INTEGER NOT NULL, item TEXT NOT NULL, created_at INTEGER NOT NULL,
         done INTEGER NOT NULL, status TEXT, results TEXT, sample TEXT);
     CREATE INDEX eval_items_by_run ON eval_items (run_id, done, number);
+    """,
+    """
+    ALTER TABLE jobs ADD COLUMN settings TEXT;
     """,
 )

@@ -12,7 +12,7 @@ D head width.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
@@ -21,7 +21,16 @@ from torch import Tensor
 from workbook.lab.model.linear import LINEARS
 from workbook.lab.model.llama import Angles, Llama, rotate
 from workbook.lab.model.lora import Adapter, scale
-from workbook.lab.training.packed_attention import Layout
+
+
+class Layout(Protocol):
+    """Who sees whom in a packed row: `packed_attention` and `tree_attention` have one each."""
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q (N, H, D) on k and v (N, K, D), to (N, H, D)."""
+
+    def attention_backward(self, q: Tensor, k: Tensor, v: Tensor, d_out: Tensor) -> Tensor:
+        """The gradients with respect to q, k and v, side by side (N, H + 2K, D)."""
 
 
 class LoRALinear:

@@ -29,11 +29,15 @@ class AdamW:
             parameter.grad = None
 
     @torch.no_grad()
-    def clip_gradients(self, largest: float) -> None:
-        """Make the gradients smaller, all by the same factor, if their norm is above `largest`."""
+    def clip_gradients(self, largest: float) -> float:
+        """Make the gradients smaller, all by the same factor, if their norm is above `largest`.
+
+        Gives the norm that they had.
+        """
         gradients = self._gradients()
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))
+        return float(norm)
 
     @torch.no_grad()
     def step(self, rate: float) -> None:

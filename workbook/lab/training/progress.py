@@ -3,8 +3,10 @@
 A line is an object with a `type`:
 
     start       steps, examples, tokens_per_epoch
-    step        step, epoch, seconds (mean of a step), train_* and valid_* metrics
+    step        step, epoch, seconds (mean of a step), train_* and valid_* metrics; those of rewards
+                have more names, see `reinforcement_metrics`
     checkpoint  step, folder (within the job's), metrics
+    stopped     step, window (steps without anything to learn from)
     done        trained_tokens
     failed      code, message
 

@@ -4,6 +4,7 @@ It runs at low priority, ends with the server that started it, and writes into t
 log why it failed. What it trains, `job` knows; it knows nothing of HTTP, ids or the database.
 """
 
+import json
 import os
 import sys
 import threading
@@ -14,20 +15,26 @@ import psutil
 from filelock import FileLock
 
 from workbook.lab.training import failures
+from workbook.lab.training.grade_pipe import GradePipe
 from workbook.lab.training.progress import Progress
 
 
 def main() -> int:
     """Train the job in the folder named on the command line; failures go into its progress log."""
-    folder = Path(sys.argv[1])
+    folder, pipe = Path(sys.argv[1]), GradePipe()
     if "--until-stdin-closes" in sys.argv[2:]:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=pipe.listen, daemon=True).start()
     _lower_priority()
     try:
-        from workbook.lab.training import job  # brings torch, which reads the settings made above
+        # They bring torch, which reads the settings made above.
+        from workbook.lab.training import job, reinforcement
 
         with FileLock(folder / "lock"):  # a killed server's trainer may need a moment to end
-            job.train(folder)
+            spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+            if spec.get("method") == "reinforcement":
+                reinforcement.train(folder, pipe.grade)
+            else:
+                job.train(folder)
     except Exception as error:
         traceback.print_exc()
         code, message = failures.describe(error)
@@ -51,13 +58,6 @@ def _lower_priority() -> None:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(15)
-
-
-def _end_with_stdin() -> None:
-    """End at once when the server at the other end of standard input is gone, however it went."""
-    while os.read(0, 1024):  # not sys.stdin: Python aborts when it ends while that is being read
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

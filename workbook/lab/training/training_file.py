@@ -14,7 +14,11 @@ from workbook import strict_json
 from workbook.rows.rules import MAX_LINE, OUTPUTS, RULES
 from workbook.rows.validator import format_of, violations
 
-FORMATS = {"supervised": ("chat", "completion"), "dpo": ("preference",)}  # of each method
+FORMATS = {  # of each method
+    "supervised": ("chat", "completion"),
+    "dpo": ("preference",),
+    "reinforcement": ("reinforcement",),
+}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -65,8 +69,10 @@ def check(
     report, file_format = Report(), ""
     for number, line in lines(path):
         try:
-            row = parse(line)
+            row = parse(line, method)
             row_format = format_of(row)
+            if row_format == "chat" and method == "reinforcement":
+                row_format = method  # nothing for a grader to read, which not every grader needs
             if row_format not in FORMATS[method]:
                 formats = " or ".join(FORMATS[method])
                 raise RowError(
@@ -106,16 +112,16 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def examples(path: Path) -> Iterator[dict[str, Any]]:
+def examples(path: Path, method: str = "supervised") -> Iterator[dict[str, Any]]:
     """Every example of a file that was checked. Raises RowError at a line that is none."""
     for _, line in lines(path):
-        yield parse(line)
+        yield parse(line, method)
 
 
-def parse(line: bytes) -> dict[str, Any]:
+def parse(line: bytes, method: str = "supervised") -> dict[str, Any]:
     """One line as an example. Raises RowError, and nothing else, when it is not one."""
     row = _value(line)
-    for violation in violations(row):
+    for violation in violations(row, prompt=method == "reinforcement"):
         if RULES[violation.rule].refused:
             raise RowError(violation.message)
     return row
