@@ -20,7 +20,7 @@ from workbook.lab.model import gguf_tokenizer
 from workbook.lab.model.config import CONTEXT
 
 # GGUF tensor name -> Hugging Face name, for one block
-_BLOCK = {
+BLOCK = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -31,8 +31,8 @@ _BLOCK = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-_ROPE = "rope_freqs.weight"  # what each rotary frequency is divided by (Llama 3.1 and later)
+OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+ROPE = "rope_freqs.weight"  # what each rotary frequency is divided by (Llama 3.1 and later)
 
 
 def convert(gguf_file: Path, folder: Path, own_tokenizer: bool = True) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _tensors(reader: Any, meta: dict, file: str) -> tuple[dict[str, Tensor], lis
                 f"{file}: the quantisation {tensor.tensor_type.name} (of {tensor.name}) can't be "
                 "read. Take another file of the model: Q4_0 to Q8_0, a K-quant, F16 or BF16."
             ) from None
-        if tensor.name == _ROPE:
+        if tensor.name == ROPE:
             divisors = array.tolist()
             continue
         kind = tensor.name.removesuffix(".weight").rpartition(".")[2]
@@ -109,16 +109,16 @@ def _unpermute(weight: Tensor, heads: int) -> Tensor:
 
 def _hugging_face_name(name: str, file: str) -> str:
     parts = name.split(".")
-    table, part = (_BLOCK, parts[-2]) if parts[0] == "blk" else (_OUTER, parts[0])
+    table, part = (BLOCK, parts[-2]) if parts[0] == "blk" else (OUTER, parts[0])
     if part not in table or parts[-1] != "weight":
         raise WorkbookError(
             f"{file} has the tensor {name}, which the lab's model has no place for (biases and "
             "mixtures of experts are not supported)."
         )
     return (
-        f"model.layers.{parts[1]}.{_BLOCK[part]}.weight"
-        if table is _BLOCK
-        else f"{_OUTER[part]}.weight"
+        f"model.layers.{parts[1]}.{BLOCK[part]}.weight"
+        if table is BLOCK
+        else f"{OUTER[part]}.weight"
     )
 
 

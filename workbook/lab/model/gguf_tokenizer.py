@@ -15,13 +15,13 @@ from tokenizers.processors import TemplateProcessing
 
 from workbook.errors import WorkbookError
 
-_CONTROL, _BYTE = 3, 6  # gguf.TokenType
+CONTROL, _BYTE = 3, 6  # gguf.TokenType
 _LLAMA3 = (  # the regular expression of Llama 3's tokenizer
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 # How text is cut before pairs are merged, by the name that llama.cpp gives it
-_CUTS: dict[str, Callable[[], list[PreTokenizer]]] = {
+CUTS: dict[str, Callable[[], list[PreTokenizer]]] = {
     "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
     "smollm": lambda: [  # digits stand alone
         pre_tokenizers.Digits(individual_digits=True),
@@ -47,7 +47,7 @@ def build(meta: dict[str, Any]) -> Tokenizer:
         [
             AddedToken(piece, special=True, normalized=False)
             for piece, token_type in zip(pieces, types, strict=True)
-            if token_type == _CONTROL
+            if token_type == CONTROL
         ]
     )
     first = meta.get("tokenizer.ggml.bos_token_id")
@@ -61,7 +61,7 @@ def build(meta: dict[str, Any]) -> Tokenizer:
 def _byte_level(meta: dict[str, Any], kind: str | None) -> Tokenizer:
     """Byte-level BPE, as GPT-2 introduced it; what differs is how text is cut beforehand."""
     cut = meta.get("tokenizer.ggml.pre", "gpt-2") if kind == "gpt2" else kind
-    if cut not in _CUTS:
+    if cut not in CUTS:
         raise WorkbookError(
             f"The file's tokenizer is of the kind {cut!r}, which the lab can't rebuild. Give the "
             "model's own tokenizer.json with --tokenizer FILE."
@@ -70,7 +70,7 @@ def _byte_level(meta: dict[str, Any], kind: str | None) -> Tokenizer:
     merges = [tuple(pair.split(" ", 1)) for pair in meta["tokenizer.ggml.merges"]]
     model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=cut == "llama-bpe")
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_CUTS[cut]())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(CUTS[cut]())
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -81,7 +81,7 @@ def _sentencepiece(meta: dict[str, Any]) -> Tokenizer:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     candidates = []
     for piece, token_type, score in zip(pieces, types, meta["tokenizer.ggml.scores"], strict=True):
-        if token_type in (_CONTROL, _BYTE):
+        if token_type in (CONTROL, _BYTE):
             continue
         halves = ((piece[:i], piece[i:]) for i in range(1, len(piece)))
         candidates += [
