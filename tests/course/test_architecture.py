@@ -51,6 +51,7 @@ SLOW = {
     "openpyxl",
     "packaging",
     "pandas",
+    "peft",
     "phonenumbers",
     "polars",
     "safetensors",
@@ -61,7 +62,9 @@ SLOW = {
     "tokenizers",
     "torch",
     "tqdm",
+    "transformers",
     "uvicorn",
+    "xllamacpp",
     "zstandard",
 }
 

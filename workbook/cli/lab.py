@@ -5,14 +5,14 @@ What the lab does in between stands in `workbook.lab`.
 
 import os
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from workbook import confirm
-from workbook.cli import exits, groups
+from workbook.cli import exits, export, groups
+from workbook.cli.state import with_state
 from workbook.errors import RefusedError, WorkbookError
 from workbook.lab import client, reach
 from workbook.lab import reset as resetting
@@ -20,22 +20,6 @@ from workbook.lab.model import bases, weights
 from workbook.lab.state import inventory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def _folder(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
-    return value.expanduser().resolve() if value else client.state_folder()
-
-
-def with_state(command: Callable[..., int]) -> Callable[..., int]:
-    """Add `--state`; the command gets a folder in any case, as `folder`."""
-    return click.option(
-        "--state",
-        "folder",
-        type=click.Path(path_type=Path),
-        metavar="FOLDER",
-        callback=_folder,
-        help=f"Where records and files are kept; default: {client.state_folder()}",
-    )(command)
 
 
 @click.group(
@@ -238,4 +222,5 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
+lab.add_command(export.export)
 COMMANDS = {"lab": lab}

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 
 from workbook.errors import WorkbookError
 from workbook.lab.export.subject import Subject
+from workbook.lab.model import lora
 
 # Where the course's own base comes from; the lab's copy went through four bits a number on the way.
 _HUB = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
@@ -23,8 +23,10 @@ def write_merged(subject: Subject, folder: Path) -> None:
     Raises WorkbookError where the base's rotary embedding is scaled in a way that config.json
     can't say again.
     """
-    save_file(dict(subject.weights()), folder / "model.safetensors", metadata={"format": "pt"})
-    _write(folder / "config.json", _config(subject))
+    weights = dict(subject.weights())
+    dtype = str(next(iter(weights.values())).dtype).removeprefix("torch.")
+    _write(folder / "config.json", _config(subject) | {"torch_dtype": dtype})
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     stops = sorted(subject.tokenizer().stops)
     _write(folder / "generation_config.json", {"do_sample": False, "eos_token_id": stops})
     write_tokenizer(subject, folder)
@@ -51,12 +53,11 @@ def write_peft(subject: Subject, folder: Path) -> None:
     Raises WorkbookError for a base, which has none.
     """
     adapter = {}
-    rank = 0
     for name, a, b in subject.low_rank():
         place = f"base_model.model.{name.removesuffix('.weight')}"
         adapter[f"{place}.lora_A.weight"] = a.contiguous().clone()
         adapter[f"{place}.lora_B.weight"] = b.contiguous().clone()
-        rank = a.shape[0]
+        rank, alpha = len(a), lora.ALPHA
     if not adapter:
         raise WorkbookError(
             f"{subject.id} is a base model: there is no adapter. "
@@ -69,7 +70,7 @@ def write_peft(subject: Subject, folder: Path) -> None:
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": _HUB.get(subject.base, subject.base),
         "r": rank,
-        "lora_alpha": subject.scale * rank,
+        "lora_alpha": alpha,
         "lora_dropout": 0.0,
         "bias": "none",
         "target_modules": sorted({parts[-2] for parts in names}),
@@ -91,16 +92,7 @@ def _config(subject: Subject) -> dict[str, Any]:
         )
     if divisors:
         config["rope_scaling"] = {"rope_type": "linear", "factor": divisors[0]}
-    tokenizer = subject.tokenizer()
-    dtype = next(iter(dict(_first(subject)).values())).dtype
-    return config | {
-        "eos_token_id": tokenizer.end,
-        "torch_dtype": str(dtype).removeprefix("torch."),
-    }
-
-
-def _first(subject: Subject) -> list[tuple[str, torch.Tensor]]:
-    return [next(iter(subject.weights()))]
+    return config | {"eos_token_id": subject.tokenizer().end}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -96,16 +96,8 @@ class Subject:
                 weight = file.get_tensor(name)
                 if name in changes:
                     a, b = changes[name]  # as in lora.merge: added in float32
-                    weight = (weight.float() + b @ a * self.scale).to(weight.dtype)
+                    weight = (weight.float() + b @ a * lora.scale(a)).to(weight.dtype)
                 yield name, weight
-
-    @property
-    def scale(self) -> float:
-        """α / R of the adapter."""
-        if self.adapter is None:
-            return 0.0
-        about = json.loads((self.adapter / "adapter.json").read_text(encoding="utf-8"))
-        return float(about["scale"])
 
     def low_rank(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         """(Hugging Face's name of a matrix, A (R, in), B (out, R)) for each that training changed.

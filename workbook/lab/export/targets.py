@@ -8,6 +8,7 @@ Greedy decoding: at each token the likeliest. Knows nothing of the lab.
 import argparse
 import json
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -45,41 +46,43 @@ def transformers_answers(
 
 def llama_cpp_answers(file: Path, conversations: list[Conversation], tokens: int) -> list[Turn]:
     """llama.cpp's server on a GGUF file, with the chat template that the file holds."""
-    import httpx
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = str(file)
     settings.n_ctx = 2048
     settings.n_parallel = 1
+    settings.cpuparams.n_threads = 1  # more of them spin while others need the processor
+    settings.cpuparams_batch.n_threads = 1
     settings.use_jinja = True
     settings.warmup = False
     settings.verbosity = 0
     settings.port = 0
     server = xllamacpp.Server(settings)
     turns = []
-    with httpx.Client(base_url=server.listening_address, timeout=600, trust_env=False) as client:
 
-        def call(path: str, body: dict[str, Any]) -> Any:
-            answer = client.post(path, json=body)
-            answer.raise_for_status()
-            return answer.json()
+    def call(path: str, body: dict[str, Any]) -> Any:
+        address = f"{server.listening_address}{path}"
+        request = urllib.request.Request(address, json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        with direct.open(request, timeout=600) as answer:
+            return json.load(answer)
 
-        for messages in conversations:
-            text = call("/apply-template", {"messages": messages})["prompt"]
-            reading = {"content": text, "add_special": True, "parse_special": True}
-            prompt = call("/tokenize", reading)["tokens"]
-            asking = {
-                "prompt": prompt,
-                "n_predict": tokens,
-                "temperature": 0,
-                "top_k": 1,
-                "repeat_penalty": 1.0,
-                "return_tokens": True,
-                "cache_prompt": False,
-            }
-            done = call("/completion", asking)
-            turns.append({"prompt": prompt, "answer": done["tokens"]})
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for messages in conversations:
+        text = call("/apply-template", {"messages": messages})["prompt"]
+        reading = {"content": text, "add_special": True, "parse_special": True}
+        prompt = call("/tokenize", reading)["tokens"]
+        asking = {
+            "prompt": prompt,
+            "n_predict": tokens,
+            "temperature": 0,
+            "top_k": 1,
+            "repeat_penalty": 1.0,
+            "return_tokens": True,
+            "cache_prompt": False,
+        }
+        turns.append({"prompt": prompt, "answer": call("/completion", asking)["tokens"]})
     return turns
 
 
