@@ -25,6 +25,7 @@ PARTS = {
     "split": ("prepare", "Divide examples; equal questions stay together."),
     "prices": ("prices", "What a model costs, and until when it can be tuned."),
     "estimate": ("prices", "What training on a file will cost."),
+    "preflight": ("preflight", "What a host will do with a file, before anything is sent."),
     "jobs": ("jobs", "Fine-tuning jobs on any backend."),
     "compare": ("compare", "Which of two models is better, and how sure that is."),
     "lab": ("lab", "The service that trains on this machine."),
