@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbook import display
 from workbook.budget import comparison
+from workbook.errors import WorkbookError
 from workbook.jobs import ENDED
 
 if TYPE_CHECKING:
@@ -26,11 +27,22 @@ DRAW_SECONDS = 2.0  # drawing the curve takes time from the training on the same
 def watch(client: "OpenAI", job_id: str, every: float = 1.0) -> "FineTuningJob":
     """Follow a job to its end with a live display; return the job as it ended.
 
-    A failed or cancelled job is returned like any other: read `.status` and `.error`. Interrupting
-    the cell stops the watching, not the job. Its estimate and bill are noted.
+    A failed or cancelled job is returned like any other: read `.status` and `.error`. Its estimate
+    and bill are noted.
 
     every: seconds between two looks
+    Raises WorkbookError when the cell is interrupted: the job goes on, and can be joined again.
     """
+    try:
+        return _follow(client, job_id, every)
+    except KeyboardInterrupt:
+        raise WorkbookError(
+            f"You stopped watching. Job {job_id} goes on by itself: run this cell again to join "
+            f'it, or stop it, too, by client.fine_tuning.jobs.cancel("{job_id}").'
+        ) from None
+
+
+def _follow(client: "OpenAI", job_id: str, every: float) -> "FineTuningJob":
     screen = _Screen()
     last_drawn = -math.inf
     while True:

@@ -78,6 +78,11 @@ def check(id: str, answer: Any) -> None:
     display.box(f"Exercise {id}: {verdict.message}", tone, verdict.hints)
 
 
+def is_right(id: str, answer: Any) -> bool:
+    """Whether an answer is right, for cells that go on with it; shows and keeps nothing."""
+    return grade(id, answer).status == "right"
+
+
 def progress() -> None:
     """Show which exercises of the course are done."""
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))

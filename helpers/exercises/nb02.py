@@ -1,14 +1,16 @@
-"""Checks for notebook 02: a leak between splits, examples for Marv, and a file to mend."""
+"""Checks for notebook 02: a leak between splits, examples for Marv, a file to mend, words."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from helpers import reviews
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, result_of
+from helpers.exercises.values import function_of, number, result_of
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor, paths, quoting
 from workbook.errors import WorkbookError
+from workbook.prices import tokens
 from workbook.rows.validator import format_of
 
 Rows = list[dict[str, Any]]
@@ -72,31 +74,31 @@ def _marv(answer: Any) -> str:
             raise WrongAnswerError(f"{where}{finding.message}.", f"{finding.why} {finding.fix}")
     examples = {name: doctor.read(paths.data(f"marv_{name}.jsonl")) for name in ("train", "test")}
     system = examples["train"][0]["messages"][0]["content"]
-    for number, row in enumerate(answer, start=1):
+    for place, row in enumerate(answer, start=1):
         if format_of(row) != "chat":
             raise WrongAnswerError(
-                f"Example {number} is not in chat format.", "It needs `messages`."
+                f"Example {place} is not in chat format.", "It needs `messages`."
             )
         if [message["role"] for message in row["messages"]] != ["system", "user", "assistant"]:
             raise WrongAnswerError(
-                f"Example {number} should have three messages.",
+                f"Example {place} should have three messages.",
                 "One each of system, user and assistant, in this order.",
             )
         texts = [message["content"] for message in row["messages"]]
         if texts[0] != system:
             raise WrongAnswerError(
-                f"Example {number} has another system message than Marv's.",
+                f"Example {place} has another system message than Marv's.",
                 "Use MARV: the model is tuned to the system message it sees.",
             )
         for name, known in examples.items():
             if doctor.question_of(row) in map(doctor.question_of, known):
                 raise WrongAnswerError(
-                    f"Example {number} asks what marv_{name}.jsonl asks.",
+                    f"Example {place} asks what marv_{name}.jsonl asks.",
                     "A copied training row counts double; a copied test row leaks.",
                 )
         if len(texts[2]) > _LONGEST:
             raise WrongAnswerError(
-                f"The answer of example {number} has {len(texts[2])} characters.",
+                f"The answer of example {place} has {len(texts[2])} characters.",
                 f"At most {_LONGEST}: short answers are part of the tone.",
             )
     return (
@@ -108,16 +110,16 @@ def _marv(answer: Any) -> str:
 @exercise("02.3")
 def _mended(answer: Any) -> str:
     if isinstance(answer, (str, Path)) and str(answer):
-        path = Path(answer) if Path(answer).is_absolute() else paths.work() / answer
+        path = _file_of(Path(answer))
         try:
             report, rows = doctor.check(path), None
         except WorkbookError as error:
-            raise WrongAnswerError(str(error), "The copy is called to_mend.jsonl.") from None
+            raise WrongAnswerError(str(error), "The copy is work/to_mend.jsonl.") from None
     elif isinstance(answer, list):
         report, rows = doctor.check(answer), answer
     else:
         raise WrongAnswerError(
-            "The answer is the file's name or a list of rows.", '"to_mend.jsonl"'
+            "The answer is the file's name or a list of rows.", '"work/to_mend.jsonl"'
         )
     for finding in report.findings:
         if finding.severity != "note":
@@ -144,8 +146,47 @@ def _mended(answer: Any) -> str:
     return f"Right: {len(rows)} sound examples, all with one kind of answer."
 
 
+def _file_of(path: Path) -> Path:
+    """The file that is meant: "work/to_mend.jsonl", "to_mend.jsonl", or a path from here."""
+    inside = Path(*path.parts[1:]) if path.parts[:1] == ("work",) else path
+    mine = paths.work() / inside  # an absolute path stays as it is
+    return path if path.exists() and not mine.exists() else mine
+
+
 def _texts_to_mend() -> list[str]:
     """The reviews of the broken file, each as the user says it."""
     lines = paths.data("broken_reviews.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [line.partition("Review: ")[2].partition('"')[0] for line in lines]
     return [f"Review: {text}" for text in texts if text]
+
+
+@exercise("02.4")
+def _words(answer: Any) -> str:
+    text = json.loads(paths.data("parallel_texts.json").read_text(encoding="utf-8"))["texts"]
+    a_word = {
+        language: len(tokens.vocabulary("o200k_base").encode(marked.replace("·", "")))
+        / len(marked.split())
+        for language, marked in text.items()
+    }
+    words = number(answer)
+    if _near(words, _WINDOW / a_word["Spanish"]):
+        return f"Right: {_WINDOW:,} / {a_word['Spanish']:.2f} is about {words:,.0f} words."
+    if _near(words, _WINDOW / 5):
+        raise WrongAnswerError("A word has about five letters, not five tokens.")
+    if _near(words, _WINDOW * a_word["Spanish"]):
+        raise WrongAnswerError("That is more words than tokens. A word is more than one token.")
+    for language, share in a_word.items():
+        if _near(words, _WINDOW / share):
+            raise WrongAnswerError(f"That would be right for {language}.", "Take Spanish.")
+    raise WrongAnswerError(
+        f"Not {words:,.0f}.",
+        "The table above has the tokens per word, by language and vocabulary.",
+        "Tokens divided by tokens per word are words.",
+    )
+
+
+_WINDOW = 65_536  # tokens
+
+
+def _near(words: float, right: float) -> bool:
+    return abs(words - right) <= 0.02 * right

@@ -1,14 +1,16 @@
-"""Checks for notebook 04: steps of a job, the best step of a result file, broken rows mended."""
+"""Checks for notebook 04: steps, a checkpoint chosen, a training run of one's own, rows mended."""
 
 import math
 from typing import Any
 
 import pandas as pd
 
+from helpers import ratings, reviews
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, number, result_of
+from helpers.exercises.values import number, whole, word
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor
+from workbook.evals import statistics
 
 
 @exercise("04.1")
@@ -37,38 +39,118 @@ def _steps(answer: Any) -> str:
     return "Right: 63 batches in an epoch (the last one has 4 examples), times 4 epochs."
 
 
+_STEPS = {
+    40: "Step 40 has the highest of all validation losses but one.",
+    104: "Step 104 is no checkpoint: its model was not kept.",
+    120: "Step 120 is the best on the exam: what is chosen by it, it can't measure any more.",
+    160: "Step 160 is the last, with the lowest training loss: memorising lowers that.",
+}
+
+
 @exercise("04.2")
-def _best_step(answer: Any) -> str:
-    function = function_of(answer, 'check("04.2", best_step)')
-    nan = float("nan")
-    tables = [([nan, 0.9, nan, 0.4, 0.7], 4), ([0.2, nan, 0.3], 1), ([nan, nan, 1.5], 3)]
-    for losses, expected in tables:
-        table = pd.DataFrame(
-            {
-                "step": range(1, len(losses) + 1),
-                "train_loss": [5.0 - i for i in range(len(losses))],
-                "valid_loss": losses,
-            }
+def _choice(answer: Any) -> str:
+    keys = ("step", "column", "certain")
+    if not isinstance(answer, dict) or set(answer) != set(keys):
+        raise WrongAnswerError("Hand in the dictionary with its three keys.", ", ".join(keys))
+    step = whole(answer["step"], "'step'")
+    if step != 80:
+        raise WrongAnswerError(
+            _STEPS.get(step, f"There is no step {step} in the table."),
+            "Only checkpoints can be taken.",
+            "The loss on all validation reviews decides, `full_valid_loss`.",
         )
-        step = result_of(function, table)
-        if isinstance(step, (pd.Series, pd.DataFrame)) and step.size > 1:
-            raise WrongAnswerError("You return a whole row.", 'Take its "step".')
-        step = number(step, "What your function returns")
-        if step == expected - 1:
-            raise WrongAnswerError(
-                f"With validation losses {losses} you return {step:g}: that is the row's number.",
-                "Rows count from 0, steps from 1. Read the column `step`.",
-            )
-        if step != expected:
-            raise WrongAnswerError(
-                f"With validation losses {losses} the best step is {expected}, not {step:g}.",
-                "Find the row with the smallest `valid_loss`, then read its `step`.",
-                "`valid_loss.idxmin()` gives the row's label and skips NaN by itself.",
-            )
-    return "Right, and it copes with steps that have no validation loss."
+    columns = ("train_loss", "valid_loss", "full_valid_loss", "exam")
+    column = word(answer["column"], columns, "'column'")
+    if column != "full_valid_loss":
+        reasons = {
+            "train_loss": "The training loss only shows what the model remembers.",
+            "valid_loss": "`valid_loss` is of 32 reviews, and lowest where there is no checkpoint.",
+            "exam": "The exam must not choose: it is there to measure what was chosen.",
+        }
+        raise WrongAnswerError(reasons[column], "Which column is of all validation reviews?")
+    if word(answer["certain"], ("yes", "no"), "'certain'") != "no":
+        raise WrongAnswerError(
+            "The interval goes from −0.03 to +0.06.", "Is 0, no difference at all, inside it?"
+        )
+    return "Right: step 80, by a rule made before, and without claiming more than 200 reviews show."
+
+
+_LIMIT = 1000  # examples × epochs
+_REVIEWS = 2406
 
 
 @exercise("04.3")
+def _plan(answer: Any) -> str:
+    keys = ("examples", "n_epochs", "learning_rate_multiplier")
+    if not isinstance(answer, dict) or set(answer) != set(keys):
+        raise WrongAnswerError("The plan keeps its three keys.", ", ".join(keys))
+    examples, epochs = (whole(answer[key], f"{key!r}") for key in keys[:2])
+    rate = number(answer[keys[2]], f"{keys[2]!r}")
+    if not 10 <= examples <= _REVIEWS:
+        raise WrongAnswerError(
+            f"A job takes 10 examples at least, and there are {_REVIEWS:,} reviews."
+        )
+    if epochs < 1:
+        raise WrongAnswerError("At least one epoch is needed.", "1 reads every example once.")
+    if not 0 < rate <= 10:
+        raise WrongAnswerError(
+            f"A learning rate multiplied by {rate:g} teaches nothing, or breaks the model.",
+            "1 is the usual rate; between 0.5 and 2 is worth a try.",
+        )
+    if examples * epochs > _LIMIT:
+        raise WrongAnswerError(
+            f"{examples:,} examples × {epochs} epochs = {examples * epochs:,}, above {_LIMIT:,}.",
+            "Fewer examples, or fewer epochs.",
+        )
+    return f"Right: {examples} reviews × {epochs} epochs = {examples * epochs} looks at a review."
+
+
+_BAR = 0.48
+
+
+@exercise("04.4")
+def _trained(answer: Any) -> str:
+    if not isinstance(answer, pd.DataFrame) or not {"id", "answer"} <= set(answer.columns):
+        raise WrongAnswerError("Hand in what `rate` returned.", 'check("04.4", mine)')
+    splits = reviews.splits()
+    ids = {name: set(part["id"]) for name, part in splits.items()}
+    own = {name: len(set(answer["id"]) & each) for name, each in ids.items()}
+    if own["train"]:
+        raise WrongAnswerError(
+            f"{own['train']} of these are training reviews: who learned them knows them.",
+            'Measure on reviews.splits()["validation"].',
+        )
+    if own["test"]:
+        raise WrongAnswerError(
+            "These are exam reviews.", "The exam is for notebook 05. Measure on validation."
+        )
+    if len(answer) != len(ids["validation"]) or set(answer["id"]) != ids["validation"]:
+        raise WrongAnswerError(
+            f"These are not the {len(ids['validation'])} validation reviews, each once.",
+            "rate(model) asks for all of them.",
+        )
+    truth = splits["validation"].set_index("id")["stars"][answer["id"]]
+    stars = [ratings.stars(str(text)) for text in answer["answer"]]
+    unreadable = sum(one is None for one in stars) / len(stars)
+    if unreadable > 0.1:
+        raise WrongAnswerError(
+            f"{unreadable:.0%} of the answers name no stars: not even the form was learned.",
+            "More looks at a review, or a higher rate. Did you ask the tuned model?",
+        )
+    hits = sum(one == right for one, right in zip(stars, truth, strict=True))
+    low, high = statistics.of_share(hits, len(stars))
+    result = f"{hits / len(stars):.3f} exact ({low:.2f} to {high:.2f})"
+    if hits / len(stars) < _BAR:
+        raise WrongAnswerError(
+            f"{result}: below the bar of {_BAR}.",
+            "Is the limit of 1,000 looks used up?",
+            "New reviews teach more than the same ones again.",
+            "About 500 reviews, twice, at the usual rate, are worth a try.",
+        )
+    return f"Right: {result} on reviews that the model has not seen, by your own plan."
+
+
+@exercise("04.5")
 def _mended(answer: Any) -> str:
     if not isinstance(answer, (list, tuple)) or len(answer) != 3:
         raise WrongAnswerError(

@@ -125,8 +125,7 @@ def confirmed(path: Path) -> float:
 
 def tree(source: str) -> ast.AST:
     """A cell's code, without what only IPython reads."""
-    lines = [line if line.strip()[:1] not in ("%", "!") else "pass" for line in source.split("\n")]
-    return ast.parse("\n".join(lines))
+    return ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", source, flags=re.MULTILINE))
 
 
 def outputs(path: Path) -> Iterator[float]:

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import watching
 from workbook import display
+from workbook.errors import WorkbookError
 
 
 def metrics(step: int, **data: Any) -> SimpleNamespace:
@@ -54,6 +55,23 @@ def test_a_failed_job_is_returned_with_its_reason(capsys: pytest.CaptureFixture)
     failed = job("failed", error=SimpleNamespace(message="line 3 is no row"))
     assert watching.watch(client([failed], []), "ftjob-1") is failed
     assert "line 3 is no row" in capsys.readouterr().err
+
+
+def test_who_stops_watching_is_told_that_the_job_goes_on_and_joins_it_again() -> None:
+    end = job("succeeded", fine_tuned_model="ft:a")
+    states = iter([job("running"), KeyboardInterrupt(), job("running"), end])
+
+    def retrieve(id: str) -> SimpleNamespace:
+        state = next(states)
+        if isinstance(state, KeyboardInterrupt):
+            raise state
+        return state
+
+    here = client([], EVENTS)
+    here.fine_tuning.jobs.retrieve = retrieve
+    with pytest.raises(WorkbookError, match=r"ftjob-1 goes on by itself: run this cell again"):
+        watching.watch(here, "ftjob-1", every=0)
+    assert watching.watch(here, "ftjob-1", every=0) is end
 
 
 def test_events_without_losses_are_no_reason_to_stop(capsys: pytest.CaptureFixture) -> None:

@@ -1,6 +1,9 @@
 """Right and wrong answers to the exercises of notebook 02."""
 
 import json
+from pathlib import Path
+
+import numpy as np
 
 from helpers import reviews
 from workbook import doctor, paths
@@ -69,6 +72,14 @@ def mended_file():
     return str(doctor.write(mended(), "mended.jsonl"))
 
 
+def mended_as_typed():
+    return mended_file() and "mended.jsonl"
+
+
+def mended_from_work():
+    return mended_file() and Path("work/mended.jsonl")
+
+
 def words_for_stars():
     rows = mended()
     rows[0]["messages"][2]["content"] = "five"
@@ -88,7 +99,8 @@ def with_a_loop(train, test):
 SOLUTIONS = {
     "02.1": [leaks, with_a_loop],
     "02.2": [marv(), tuple(marv(question="Can birds fly?", answer="Most can. Show-offs."))],
-    "02.3": [mended_file, mended],
+    "02.3": [mended_file, mended, mended_as_typed, mended_from_work],
+    "02.4": [51_600, np.float64(65_536 / 1.27)],
 }
 WRONG = {
     "02.1": [
@@ -115,6 +127,14 @@ WRONG = {
         (lambda: mended() + mended()[:1], "findings are left"),
         (words_for_stars, "One answer is"),
         ("no_such_file.jsonl", "no_such_file.jsonl"),
+        ("work/no_such_file.jsonl", "no_such_file.jsonl"),
         (lambda: doctor.read(paths.data("marv_train.jsonl")), "of the file's reviews are left"),
+    ],
+    "02.4": [
+        (65_536 / 5, "five letters, not five tokens"),
+        (65_536 * 1.27, "more words than tokens"),
+        (65_536 / 1.17, "right for English"),
+        ("51,600", "a text, not a number"),
+        (1000, "Not 1,000"),
     ],
 }
