@@ -104,10 +104,11 @@ SOLUTIONS = {
 }
 WRONG = {
     "02.1": [
-        (by_row, "review 7 is in both"),
+        (by_row, r"returned {}; right is {'7'}"),
         (by_digit, "your function returned"),
         (as_list, "a list, not a set"),
-        (lambda train, test: set(), "is in both"),
+        (lambda train, test: set(), "returned {}; right is"),
+        (lambda train, test: {row["id"] for row in train}, "those are rows, not reviews"),
         ({"7"}, "Hand in the function itself"),
     ],
     "02.2": [
@@ -133,7 +134,7 @@ WRONG = {
     "02.4": [
         (65_536 / 5, "five letters, not five tokens"),
         (65_536 * 1.27, "more words than tokens"),
-        (65_536 / 1.17, "right for English"),
+        (65_536 / 1.17, "Not 56,0"),
         ("51,600", "a text, not a number"),
         (1000, "Not 1,000"),
     ],
