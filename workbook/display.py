@@ -50,8 +50,9 @@ def box_html(text: str, tone: str = "note", more: More = "", more_title: str = "
     for number, each in reversed(list(enumerate(texts, start=1))):
         title = f"{more_title} {number} of {len(texts)}" if len(texts) > 1 else more_title
         details = (
-            f'<details style="margin-top:.4em"><summary style="cursor:pointer">'
-            f"{html.escape(title)}</summary>{_lines(each)}{details}</details>"
+            # A sign of our own: some front ends draw theirs in black on their dark theme.
+            f'<details style="margin-top:.4em"><summary style="cursor:pointer;list-style:none">'
+            f"▸ {html.escape(title)}</summary>{_lines(each)}{details}</details>"
         )
     return (
         f'<div style="border-left:4px solid {color};padding:.4em .8em;margin:.3em 0;'

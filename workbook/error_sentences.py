@@ -3,6 +3,7 @@
 Knows the openai package's errors and who was called; knows no addresses and no keys.
 """
 
+import linecache
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def install() -> None:
     import openai
     from IPython import get_ipython
 
-    errors = (WorkbookError, openai.APIStatusError, openai.APIConnectionError)
+    errors = (WorkbookError, openai.APIStatusError, openai.APIConnectionError, NameError)
     get_ipython().set_custom_exc(errors, _show_error)
 
 
@@ -75,7 +76,24 @@ def sentence(error: Exception) -> str:
         return "The lab is not running: run the set-up cell again, then this cell."
     if isinstance(error, openai.APIStatusError):
         return _status_sentence(error, where)
+    if isinstance(error, NameError):
+        return _name_sentence(error)
     return str(error)
+
+
+def _name_sentence(error: NameError) -> str:
+    """A cell that ran before those above it, or a typing mistake; the line says which name."""
+    step, line = error.__traceback__, ""
+    while step is not None:
+        line = linecache.getline(step.tb_frame.f_code.co_filename, step.tb_lineno).strip() or line
+        step = step.tb_next
+    place = f", in the line `{line}`" if line else ""
+    if isinstance(error, UnboundLocalError):
+        return f"UnboundLocalError: {error}{place}."
+    return (
+        f"{str(error)[:1].upper()}{str(error)[1:]}{place}. If a cell above makes it, run that cell "
+        "first (menu Run, Run All Above Selected Cell); if none does, look for a typing mistake."
+    )
 
 
 def _status_sentence(error: "openai.APIStatusError", where: str) -> str:

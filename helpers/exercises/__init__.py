@@ -83,10 +83,11 @@ def is_right(id: str, answer: Any) -> bool:
     return grade(id, answer).status == "right"
 
 
-def progress() -> None:
-    """Show which exercises of the course are done."""
+def progress(notebook: str | None = None) -> None:
+    """Show which exercises are done, of one notebook ("02") or of the course."""
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
     notebooks = [name.removeprefix("nb") for name in modules if name.startswith("nb")]
+    notebooks = [notebook] if notebook else notebooks
     record.show([id for notebook in notebooks for id in sorted(registered(notebook))])
 
 

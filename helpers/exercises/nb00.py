@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from helpers.exercises import exercise
+from helpers.exercises.values import number
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook.prices import registry
 
@@ -31,25 +32,41 @@ def messages_with_a_system_prompt(answer: list[dict[str, Any]]) -> str:
         raise WrongAnswerError(
             f"The list should have 2 messages, not {len(answer)}.", "One system, one user."
         )
-    for number, (message, role) in enumerate(zip(answer, ("system", "user"), strict=True), start=1):
+    for place, (message, role) in enumerate(zip(answer, ("system", "user"), strict=True), start=1):
         if set(message) != {"role", "content"}:
             raise WrongAnswerError(
-                f"Message {number} has the keys {sorted(map(str, message))}.",
+                f"Message {place} has the keys {sorted(map(str, message))}.",
                 'Every message here has two keys: "role" and "content".',
             )
         if message["role"] != role:
             raise WrongAnswerError(
-                f"The role of message {number} is {message['role']!r}.",
+                f"The role of message {place} is {message['role']!r}.",
                 "First the system prompt, then what the user says.",
             )
         if not isinstance(message["content"], str) or not message["content"].strip():
             raise WrongAnswerError(
-                f"The content of message {number} is empty.", "Write a sentence in quotes."
+                f"The content of message {place} is empty.", "Write a sentence in quotes."
             )
     return "Right: a system prompt and a question. The next cell sends them."
 
 
 @exercise("00.3")
+def the_temperature_for_measuring(answer: float) -> str:
+    """The temperature at which nothing is drawn."""
+    temperature = number(answer)
+    if not 0 <= temperature <= 2:
+        raise WrongAnswerError(
+            f"{temperature:g} is no temperature.", "They run from 0 to 2 in OpenAI's API."
+        )
+    if temperature:
+        raise WrongAnswerError(
+            f"At {temperature:g} words are still drawn.",
+            "Ask twice at that temperature: do you get the same answer?",
+        )
+    return "Right: at 0 the most likely word is taken each time, so only the prompt differs."
+
+
+@exercise("00.4")
 def the_last_day(answer: str | date) -> str:
     """The first day on which nobody can create a fine-tuning job at OpenAI."""
     if isinstance(answer, datetime):  # pandas' Timestamp is one

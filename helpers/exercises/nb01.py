@@ -1,11 +1,15 @@
-"""Checks for notebook 01: a few-shot prompt of one's own, and which tool fits which situation."""
+"""Checks for notebook 01: a few-shot prompt, one that is measured, and which tool fits where."""
 
+import functools
+import json
 import re
 from typing import Any
 
 from helpers.exercises import exercise
 from helpers.exercises.values import function_of, result_of, word
 from helpers.exercises.verdicts import WrongAnswerError
+from workbook import paths
+from workbook.evals.completions import text_of
 
 _WORDS = ("Spanish", "Portuguese")
 _TRIAL = "A loja abre às nove horas."
@@ -90,6 +94,52 @@ def _language(text: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
+_BAR, _MOST_TOKENS = 24, 260
+
+
+@functools.cache
+def _trial_messages() -> list[dict[str, str]]:
+    lines = paths.data("order_messages.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row["split"] == "held out"]
+
+
+@exercise("01.2")
+def _order_numbers(answer: Any) -> str:
+    """Asks the model: a student's request, for each message that was held out."""
+    function = function_of(answer, 'check("01.2", find_number)')
+    rows = _trial_messages()
+    completions = [_completion(result_of(function, row["message"])) for row in rows]
+    texts = [text_of(completion).strip() for completion in completions]
+    right = sum(text == row["order"] for text, row in zip(texts, rows, strict=True))
+    tokens = sum(completion.usage.prompt_tokens for completion in completions) / len(rows)
+    if right < _BAR:
+        text, row = next((t, r) for t, r in zip(texts, rows, strict=True) if t != r["order"])
+        raise WrongAnswerError(
+            f"{right} of {len(rows)} are right; the bar is {_BAR}. For “{row['message']}” the "
+            f"answer was “{text[:60]}”.",
+            "An instruction alone brings sentences. Show solved examples.",
+            "In an example the assistant's answer is the number and nothing else.",
+            "Examples that differ (12-34, A5678, 9-B) teach more than examples that are alike.",
+        )
+    if tokens > _MOST_TOKENS:
+        raise WrongAnswerError(
+            f"{right} of {len(rows)} are right, with {tokens:.0f} tokens in; the limit is "
+            f"{_MOST_TOKENS}.",
+            "Leave out the examples that teach nothing new, or the product in the answers.",
+        )
+    return f"Right: {right} of {len(rows)} with {tokens:.0f} tokens in. A prompt is enough here."
+
+
+def _completion(result: Any) -> Any:
+    """The whole answer of the API, so that its tokens can be counted."""
+    if not hasattr(result, "choices") or getattr(result, "usage", None) is None:
+        raise WrongAnswerError(
+            f"Your function returns a {type(result).__name__}, not what the API answered.",
+            "return client.chat.completions.create(…), without .choices behind it.",
+        )
+    return result
+
+
 _REASONS = {
     "a": ("schema", "The model knows the answer; only its form fails sometimes."),
     "b": ("tune", "The skill is missing and the examples are there."),
@@ -98,7 +148,7 @@ _REASONS = {
 }
 
 
-@exercise("01.2")
+@exercise("01.3")
 def _tools(answer: Any) -> str:
     if not isinstance(answer, dict) or set(answer) != set(_REASONS):
         raise WrongAnswerError(

@@ -1,4 +1,4 @@
-"""Checks for notebook 05: a measure, the size of an exam, a confusion matrix read."""
+"""Checks for notebook 05: a measure, an exam's size, a comparison, a checkpoint, a matrix."""
 
 from typing import Any
 
@@ -70,11 +70,67 @@ def _exam_size(answer: Any) -> str:
     return "Right: about 2,400. Six times the reviews for an interval 2.5 times as narrow."
 
 
+_VERDICTS = {
+    "A": ("better", "Its interval lies above 0, all of it."),
+    "B": ("unknown", "Its interval holds 0: the exam can't tell the two apart."),
+    "C": ("worse", "Its interval lies below 0, all of it."),
+    "B against A": ("unknown", "Nobody compared A and B, and their intervals overlap by far."),
+}
+
+
+@exercise("05.3")
+def _comparison(answer: Any) -> str:
+    if not isinstance(answer, dict) or set(answer) != set(_VERDICTS):
+        raise WrongAnswerError(
+            "Hand in the dictionary with its four keys.", ", ".join(map(repr, _VERDICTS))
+        )
+    for key, (verdict, reason) in _VERDICTS.items():
+        if (said := word(answer[key], ("better", "worse", "unknown"), key)) != verdict:
+            raise WrongAnswerError(
+                f"{key} is not {said!r}.",
+                "Look at the two ends of the interval, not at the difference.",
+                reason,
+            )
+    return "Right. A larger difference with a wider interval may be nothing at all."
+
+
+@exercise("05.4")
+def _checkpoint(answer: Any) -> str:
+    keys = {"step", "by", "exam score"}
+    if not isinstance(answer, dict) or set(answer) != keys:
+        raise WrongAnswerError(
+            "Hand in the dictionary with its three keys.", ", ".join(sorted(map(repr, keys)))
+        )
+    step = number(answer["step"], "'step'")
+    by = word(answer["by"], ("training", "validation", "exam"), "'by'")
+    if by == "exam":
+        raise WrongAnswerError(
+            "Chosen by the exam, its score there is no fair one any more.",
+            "Which data was held out for choosing?",
+        )
+    if by == "training":
+        raise WrongAnswerError(
+            "The training loss falls as long as you train.", "It says nothing of new sentences."
+        )
+    if step != 76:
+        raise WrongAnswerError(
+            f"Step {step:g} is not the best on validation.",
+            "The lowest loss there, and the most exact answers.",
+        )
+    score = number(answer["exam score"], "'exam score'")
+    if not same(score, 0.55):
+        raise WrongAnswerError(
+            f"{score:g} is not this checkpoint's score on the exam.",
+            "You report what your choice got, also where another one got more.",
+        )
+    return "Right: chosen on validation, and reported as it is, 0.55, though 0.58 was to be had."
+
+
 _SHARES = {"exact": 0.58, "within_one": 0.93}
 _LEANS = "high"
 
 
-@exercise("05.3")
+@exercise("05.5")
 def _reading(answer: Any) -> str:
     keys = [*_SHARES, "leans"]
     if not isinstance(answer, dict) or set(answer) != set(keys):

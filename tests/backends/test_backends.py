@@ -428,8 +428,8 @@ def test_a_notebook_shows_the_sentence_and_the_cell_still_fails(lab) -> None:
         """
     )
     call = 'client.chat.completions.create(model="bad", messages=[])'
-    other = "1 / 0"
-    cells = [nbformat.v4.new_code_cell(text) for text in (source, call, other)]
+    other, early = "1 / 0", "print(1)\nsplits['train']"
+    cells = [nbformat.v4.new_code_cell(text) for text in (source, call, other, early)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
     [shown] = notebook.cells[1].outputs
@@ -437,6 +437,8 @@ def test_a_notebook_shows_the_sentence_and_the_cell_still_fails(lab) -> None:
     plain = re.sub(r"\x1b\[\d+m", "", "\n".join(shown.traceback))
     assert plain.startswith("✘ The lab refused this (400)") and "Traceback" not in plain
     assert "Traceback" in "\n".join(notebook.cells[2].outputs[0].traceback)
+    plain = re.sub(r"\x1b\[\d+m|\n", " ", "".join(notebook.cells[3].outputs[-1].traceback))
+    assert "'splits' is not defined, in the line `splits['train']`. If a cell above" in plain
 
     failing = nbformat.v4.new_notebook(cells=cells[:2])
     with pytest.raises(nbclient.exceptions.CellExecutionError):

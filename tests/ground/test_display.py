@@ -54,3 +54,10 @@ display.box("$1 and $2")"""
     assert "&lt;x&gt;" in shown.data["text/html"] and "text-align:right" in shown.data["text/html"]
     assert shown.data["text/plain"] == "name | n\n<x> | 3"
     assert "mathjax_ignore" in prices.data["text/html"], "two prices are no formula"
+
+
+def test_the_sign_of_a_hint_has_the_colour_of_its_text() -> None:
+    shown = display.box_html("No.", "wrong", more="Look again.")
+    assert (
+        "list-style:none" in shown and "▸ Hint" in shown
+    )  # no arrow of the browser's, black on black

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import journal
+from helpers import claims, exercises, journal
 from workbook import paths
 
 
@@ -28,6 +28,7 @@ def test_an_entry_has_the_five_headings_in_order(log: Path) -> None:
         "### Thoughts",
         "### Link to work",
         "### Plan for tomorrow",
+        "### From the run",
     ]
 
 
@@ -55,3 +56,20 @@ def test_running_the_cell_twice_adds_one_entry(log: Path, capsys: pytest.Capture
     journal.entry("01", learned="one")
     assert log.read_text("utf-8") == written
     assert "already" in capsys.readouterr().out
+
+
+def test_the_run_fills_in_exercises_jobs_and_measured_claims(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"job": "ftjob-1", "model": "gpt-4o-mini", "trained_tokens": 61842, "cost": "$0.19"}
+    monkeypatch.setattr(journal.comparison, "rows", lambda: [job])
+    exercises.record.add("01.1", "right")
+    claims.show({18: {"job_seconds": 80, "trial_seconds": 8, "answers": 100}})
+    journal.entry("01", learned="one", facts={"Best prompt": "a schema, 0.26 exact"})
+    written = log.read_text("utf-8")
+    assert "### From the run" in written and "- Best prompt: a schema, 0.26 exact\n" in written
+    assert "Exercises: 1 of " in written and "Claim 18, holds: " in written
+    assert "ftjob-1, gpt-4o-mini, 61,842 tokens trained, cost: $0.19." in written
+    journal.entry("02", learned="two")
+    assert log.read_text("utf-8").count("ftjob-1") == 1
+    assert log.read_text("utf-8").count("Claim 18") == 1

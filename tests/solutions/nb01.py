@@ -1,5 +1,11 @@
 """Solutions of notebook 01, and answers that must not pass."""
 
+import json
+
+from openai.types.chat import ChatCompletion
+
+from workbook import paths
+
 
 def _messages(text: str, last: str | None = None, words=("Spanish", "Portuguese")) -> list[dict]:
     return [
@@ -32,9 +38,40 @@ def _broken(text):
     return [{"role": "system", "content": "Spanish " + 5}, text]
 
 
+_LINES = paths.data("order_messages.jsonl").read_text(encoding="utf-8").splitlines()
+_NUMBERS = {row["message"]: row["order"] for row in map(json.loads, _LINES)}
+
+
+def _completion(text: str, tokens: int = 230) -> ChatCompletion:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    usage = {"prompt_tokens": tokens, "completion_tokens": 5, "total_tokens": tokens + 5}
+    return ChatCompletion.model_validate(
+        {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+        | {"choices": [choice], "usage": usage}
+    )
+
+
+def _finds(message):
+    return _completion(_NUMBERS[message])
+
+
+def _finds_most(message):  # what the model does with five examples: 26 of 30 on the lab
+    return _completion(f" {_NUMBERS[message]}\n" if "E" not in _NUMBERS[message] else "E", 229)
+
+
+def _chats(message):
+    return _completion(f"The order number is {_NUMBERS[message]}.")
+
+
+def _is_long(message):
+    return _completion(_NUMBERS[message], 346)
+
+
 SOLUTIONS = {
     "01.1": [_messages, _as_developer],
-    "01.2": [_TOOLS, {key: value.title() for key, value in _TOOLS.items()}],
+    "01.2": [_finds, _finds_most],
+    "01.3": [_TOOLS, {key: value.title() for key, value in _TOOLS.items()}],
 }
 
 WRONG = {
@@ -52,6 +89,14 @@ WRONG = {
         (lambda text, more: [text, more], "called with 1 argument; its parameters are: text, more"),
     ],
     "01.2": [
+        ("A-2041", "Hand in the function itself"),
+        (_chats, "0 of 30 are right; the bar is 24.*The order number is"),
+        (_is_long, "30 of 30 are right, with 346 tokens in; the limit is 260"),
+        (lambda message: _NUMBERS[message], "returns a str, not what the API answered"),
+        (lambda message: None, "returns nothing"),
+        (lambda message: _completion(message.order), "stops with AttributeError"),
+    ],
+    "01.3": [
         ({**_TOOLS, "a": "tune"}, "a: 'tune' would not be the first choice"),
         ({**_TOOLS, "c": "tune"}, "c: 'tune' would not be the first choice"),
         ({**_TOOLS, "d": "finetune"}, "d is 'finetune', which is none"),

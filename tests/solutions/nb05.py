@@ -35,10 +35,15 @@ def _with_numpy(labels, answers):
     return (abs(said - np.array(labels)) <= 1).mean()
 
 
+_COMPARISON = {"A": "better", "B": "unknown", "C": "worse", "B against A": "unknown"}
+_CHOICE = {"step": 76, "by": "validation", "exam score": 0.55}
+
 SOLUTIONS = {
     "05.1": [within_one, _with_numpy, lambda a, b: Fraction(within_one(a, b))],
     "05.2": [2400, 2500, 2398.0, np.int64(2345)],
-    "05.3": [_READING, {**_READING, "exact": np.float32(0.58), "leans": "High"}],
+    "05.3": [_COMPARISON, {key: value.upper() for key, value in _COMPARISON.items()}],
+    "05.4": [_CHOICE, {"step": np.int64(76), "by": "Validation", "exam score": Fraction(11, 20)}],
+    "05.5": [_READING, {**_READING, "exact": np.float32(0.58), "leans": "High"}],
 }
 
 WRONG = {
@@ -61,6 +66,21 @@ WRONG = {
         (float("nan"), "nan"),
     ],
     "05.3": [
+        ("better", "four keys"),
+        ({**_COMPARISON, "B": "better"}, "B is not 'better'"),
+        ({**_COMPARISON, "C": "unknown"}, "C is not 'unknown'"),
+        ({**_COMPARISON, "B against A": "better"}, "B against A is not 'better'"),
+        ({**_COMPARISON, "A": "yes"}, "A is 'yes', which is none"),
+    ],
+    "05.4": [
+        ({"step": 76}, "three keys"),
+        ({"step": 114, "by": "exam", "exam score": 0.58}, "no fair one any more"),
+        ({**_CHOICE, "step": 114, "by": "training"}, "falls as long as you train"),
+        ({**_CHOICE, "step": 114}, "Step 114 is not the best on validation"),
+        ({**_CHOICE, "exam score": 0.58}, "0.58 is not this checkpoint's score"),
+        ({**_CHOICE, "exam score": "0,55"}, "'exam score' is a text"),
+    ],
+    "05.5": [
         ({}, "three keys"),
         ({**_READING, "exact": 58}, "'exact' is a share"),
         ({**_READING, "exact": 0.93}, "'exact' is not 0.93"),
