@@ -10,6 +10,7 @@ what a notebook teaches. nbformat and nbclient do the work.
 """
 
 import argparse
+import base64
 import hashlib
 import os
 import re
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = paths.ROOT / "notebooks"
 README = paths.ROOT / "README.md"
+PICTURE = paths.ROOT / "docs" / "result.png"  # README's: the figure of notebook 05 with this alt text
+PICTURE_TEXT = "Exact and within-one shares"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -124,6 +127,18 @@ def run(path: Path) -> None:
     client.execute()
     clean(notebook)
     _write(notebook, path)
+    if (image := picture(notebook)) is not None:
+        PICTURE.write_bytes(image)
+
+
+def picture(notebook: "NotebookNode") -> bytes | None:
+    """The figure that the README shows, as PNG, if this notebook drew it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {}).get("text/html", "")
+            if f'alt="{PICTURE_TEXT}' in shown:
+                return base64.b64decode(re.findall(r"data:image/png;base64,([^\"]+)", shown)[0])
+    return None
 
 
 def _worth_keeping(output: "NotebookNode") -> bool:
