@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 FOLDER = paths.ROOT / "notebooks"
 README = paths.ROOT / "README.md"
-PICTURE = paths.ROOT / "docs" / "result.png"  # README's: the figure of notebook 05 with this alt text
+PICTURE = (
+    paths.ROOT / "docs" / "result.png"
+)  # README's: the figure of notebook 05 with this alt text
 PICTURE_TEXT = "Exact and within-one shares"
 BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
 

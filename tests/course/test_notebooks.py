@@ -110,6 +110,11 @@ def test_the_map_is_the_same_in_the_readme_in_notebook_00_and_in_every_box() -> 
         assert f"| **Minutes** | {minutes} to read and try" in box
 
 
+def test_the_readmes_picture_is_the_figure_of_notebook_05() -> None:
+    [path] = [path for path in ALL if path.name.startswith("05")]
+    assert notebooks.picture(nbformat.read(path, as_version=4)) == notebooks.PICTURE.read_bytes()
+
+
 def test_ci_runs_the_readmes_second_command() -> None:
     [command] = [
         line.strip()

@@ -104,7 +104,7 @@ def trainings() -> dict[str, float]:
     marv = doctor.read(paths.data("marv_train.jsonl"))
     return {
         "04": estimates.job(marv, MINI).usd + stars + estimates.job(marv, MINI, 10).usd,
-        "05": 2 * stars,
+        "05": 2 * stars + estimates.job(chats[:25], MINI).usd,
     }
 
 

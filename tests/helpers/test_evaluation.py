@@ -156,6 +156,15 @@ def test_people_and_words_on_the_frozen_test_set() -> None:
     row = evaluation.summary({"words": words}).iloc[0]
     assert 0.25 < row["exact"] < 0.40 and 0.55 < row["within_one"] < 0.75
     assert row["no_rating"] == 0
+    more = evaluation.tfidf_baseline(splits["train"], splits["test"])
+    assert 0.40 < more["correct"].mean() < 0.48  # all words that there are: the stronger rival
+
+
+def test_vectors_that_tell_the_stars_apart_are_learned() -> None:
+    frame = pd.DataFrame({"id": range(20), "text": "x", "stars": [1, 2, 3, 4, 5] * 4})
+    vectors = [[float(star == column) for column in range(1, 6)] for star in frame["stars"]]
+    rated = evaluation.embedding_baseline(vectors, frame, vectors, frame)
+    assert rated["correct"].all() and rated["label"].tolist() == frame["stars"].tolist()
 
 
 def test_shape_counts_words_and_sentences() -> None:
