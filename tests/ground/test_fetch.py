@@ -1,15 +1,19 @@
 """Fetching through pip, without a network: pip looks into a folder, or a stand-in replaces it."""
 
 import hashlib
+import http.server
 import io
 import os
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import venv
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -241,6 +245,58 @@ def test_two_processes_at_once(shelf, tmp_path):
     both = [start(shelf, to), start(shelf, to)]
     assert [process.communicate()[1] for process in both] == ["", ""]
     assert to.read_bytes() == CONTENT
+    assert left_behind(to) == ["content.bin"]
+
+
+def test_two_threads_at_once(shelf, tmp_path):
+    to = tmp_path / "cache" / "content.bin"
+    with ThreadPoolExecutor(2) as both:
+        assert set(both.map(lambda _: wheel(shelf, to), range(2))) == {to}
+    assert to.read_bytes() == CONTENT
+    assert left_behind(to) == ["content.bin"]
+
+
+@pytest.fixture
+def index(shelf, monkeypatch) -> Iterator[list[float]]:
+    """A package index over HTTP; of each answer with the wheel only such a share arrives."""
+    parcel = next(shelf.glob("*.whl"))
+    shares: list[float] = []
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            whole = f'<a href="/{parcel.name}">{parcel.name}</a>'.encode()
+            share, kind = 1.0, "text/html"
+            if self.path.endswith(".whl"):
+                share = shares.pop(0) if shares else 1.0
+                whole, kind = parcel.read_bytes(), "application/octet-stream"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write(whole[: int(share * len(whole))])
+
+        def log_message(self, *_) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield shares
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_that_is_cut_off_leaves_nothing_and_works_the_next_time(shelf, tmp_path, index):
+    to = tmp_path / "cache" / "content.bin"
+    index += [0.5] * 20
+    with pytest.raises((fetch.NetworkError, fetch.WrongHashError), match="run this again") as error:
+        wheel(shelf, to)
+    assert "\n" not in str(error.value)
+    assert left_behind(to) == []
+    index.clear()
+    assert wheel(shelf, to).read_bytes() == CONTENT
     assert left_behind(to) == ["content.bin"]
 
 

@@ -86,3 +86,19 @@ def test_no_page_is_answered_unless_it_is_named(tmp_path: Path) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Origin": PAGE}
     for answer in (client.options("/v1/models", headers=asked), client.get("/v1/models")):
         assert not [name for name in answer.headers if name.startswith("access-control")]
+    foreign = ["null", PAGE, "http://localhost.evil.example", "http://LOCALHOST:1", "", "localhost"]
+    for origin in foreign:  # the client has the key, and sends it
+        for path in ("/v1/models", "/health"):
+            answer = client.get(path, headers={"Origin": origin})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (
+                403,
+                "origin_not_allowed",
+            )
+    assert client.get("/v1/models", headers={"Origin": "http://localhost"}).status_code == 200
+    assert client.get("/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "app://obsidian.md"])
+def test_a_page_is_named_by_its_origin(origin: str) -> None:
+    assert reach(None, (), (origin,), None).allows_page(origin, "localhost:8321")
+    assert not reach(None, (), (origin,), None).allows_page(origin + ".evil.example", "localhost")

@@ -45,6 +45,14 @@ class Reach:
             return True
         return not self.is_loopback and _is_address(name.strip("[]"))
 
+    def allows_page(self, origin: str, host: str) -> bool:
+        """Whether a page may call the lab: one of those named, or of the lab's own address.
+
+        origin, host: headers of its request
+        """
+        own = origin.partition("://")[2].lower() == host.lower() and self.allows(host)
+        return own or origin in self.origins
+
     def hosts(self) -> str:
         """What `allows` allows, in words."""
         addresses = () if self.is_loopback else ("addresses",)
@@ -65,7 +73,8 @@ def reach(
             "address of this machine."
         )
     for origin in origins:
-        if not re.fullmatch(r"https?://[\w.-]+(:\d{1,5})?", origin):
+        # Programs that are built on a browser have schemes of their own: app://obsidian.md.
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\w.-]+(:\d{1,5})?", origin):
             raise WorkbookError(
                 f"--cors takes the origin of a page as a browser sends it, such as "
                 f"http://localhost:3000, and '{origin}' is none."

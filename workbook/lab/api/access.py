@@ -1,6 +1,6 @@
 """Access control: who is answered, and one line in the log for each request.
 
-Knows host names and the key; knows nothing of paths, but that /health is open to all.
+Knows host names, origins of pages and the key; nothing of paths, but that /health needs no key.
 """
 
 import hmac
@@ -61,6 +61,12 @@ class AccessControl:
             more = "" if self._reach.is_loopback else " `--host-name` adds a name."
             message = f"The lab answers to {self._reach.hosts()} only.{more}"
             return ApiError(403, message, "host_not_allowed")
+        for origin in request.headers.getlist("origin"):
+            # Also with the key: a page that has got hold of it is still not its owner.
+            if not self._reach.allows_page(origin, request.headers.get("host", "")):
+                shown = origin[:200]
+                message = f"Pages of '{shown}' may not call the lab. `--cors` names who may."
+                return ApiError(403, message, "origin_not_allowed")
         if request.url.path == "/health":
             return None
         key = _key_of(request)

@@ -4,6 +4,7 @@ Only reads. What carries no mark and holds something is not the lab's, and is re
 it is made, moved or deleted. Knows nothing of what records and bytes mean.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -61,6 +62,23 @@ def check_reset(folder: Path) -> None:
     """Raise WorkbookError unless the folder is the lab's, with or without its records."""
     if folder.exists() and _records(folder, damaged="ours") != "ours":
         _check_own(folder)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise WorkbookError where the folder, or what the lab would change in it, is read-only.
+
+    Whoever has set it so wants it kept as it is: it is not made writable.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    inside = (
+        [folder / name for name in (*FOLDERS, DATABASE, "key", "lock")] if folder.exists() else []
+    )
+    for path in (existing, *inside):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise WorkbookError(
+                f"{path} is read-only for you, and the lab writes there. Nothing was changed. Make "
+                "it writable, or give another folder with --state."
+            )
 
 
 def own(folder: Path, name: str) -> Iterator[Path]:

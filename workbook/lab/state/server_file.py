@@ -39,6 +39,7 @@ def hold(folder: Path, check: Callable[[Path], None] = mark.check) -> Iterator[N
     Raises WorkbookError: it is taken.
     """
     check(folder)
+    mark.check_writable(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     lock = FileLock(folder / "lock")
