@@ -6,7 +6,6 @@ Knows nothing of what rows mean.
 
 import contextlib
 import filecmp
-import getpass
 import hashlib
 import json
 import os
@@ -90,7 +89,8 @@ def _alone(folder: Path) -> FileLock:
     """While it is held, no other process puts files into this folder: between a look for a free
     name and a move there another could take it."""
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return FileLock(Path(tempfile.gettempdir()) / f"workbook-{getpass.getuser()}-{name}.lock")
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    return FileLock(Path(tempfile.gettempdir()) / f"workbook-{user}-{name}.lock")
 
 
 def _aside(path: Path) -> Path:

@@ -99,6 +99,8 @@ def engine_error(error: BaseException) -> ApiError:
         return error
     if isinstance(error, ValueError):
         return ApiError(400, str(error), "invalid_schema")
+    if isinstance(error, FileNotFoundError):  # between the look for it and its loading
+        return ApiError(404, "The model was deleted just now.", "model_not_found", "model")
     return ApiError(
         500, f"The model could not answer: {error}", "engine_error", kind="server_error"
     )

@@ -38,8 +38,8 @@ def hold(folder: Path, check: Callable[[Path], None] = mark.check) -> Iterator[N
     check: whether it may be used; raises WorkbookError before anything in it is touched.
     Raises WorkbookError: it is taken.
     """
+    mark.check_writable(folder)  # first: SQLite can't even read without writing beside its file
     check(folder)
-    mark.check_writable(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     lock = FileLock(folder / "lock")
