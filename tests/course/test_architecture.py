@@ -18,7 +18,8 @@ MAY_IMPORT = {
     GROUND: set(),
     "prices": set(),
     "doctor": {"prices"},
-    "lab": set(),
+    "grading": set(),
+    "lab": {"grading"},
     "lab.client": {"lab"},
     "backends": {"prices", "lab.client"},
     "jobs": {"backends", "doctor", "prices"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
         "lab",
         "lab.client",
     },
-    "evals": {"prices"},
+    "evals": {"prices", "grading"},
     "helpers": {"evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
     "tools": {"helpers", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
 }

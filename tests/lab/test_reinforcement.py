@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,3 +180,125 @@ def test_a_job_without_anything_to_learn_stops_early_and_says_why(lab: Server) -
     told = events(lab, job)
     [warning] = [event["message"] for event in told if event["level"] == "warn"]
     assert warning.startswith("Stopped early after step 5") and "nothing is learned" in warning
+
+
+# Graders that are programs or ask a model
+
+LENGTH = "def grade(sample, item):\n    return len(sample['output_text']) / 100"
+LABELS = {"labels": ["good", "bad"], "passing_labels": ["good"]}
+ASK = [
+    {"role": "developer", "content": "Judge it."},
+    {"role": "user", "content": {"type": "input_text", "text": "{{sample.output_text}}"}},
+]
+
+
+def model_grader(kind: str = "score_model", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "name": "judge", "model": "tiny", "input": ASK} | more
+
+
+def test_a_model_of_the_same_lab_judges(lab: Server) -> None:
+    grader = model_grader(range=[2, 5])
+    body = {"grader": grader, "item": {}, "model_sample": "An answer."}
+    path = "/fine_tuning/alpha/graders/run"
+    status, first = lab.call("POST", path, body)
+    assert status == 200 and 2 <= first["reward"] <= 5, first
+    assert first["metadata"]["sampled_model_name"] == "tiny"
+    assert (
+        first["metadata"]["token_usage"] == first["model_grader_token_usage_per_model"]["tiny"] > 0
+    )
+    assert lab.call("POST", path, body)[1]["reward"] == first["reward"]  # it repeats itself
+
+    label = model_grader(
+        "label_model", name="kind", labels=["good", "bad"], passing_labels=["good"]
+    )
+    parts = {"judge": model_grader(), "kind": label, "length": python(LENGTH)}
+    both = {"type": "multi", "name": "all", "graders": parts}
+    both["calculate_output"] = "10 * kind + length"
+    status, answer = lab.call("POST", path, body | {"grader": both})
+    assert status == 200 and answer["sub_rewards"].keys() == parts.keys()
+    assert answer["sub_rewards"]["kind"] in (0, 1)
+    assert answer["sub_rewards"]["length"] == pytest.approx(0.1)
+
+
+def python(source: str) -> dict[str, Any]:
+    return {"type": "python", "name": "code", "source": source}
+
+
+@pytest.mark.parametrize(
+    ("grader", "code", "param"),
+    [
+        (python("def grade(x): return 1"), "invalid_python", ".source"),
+        (model_grader(model="gpt-9"), "model_not_found", "model"),
+        (model_grader(range=[1, 0]), "invalid_value", ".range"),
+        (model_grader(range=[1]), "invalid_value", ".range"),
+        (
+            model_grader(input=[{"role": "user", "content": "{{os}}"}]),
+            "invalid_template",
+            ".content",
+        ),
+        (
+            model_grader(sampling_params={"reasoning_effort": "low"}),
+            "unsupported_parameter",
+            ".reasoning_effort",
+        ),
+    ],
+)
+def test_graders_are_checked_before_anything_runs(lab: Server, grader, code, param) -> None:
+    for path, request in (
+        ("/fine_tuning/alpha/graders/validate", {"grader": grader}),
+        ("/fine_tuning/jobs", body(lab, "file-x", grader)),
+    ):
+        _, got_code, got_param = lab.refused("POST", path, request)
+        assert got_code == code and got_param and got_param.endswith(param)
+
+
+def test_a_job_is_not_graded_by_labels(lab: Server) -> None:
+    label = model_grader("label_model", **LABELS)
+    part = {"type": "multi", "name": "m", "graders": {"l": label}, "calculate_output": "l"}
+    assert refused(lab, body(lab, "file-x", part))[1] == "unsupported_grader"
+
+
+def test_a_job_is_graded_by_a_program_and_a_judge_and_counts_their_errors(lab: Server) -> None:
+    source = """def grade(sample, item):
+    if 'e' in sample['output_text']: raise ValueError('no e')
+    return len(sample['output_text']) / 100"""
+    grader = {
+        "type": "multi",
+        "name": "both",
+        "graders": {"code": python(source), "judge": model_grader()},
+        "calculate_output": "code + 0 * judge",
+    }
+    status, job = lab.call("POST", "/fine_tuning/jobs", body(lab, grader=grader, n_epochs=1))
+    assert status == 200, job
+    done = lab.finished(job["id"], 120)
+    assert done.status == "succeeded", done.error
+    data = [event["data"] for event in events(lab, job) if event["type"] == "metrics"][-1]
+    assert data["errors"]["python_grader_runtime_error"] > 0
+    by_name = {each["name"]: each for each in data["scores"]["graders"]}
+    assert by_name["code"]["train_reward_mean"] == pytest.approx(data["train_reward_mean"])
+    assert 0 <= by_name["judge"]["valid_reward_mean"] <= 1
+
+
+def test_an_eval_is_judged_by_a_program_and_a_model(lab: Server) -> None:
+    label = model_grader(
+        "label_model", name="kind", labels=["good", "bad"], passing_labels=["good"]
+    )
+    config = {"type": "custom", "item_schema": {"type": "object"}}
+    status, evaluation = lab.call(
+        "POST",
+        "/evals",
+        {"data_source_config": config, "testing_criteria": [label, python(LENGTH), model_grader()]},
+    )
+    assert status == 200, evaluation
+    content = [{"item": {}, "sample": {"output_text": "x" * 100}}]
+    source = {"type": "jsonl", "source": {"type": "file_content", "content": content}}
+    path = f"/evals/{evaluation['id']}/runs"
+    run = lab.call("POST", path, {"name": "r", "data_source": source})[1]
+    until = time.monotonic() + 60
+    while run["status"] not in ("completed", "failed") and time.monotonic() < until:
+        time.sleep(0.05)
+        run = lab.call("GET", f"{path}/{run['id']}")[1]
+    [item] = lab.call("GET", f"{path}/{run['id']}/output_items")[1]["data"]
+    by_name = {result["name"]: result for result in item["results"]}
+    assert by_name["code"]["score"] == 1 and by_name["code"]["passed"]
+    assert by_name["kind"]["score"] in (0, 1) and 0 <= by_name["judge"]["score"] <= 1

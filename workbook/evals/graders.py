@@ -1,7 +1,8 @@
 """Graders of one answer: from 0 (wrong) to 1 (right), or None where it can't be read at all.
 
 A grader is a function of the answer's text and its example; any function of that kind will do.
-Knows texts, numbers and JSON. Knows nothing of who answered.
+OpenAI's graders, as data, are such functions, too: `openai_grader` makes one. Knows texts, numbers
+and JSON. Knows nothing of who answered.
 """
 
 import json
@@ -12,6 +13,9 @@ from typing import Any
 
 from workbook.evals.errors import EvaluationError
 from workbook.evals.examples import Example
+from workbook.grading import graders
+from workbook.grading.errors import GraderError
+from workbook.grading.judging import Question, Verdict
 
 Grader = Callable[[str, Example], float | None]
 
@@ -123,3 +127,55 @@ def json_schema(schema: Mapping[str, Any]) -> Grader:
         return float(validator.is_valid(value))
 
     return grade
+
+
+def openai_grader(grader: Mapping[str, Any], client: Any = None) -> Grader:
+    """A grader as `client.fine_tuning.jobs.create` takes it, for the evaluation of the same task.
+
+    Its templates name an example's data by {{item.NAME}}, its label by {{item.label}}, and the
+    answer by {{sample.output_text}}. None where the answer can't be read as the grader wants it.
+
+    client: of the judge, for score_model and label_model.
+    Raises EvaluationError where the grader can't be run.
+    """
+    whole = dict(grader)
+    if whole.get("type") not in graders.KINDS:
+        raise EvaluationError(
+            f"There is no grader of type {whole.get('type')!r}. There are "
+            f"{', '.join(graders.KINDS)}."
+        )
+    try:
+        graders.check(whole)
+    except GraderError as error:
+        raise EvaluationError(error.message) from None
+    except (KeyError, TypeError) as error:
+        raise EvaluationError(f"The grader lacks a part, or has a wrong one: {error}.") from None
+    if graders.models(whole) and client is None:
+        raise EvaluationError("This grader asks a model: give the client that reaches it.")
+
+    unreadable = {"sample_parse_error", "model_grader_parse_error"}
+    if "sample.output_json" in json.dumps(whole):
+        unreadable.add("invalid_variable_error")  # JSON, but without what is asked for
+
+    def ask(questions: list[Question]) -> list[Verdict]:
+        return [_verdict(client, question) for question in questions]
+
+    def grade(answer: str, example: Example) -> float | None:
+        item = {"messages": example.messages, "label": example.label} | dict(example.item)
+        try:
+            result = graders.run(whole, item, answer, ask)
+        except GraderError as error:
+            raise EvaluationError(error.message) from None
+        if not result.errors:
+            return result.reward
+        if result.errors <= unreadable:
+            return None
+        reasons = ", ".join([*sorted(result.errors), *result.details.values()])
+        raise EvaluationError(f"Example {example.id!r} could not be graded: {reasons}.")
+
+    return grade
+
+
+def _verdict(client: Any, question: Question) -> Verdict:
+    answer = client.chat.completions.create(**question.body)
+    return Verdict(answer.choices[0].message.content or "", answer.usage.total_tokens)

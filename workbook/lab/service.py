@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbook.grading import graders
 from workbook.lab.errors import ApiError
 from workbook.lab.generation import chat, completions, response_requests
 from workbook.lab.generation.plan import Plan
 from workbook.lab.ids import base_of, now
 from workbook.lab.jobs.batch_runner import BatchRunner
 from workbook.lab.jobs.eval_runner import EvalRunner
+from workbook.lab.jobs.lab_judge import LabJudge
 from workbook.lab.jobs.runner import JobRunner
 from workbook.lab.model import template_rendering
 from workbook.lab.model.tokenizer import Tokenizer
@@ -50,10 +52,11 @@ class Lab:
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
         self.context: int = config["max_position_embeddings"]  # tokens
         self.width: int = config["hidden_size"]  # numbers that the model has for a token
-        self.job_runner = JobRunner(self.store, base, self.tokenizer, self.context)
         self.scheduler = Scheduler()
+        self.judge = LabJudge(self.scheduler, self.plan)
+        self.job_runner = JobRunner(self.store, base, self.tokenizer, self.context, self.judge)
         self.batch_runner = BatchRunner(self.store, self.scheduler, model, self.plan)
-        self.eval_runner = EvalRunner(self.store, self.scheduler, self.plan)
+        self.eval_runner = EvalRunner(self.store, self.scheduler, self.plan, self.judge)
         self.stop: Callable[[], None] = lambda: None  # set by whoever runs the server
         self.started = now()
 
@@ -66,6 +69,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop jobs (they go on at the next start) and the engine."""
+        self.judge.close()
         self.job_runner.close()
         self.batch_runner.close()
         self.eval_runner.close()
@@ -102,6 +106,12 @@ class Lab:
         except UnknownIdError:
             message = f"The model `{model[:200]}` does not exist or you do not have access to it."
         raise ApiError(404, message, "model_not_found", "model")
+
+    def check_grader(self, grader: dict[str, Any], where: str = "grader") -> None:
+        """Raise GraderError or ApiError (404) for a grader that the lab can't run."""
+        graders.check(grader, where)
+        for model in sorted(graders.models(grader)):
+            self.adapter(model)
 
     def plan(self, endpoint: str, body: Any) -> Plan:
         """What is to be done for a body sent to one of ENDPOINTS. Raises ApiError (400, 404)."""

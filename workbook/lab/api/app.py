@@ -76,7 +76,7 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
 
 def _routes(lab: Lab) -> list[Route]:
     files, jobs, models = FileEndpoints(lab), JobEndpoints(lab), ModelEndpoints(lab)
-    graders, batches, own = GraderEndpoints(), BatchEndpoints(lab), LabEndpoints(lab)
+    graders, batches, own = GraderEndpoints(lab), BatchEndpoints(lab), LabEndpoints(lab)
     uploads, evals = UploadEndpoints(lab), EvalEndpoints(lab)
     one_job, one_run = "/fine_tuning/jobs/{id}", "/evals/{id}/runs/{run}"
     return [

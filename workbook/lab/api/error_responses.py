@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from workbook.grading.errors import GraderError
 from workbook.lab.errors import ApiError
 
 _log = logging.getLogger("lab")
@@ -25,6 +26,8 @@ async def respond(request: Request, error: Exception) -> Response:
     match error:
         case ApiError():
             return response(error)
+        case GraderError():
+            return response(ApiError(400, error.message, error.code, error.param))
         case ClientDisconnect():
             return Response(status_code=499)  # nobody reads it; the log does
         case HTTPException():
@@ -54,6 +57,7 @@ def _of_routing(request: Request, error: HTTPException) -> ApiError:
 HANDLERS = dict.fromkeys(
     (
         ApiError,
+        GraderError,
         HTTPException,
         ClientDisconnect,
         OSError,

@@ -15,7 +15,6 @@ from workbook.lab.api.bodies import read_json
 from workbook.lab.api.eval_source import rows_of
 from workbook.lab.api.paging import page
 from workbook.lab.errors import ApiError
-from workbook.lab.grading import graders
 from workbook.lab.ids import new_id, now
 from workbook.lab.jobs import eval_items
 from workbook.lab.schema import Draft202012Validator, jsonschema
@@ -62,7 +61,7 @@ class EvalEndpoints:
             raise ApiError(400, message, "invalid_schema", param) from None
         names = [criterion["name"] for criterion in body["testing_criteria"]]
         for i, criterion in enumerate(body["testing_criteria"]):
-            graders.check(criterion, f"testing_criteria[{i}]")
+            self._lab.check_grader(criterion, f"testing_criteria[{i}]")
             if criterion["name"] in names[:i]:
                 message = f"Two criteria are called '{criterion['name'][:80]}': give each a name."
                 param = f"testing_criteria[{i}].name"

@@ -48,6 +48,8 @@ class JobEndpoints:
     def _create(self, body: dict[str, Any]) -> Job:
         body = schema.check("CreateFineTuningJobRequest", body)
         method, hyperparameters, settings = methods.parse(body)
+        if settings:
+            self._lab.check_grader(settings["grader"], "method.reinforcement.grader")
         schema.check_metadata(body.get("metadata"))
         if body.get("integrations"):
             raise ApiError(

@@ -30,7 +30,7 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from openai.types.fine_tuning.jobs.fine_tuning_job_checkpoint import Metrics
 from openai.types.uploads import UploadPart
 
-from workbook.lab.grading.graders import Grade
+from workbook.grading.graders import Grade
 from workbook.lab.state.records import Batch, Checkpoint, Event, File, Job, Part, Upload
 
 ORGANIZATION = "org-lab"
@@ -195,7 +195,7 @@ def grade(grader: dict[str, Any], result: Grade, seconds: float) -> dict[str, An
 
     seconds: that the run took.
     """
-    errors = result.errors
+    errors, details = result.errors, result.details
     return _as_json(
         GraderRunResponse(
             reward=result.reward,
@@ -208,23 +208,27 @@ def grade(grader: dict[str, Any], result: Grade, seconds: float) -> dict[str, An
                     model_grader_parse_error="model_grader_parse_error" in errors,
                     model_grader_refusal_error="model_grader_refusal_error" in errors,
                     model_grader_server_error="model_grader_server_error" in errors,
-                    model_grader_server_error_details=None,
+                    model_grader_server_error_details=details.get(
+                        "model_grader_server_error_details"
+                    ),
                     other_error="other_error" in errors,
                     python_grader_runtime_error="python_grader_runtime_error" in errors,
-                    python_grader_runtime_error_details=None,
+                    python_grader_runtime_error_details=details.get(
+                        "python_grader_runtime_error_details"
+                    ),
                     python_grader_server_error="python_grader_server_error" in errors,
-                    python_grader_server_error_type=None,
+                    python_grader_server_error_type=details.get("python_grader_server_error_type"),
                     sample_parse_error="sample_parse_error" in errors,
                     truncated_observation_error="truncated_observation_error" in errors,
                     unresponsive_reward_error="unresponsive_reward_error" in errors,
                 ),
                 execution_time=seconds,
                 scores=dict(result.parts),
-                token_usage=None,
-                sampled_model_name=None,
+                token_usage=sum(result.tokens.values()) if result.tokens else None,
+                sampled_model_name=grader.get("model"),
             ),
             sub_rewards=dict(result.parts),
-            model_grader_token_usage_per_model={},
+            model_grader_token_usage_per_model=dict(result.tokens),
         )
     )
 

@@ -8,8 +8,8 @@ import logging
 import threading
 from typing import Any
 
-from workbook.lab.errors import ApiError
-from workbook.lab.grading import graders
+from workbook.grading import graders
+from workbook.grading.judging import Judge
 from workbook.lab.jobs.process import TrainingProcess
 
 _log = logging.getLogger("lab")
@@ -18,9 +18,11 @@ _log = logging.getLogger("lab")
 class AnswerGrading:
     """A thread that answers a training process's questions until that ends."""
 
-    def __init__(self, process: TrainingProcess, grader: dict[str, Any] | None) -> None:
+    def __init__(
+        self, process: TrainingProcess, grader: dict[str, Any] | None, judge: Judge
+    ) -> None:
         """grader: None where the job's method has none; then there are no questions."""
-        self._process, self._grader = process, grader
+        self._process, self._grader, self._judge = process, grader, judge
         threading.Thread(target=self._run, name="grading", daemon=True).start()
 
     def _run(self) -> None:
@@ -33,17 +35,25 @@ class AnswerGrading:
             self._process.answer(json.dumps(self._reply(answers)).encode() + b"\n")
 
     def _reply(self, answers: list[dict[str, Any]]) -> dict[str, Any]:
+        assert self._grader is not None
         try:
-            return {"grades": [self._grade(answer) for answer in answers]}
+            grades = graders.run_all(
+                self._grader,
+                [(answer["item"], answer["output"]) for answer in answers],
+                self._judge,
+                stopped=lambda: self._process.exit_code() is not None,
+            )
+            return {"grades": [_as_json(grade) for grade in grades]}
         except Exception as error:
             _log.exception("grading")
             return {"error": f"The grader could not be run: {type(error).__name__}: {error}"[:500]}
 
-    def _grade(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """An answer's grade; what goes wrong with one is that one's error."""
-        assert self._grader is not None
-        try:
-            grade = graders.run(self._grader, answer["item"], answer["output"])
-        except ApiError:
-            grade = graders.Grade(0.0, errors={"other_error"})
-        return {"reward": grade.reward, "parts": grade.parts, "errors": sorted(grade.errors)}
+
+def _as_json(grade: graders.Grade) -> dict[str, Any]:
+    return {
+        "reward": grade.reward,
+        "parts": grade.parts,
+        "errors": sorted(grade.errors),
+        "details": grade.details,
+        "tokens": grade.tokens,
+    }

@@ -6,9 +6,10 @@ Knows OpenAI's data sources, templates and samples; knows nothing of threads or 
 import json
 from typing import Any
 
+from workbook.grading import graders, templates
+from workbook.grading.judging import Judge
 from workbook.lab.errors import ApiError
 from workbook.lab.generation.plan import Plan
-from workbook.lab.grading import graders
 from workbook.lab.serving.types import Completion
 
 ENDPOINTS = {"completions": "/v1/chat/completions", "responses": "/v1/responses"}
@@ -53,7 +54,10 @@ def _messages(source: dict[str, Any], item: dict[str, Any]) -> Any:
         return value
     try:
         return [
-            {"role": message["role"], "content": graders.fill(_text(message["content"]), item)}
+            {
+                "role": message["role"],
+                "content": templates.fill_item(_text(message["content"]), item),
+            }
             for message in messages_source["template"]
         ]
     except ValueError as error:
@@ -127,11 +131,16 @@ def given_sample(row: dict[str, Any], error: ApiError | None = None) -> dict[str
     }
 
 
-def judge(criteria: list[dict], item: dict[str, Any], text: str) -> tuple[str, list[dict]]:
-    """An item's status, and the result of each criterion. Raises ApiError (400)."""
+def judge(
+    criteria: list[dict], item: dict[str, Any], text: str, ask: Judge
+) -> tuple[str, list[dict]]:
+    """An item's status, and the result of each criterion. Raises GraderError.
+
+    ask: asks models, for criteria that need one.
+    """
     results = []
     for criterion in criteria:
-        grade = graders.run(criterion, item, text)
+        grade = graders.run(criterion, item, text, ask)
         threshold = criterion.get("pass_threshold", 1.0)
         result = {
             "name": criterion["name"],
@@ -140,7 +149,7 @@ def judge(criteria: list[dict], item: dict[str, Any], text: str) -> tuple[str, l
             "passed": not grade.errors and grade.reward >= threshold,
             "sample": None,
         }
-        if grade.errors:  # a template names what is not there
+        if grade.errors:  # a template names what is not there, say
             result["errors"] = sorted(grade.errors)
         results.append(result)
     return "pass" if all(result["passed"] for result in results) else "fail", results

@@ -11,6 +11,8 @@ from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
+from workbook.grading.errors import GraderError
+from workbook.grading.judging import Judge
 from workbook.lab.errors import ApiError
 from workbook.lab.generation.answers import engine_error
 from workbook.lab.generation.plan import Plan
@@ -42,12 +44,18 @@ class EvalRunner:
     """Works through the runs in the store, one at a time."""
 
     def __init__(
-        self, store: Store, scheduler: Scheduler, plan: Callable[[str, Any], Plan]
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        plan: Callable[[str, Any], Plan],
+        judge: Judge,
     ) -> None:
         """Starts nothing yet.
 
         plan: of an endpoint and a body; may raise ApiError.
+        judge: asks models, for criteria that need one.
         """
+        self._ask = judge
         self._store, self._evals = store, Evals(store)
         self._scheduler, self._plan = scheduler, plan
         self._stopping = threading.Event()
@@ -149,9 +157,11 @@ class EvalRunner:
     def _judge(self, evaluation: Eval, item: EvalItem, sample: dict[str, Any]) -> None:
         text = sample["output"][0]["content"]
         try:
-            status, results = eval_items.judge(evaluation.criteria, item.item["item"], text)
-        except ApiError as error:
-            self._fail(item, error)
+            status, results = eval_items.judge(
+                evaluation.criteria, item.item["item"], text, self._ask
+            )
+        except GraderError as error:
+            self._fail(item, ApiError(400, error.message, error.code, error.param))
         else:
             self._evals.judge(item, status, results, sample)
 

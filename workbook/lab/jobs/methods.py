@@ -5,8 +5,8 @@ Knows what may be asked for; how it is done, `training` knows.
 
 from typing import Any
 
+from workbook.grading import graders
 from workbook.lab.errors import ApiError
-from workbook.lab.grading import graders
 from workbook.lab.state.records import Method
 
 # The methods that the lab has, each with its hyperparameters; "auto" where a request has none.
@@ -74,7 +74,13 @@ def _reinforcement(body: dict[str, Any]) -> dict[str, Any]:
             "missing_required_parameter",
             "validation_file",
         )
-    graders.check(settings["grader"], "method.reinforcement.grader")
+    grader, where = settings["grader"], "method.reinforcement.grader"
+    if "label_model" in graders.kinds(grader):
+        message = (
+            "A job can't be graded by 'label_model', also not as a part of a multi grader: use "
+            "'score_model', which gives a number."
+        )
+        raise ApiError(400, message, "unsupported_grader", where)
     return {"grader": settings["grader"]}
 
 

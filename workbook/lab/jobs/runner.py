@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook import files
+from workbook.grading.judging import Judge
 from workbook.lab.ids import new_id, now, tuned_name
 from workbook.lab.jobs import checkpoint_rank, process, result_file, step_events, validation
 from workbook.lab.jobs.answer_grading import AnswerGrading
@@ -46,13 +47,17 @@ class JobRunner:
     Jobs on another base than this lab serves wait until one serves it.
     """
 
-    def __init__(self, store: Store, base: Path, tokenizer: Tokenizer, limit: int) -> None:
+    def __init__(
+        self, store: Store, base: Path, tokenizer: Tokenizer, limit: int, judge: Judge
+    ) -> None:
         """Starts nothing yet.
 
         base: folder of the base model, called as the model is.
         limit: the most tokens that an example may have.
+        judge: asks models, for graders that need one.
         """
         self._store, self._base, self._tokenizer, self._limit = store, base, tokenizer, limit
+        self._judge = judge
         self._steps = 0  # of the job in training, in all; the first line of its progress tells
         self._stopping = threading.Event()
         self._validator = WorkerThread("validation", self._stopping, self._validate_next)
@@ -161,7 +166,7 @@ class JobRunner:
     def _attend(self, job: Job, folder: Path) -> int | None:
         """Run the training process to its end; its exit code, or None when it was stopped."""
         training = TrainingProcess(folder)
-        AnswerGrading(training, (job.settings or {}).get("grader"))
+        AnswerGrading(training, (job.settings or {}).get("grader"), self._judge)
         progress = ProgressReader(folder / "progress.jsonl")
         try:
             while True:

@@ -1,0 +1,143 @@
+"""Python graders: code that grades answers, run in a process of its own that is shut in.
+
+Knows the process, its time and its end; how it is shut in, `python_worker` knows.
+"""
+
+import ast
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MAX_SOURCE = 256 * 1024  # bytes, as Azure's documentation has it
+SECONDS = 120.0  # for one answer, as there
+MEMORY = 2 * 2**30  # bytes, as there
+MAX_LINE = 2**20  # bytes of what a process may say of one answer
+DEATHS = 3  # of a grader's processes in one call; then the other answers are not graded
+
+_WORKER = Path(__file__).with_name("python_worker.py")
+
+
+class SourceError(ValueError):
+    """The source is no grader; says why."""
+
+
+def check(source: str) -> None:
+    """Raise SourceError unless the source can be read and defines `grade(sample, item)`."""
+    if len(source.encode("utf-8", "surrogatepass")) > MAX_SOURCE:
+        raise SourceError(f"it is longer than {MAX_SOURCE // 1024} KB")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise SourceError(f"line {error.lineno}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SourceError(f"it can't be read ({error})") from None
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    grades = [node for node in functions if node.name == "grade"]
+    if not grades:
+        raise SourceError("it defines no function grade(sample, item)")
+    arguments = grades[-1].args
+    takes = len(arguments.posonlyargs) + len(arguments.args)
+    if not arguments.vararg and not takes - len(arguments.defaults) <= 2 <= takes:
+        raise SourceError(f"line {grades[-1].lineno}: grade takes two arguments, sample and item")
+
+
+def run_all(
+    source: str,
+    answers: list[dict[str, Any]],
+    seconds: float = SECONDS,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[dict[str, Any]]:
+    """What came of each answer {"sample", "item"}: {"reward"}, {"error"} or {"died"}.
+
+    error: what went wrong in the grader's code.
+    died: what ended its process: "timeout", or "exited". The next answers get a new one.
+    stopped: whether nobody waits any more; asked between two answers.
+    """
+    results: list[dict[str, Any]] = []
+    worker: _Worker | None = None
+    deaths = 0
+    try:
+        for answer in answers:
+            if deaths >= DEATHS or stopped():
+                results.append({"died": "not run"})
+                continue
+            worker = worker or _Worker(source)
+            result = worker.grade(answer, seconds)
+            results.append(result)
+            if "died" in result:
+                worker.end()
+                worker, deaths = None, deaths + 1
+    finally:
+        if worker:
+            worker.end()
+    return results
+
+
+class _Worker:
+    """A process, asked for a grade at a time."""
+
+    def __init__(self, source: str) -> None:
+        variables = {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        if "SYSTEMROOT" in os.environ:  # Python does not start without it on Windows
+            variables["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-B", str(_WORKER)],
+            cwd=_WORKER.anchor,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="python grader", daemon=True).start()
+        self._broken = not self._send({"source": source, "memory": MEMORY})
+
+    def grade(self, answer: dict[str, Any], seconds: float) -> dict[str, Any]:
+        if self._broken or not self._send(answer):
+            return {"died": "exited"}
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return {"died": "timeout"}
+        if not line:
+            return {"died": "exited"}
+        try:
+            result = json.loads(line)
+            if "reward" in result:
+                return {"reward": float(result["reward"])}
+            return {"error": str(result["error"])[:500]}
+        except (ValueError, TypeError, KeyError, RecursionError):  # its code wrote there, too
+            return {"died": "exited"}
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        while line := self._process.stdout.readline(MAX_LINE):
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def end(self) -> None:
+        """Kill it; it has nothing that is worth waiting for."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                if pipe:
+                    pipe.close()
+            except OSError:
+                pass

@@ -1,1 +1,0 @@
-"""Graders, and what they compute; no model is asked."""
