@@ -127,7 +127,7 @@ def _form(grader: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scores(low: float, high: float) -> dict[str, Any]:
-    """The scores that a model may give: a small one would write the digits of a number on and on."""
+    """The scores that a model may give: a small one would write a number's digits on and on."""
     span = high - low
     if span > MAX_SPAN:
         return {"minimum": low, "maximum": high}
