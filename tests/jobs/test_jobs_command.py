@@ -176,6 +176,8 @@ def test_ctrl_c_leaves_the_job_running(run, file: Path, monkeypatch) -> None:
         (["upload", "data.csv"], "workbook prepare"),
         (["create", "train.jsonl", "--beta", "0.2"], "--method dpo"),
         (["create", "train.jsonl", "--method", "dpo"], "no preferences"),
+        (["create", "train.jsonl", "--method", "reinforcement"], "needs --grader"),
+        (["create", "train.jsonl", "--grader", "g.json"], "--method reinforcement"),
         (["create", "train.jsonl", "--model", "unknown"], "tunes tiny"),
         (["create", "train.jsonl", "--backend", "compatible"], "WORKBOOK_MODEL is not set"),
     ],
@@ -188,8 +190,26 @@ def test_a_mistake_is_a_sentence(arguments, said, run, file: Path, tmp_path, mon
     assert status == exits.ERROR and not out and "error: " in err and said in err
 
 
+def test_a_reinforcement_job_takes_its_grader_from_a_file(run, tmp_path: Path) -> None:
+    file, grader = tmp_path / "prompts.jsonl", tmp_path / "grader.json"
+    row = {"messages": [{"role": "user", "content": "Say a."}], "letter": "a"}
+    file.write_text((json.dumps(row) + "\n") * 12)
+    check = {"type": "string_check", "name": "a", "operation": "ilike"}
+    check |= {"input": "{{sample.output_text}}", "reference": "{{item.letter}}"}
+    grader.write_text(json.dumps(check))
+    create = ["create", file, "--method", "reinforcement", "--validation", file, "--epochs", 1]
+    status, out, err = run(*create, "--grader", grader, "--json")
+    assert status == 0, err
+    assert json.loads(out)["method"]["reinforcement"]["grader"] == check
+    assert run(*create[:2], "--epochs", 1)[0] == exits.ERROR  # rows for another method
+    grader.write_text("[]")
+    for wrong in (grader, tmp_path / "none.json"):
+        status, out, err = run(*create, "--grader", wrong)
+        assert status == exits.ERROR and str(wrong) in err
+
+
 def test_wrong_options_end_with_the_usage(run, file: Path) -> None:
-    for wrong in (["--epochs", "0"], ["--metadata", "nothing"], ["--method", "reinforcement"]):
+    for wrong in (["--epochs", "0"], ["--metadata", "nothing"], ["--method", "magic"]):
         status, out, err = run("create", file, *wrong)
         assert status == exits.ERROR and not out and "Usage: workbook jobs create" in err
 

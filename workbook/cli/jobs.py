@@ -180,8 +180,12 @@ def upload(caller: Caller, file: str, model: str | None, force: bool) -> int:
 @click.option("--batch-size", type=Setting(int), metavar="N", help="Default: auto.")
 @click.option("--learning-rate-multiplier", type=Setting(float), metavar="X", help="Default: auto.")
 @click.option(
-    "--method", type=click.Choice(["supervised", "dpo"]), default="supervised", show_default=True
+    "--method",
+    type=click.Choice(["supervised", "dpo", "reinforcement"]),
+    default="supervised",
+    show_default=True,
 )
+@click.option("--grader", metavar="FILE", help="reinforcement: what grades its answers, in JSON.")
 @click.option(
     "--beta",
     type=Setting(float),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from workbook import backends, doctor
+from workbook import backends, doctor, strict_json
 from workbook.doctor import job_checks, terminal
 from workbook.doctor.readers.jsonl import BOM
 from workbook.errors import RefusedError, WorkbookError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 5  # findings that are printed
 _SIZE = {"too-few", "few"}  # codes that don't matter for a validation file
+_METHODS = {"preference": "dpo", "reinforcement": "reinforcement"}  # by the kind of rows
+_ROWS = {"dpo": "preferences", "reinforcement": "rows for reinforcement"}
 TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier")  # of Azure
 Number = int | float | str | None  # "auto", or None to leave it to the server
 
@@ -46,6 +48,7 @@ class JobOptions:
     learning_rate_multiplier: Number = None
     method: str = "supervised"
     beta: Number = None  # of dpo
+    grader: str | None = None  # of reinforcement: a path to the grader in JSON
     seed: int | None = None
     metadata: Mapping[str, str] | None = None
     training_type: str | None = None  # Azure: where it trains, and at which price
@@ -71,6 +74,7 @@ def create(
     """
     if options.beta is not None and options.method != "dpo":
         raise WorkbookError("--beta belongs to --method dpo.")
+    grader = _grader(options)
     if options.training_type and options.host != "azure":
         raise WorkbookError("--training-type belongs to --backend azure.")
     _check_training(options)
@@ -86,7 +90,7 @@ def create(
         )
         bill = price.of_job(backend, training, validation, n_epochs)
         price.agree(backend, bill, agreed, max_usd)
-    return backend.client.fine_tuning.jobs.create(**_body(options, backend))
+    return backend.client.fine_tuning.jobs.create(**_body(options, backend, grader))
 
 
 def _check_training(options: JobOptions) -> None:
@@ -102,13 +106,37 @@ def _check_training(options: JobOptions) -> None:
     report = check(
         Path(options.file), options.model, job=job, force=options.force, host=options.host
     )
-    is_preference = report.kind == "preference"
-    if not options.force and is_preference != (options.method == "dpo"):
-        method, rows = ("dpo", "preferences") if is_preference else ("supervised", "no preferences")
+    method = _METHODS.get(report.kind or "", "supervised")
+    if not options.force and options.method != method:
+        rows = _ROWS[method if method != "supervised" else options.method]
+        rows = rows if method != "supervised" else f"no {rows}"
         raise WorkbookError(f"{options.file} holds {rows}: that is for --method {method}.")
 
 
-def _body(options: JobOptions, backend: backends.Backend) -> dict[str, Any]:
+def _grader(options: JobOptions) -> dict[str, Any] | None:
+    """What the answers of a reinforcement job are graded with. Raises WorkbookError."""
+    if options.method != "reinforcement":
+        if options.grader is not None:
+            raise WorkbookError("--grader belongs to --method reinforcement.")
+        return None
+    for name, value in (("--grader", options.grader), ("--validation", options.validation)):
+        if value is None:
+            raise WorkbookError(f"--method reinforcement needs {name}: rewards come from there.")
+    path = Path(options.grader or "")
+    try:
+        grader = strict_json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise WorkbookError(f"There is no file {path} to read the grader from.") from None
+    except (OSError, ValueError) as error:
+        raise WorkbookError(f"{path} can't be read as JSON: {error}.") from None
+    if not isinstance(grader, dict):
+        raise WorkbookError(f'{path} holds no grader: that is an object with a "type".')
+    return grader
+
+
+def _body(
+    options: JobOptions, backend: backends.Backend, grader: dict[str, Any] | None
+) -> dict[str, Any]:
     """The request; what was left to the server is left out."""
     settings = {
         "n_epochs": options.n_epochs,
@@ -118,7 +146,10 @@ def _body(options: JobOptions, backend: backends.Backend) -> dict[str, Any]:
     }
     hyperparameters = {name: value for name, value in settings.items() if value is not None}
     method: dict[str, Any] | None = {"type": options.method}
-    if hyperparameters:
+    if grader is not None:
+        settings_of_method = {"grader": grader, "hyperparameters": hyperparameters}
+        method = {"type": options.method, options.method: settings_of_method}
+    elif hyperparameters:
         method = {"type": options.method, options.method: {"hyperparameters": hyperparameters}}
     elif options.method == "supervised":  # what every host means when nothing is said
         method = None
