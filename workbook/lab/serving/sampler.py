@@ -64,11 +64,18 @@ class Sampler:
         params = self._params
         if params.temperature < GREEDY or params.top_p < GREEDY:
             return int(logits.argmax())
-        probabilities, ids = (logits / params.temperature).softmax(-1).sort(descending=True)
+        probabilities = (logits / params.temperature).softmax(-1)  # (V,)
+        if params.top_p >= 1:
+            return self._roll(probabilities)
+        probabilities, ids = probabilities.sort(descending=True)
         # The nucleus: each token before which the likelier ones do not add up to top_p yet.
         nucleus = probabilities.cumsum(-1) - probabilities < params.top_p  # (V,)
         nucleus[0] = True
-        weights = (probabilities * nucleus).double().numpy()
-        point = self._random.random() * weights.sum()
-        index = int(np.searchsorted(weights.cumsum(), point, side="right"))
-        return int(ids[min(index, int(nucleus.sum()) - 1)])  # rounding may point past the nucleus
+        return int(ids[self._roll(probabilities[: int(nucleus.sum())])])
+
+    def _roll(self, weights: Tensor) -> int:
+        """An index, drawn in proportion to the weights."""
+        sums = weights.numpy().cumsum(dtype=np.float64)
+        point = self._random.random() * sums[-1]
+        # Rounding may point past the last; what weighs nothing is never drawn.
+        return int(min(np.searchsorted(sums, point, side="right"), np.argmax(sums >= sums[-1])))
