@@ -145,7 +145,13 @@ class Storm:
         self.trained = self.steps()  # the last of them were written before the kill
 
     def children(self) -> set[psutil.Process]:
-        return set(psutil.Process(self.server.process.pid).children())
+        """The trainer; the lab has other processes, too, which render templates."""
+        trainers = set()
+        for child in psutil.Process(self.server.process.pid).children():
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                if "workbook.lab.training.trainer" in child.cmdline():
+                    trainers.add(child)
+        return trainers
 
     def _kill_upload(self) -> None:
         content = self.random.randbytes(50).hex().encode() * 2 ** self.random.randint(4, 15)
