@@ -103,7 +103,7 @@ def trainings() -> dict[str, float]:
     stars = estimates.job(chats, MINI).usd
     marv = doctor.read(paths.data("marv_train.jsonl"))
     return {
-        "04": estimates.job(marv, MINI).usd + stars + estimates.job(marv, MINI, 10).usd,
+        "04": estimates.job(marv, MINI).usd + stars + estimates.job(marv[:32], MINI, 6).usd,
         "05": 2 * stars + estimates.job(chats[:25], MINI).usd,
     }
 
