@@ -64,7 +64,8 @@ def possible_values(rules: list[str]) -> dict[str, list]:
     constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
     numbers = {0.0, 1.0, *(n for n in constants if isinstance(n, int | float))}
     around = sorted({n + shift for n in numbers for shift in (-0.2, 0, 0.2)})
-    others = [*(text for text in constants if isinstance(text, str)), "another text"]
+    texts = (text for text in constants if isinstance(text, str))
+    others = [*texts, "another", "another text"]
     ends = {node.value.id for node in nodes if isinstance(node, ast.Attribute)}
     names = {node.id for node in nodes if isinstance(node, ast.Name)} - {"abs", "min", "max"}
     intervals = [claims.Interval(value, value - 0.05, value + 0.05) for value in around]

@@ -202,3 +202,11 @@ def test_one_bad_request_leaves_the_engine_alive(engine, tokenizer):
     with pytest.raises(FileNotFoundError):
         engine.submit(bad).result(60)
     assert engine.submit(Request(prompt(tokenizer, "x"), 2)).result(60).tokens
+
+
+def test_memory_is_given_back_where_all_that_is_left_still_waits(engine, tokenizer):
+    engine.submit(Request(prompt(tokenizer, "x"), 1)).result(60)
+    batch = engine._new_batch(next(iter(engine._batches.values())).model)
+    batch._cache.reserve(8, CHUNK, [])  # of long answers that have ended
+    batch._make_room()
+    assert batch._cache.positions == 0

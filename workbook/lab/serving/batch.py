@@ -117,7 +117,8 @@ class Batch:
         if self._cache.positions > 4 * max(used, CHUNK):  # other models may need it
             states = [self._cache.read(i, s.n_computed) for i, s in enumerate(self._active)]
             self._cache.clear()
-            self._cache.reserve(len(self._active), self._longest + 1, [])
+            if states:  # none: all that were answered have ended, others wait
+                self._cache.reserve(len(self._active), self._longest + 1, [])
             for slot, (k, v) in enumerate(states):
                 self._cache.write(slot, k, v)
 
