@@ -49,11 +49,12 @@ def learning_curve(
 
 
 def side_by_side(
-    rows: "Mapping[str, tuple[Sequence[float], Sequence[float]]]", label: str
+    rows: "Mapping[str, tuple[Sequence[float], Sequence[float]]]", label: str, largest: float = 1
 ) -> Figure:
     """One line a condition: a circle for each seed, a stroke for the mean, a bar for its interval.
 
     rows: name → the scores of its seeds; mean, low, high
+    largest: where the axis of the scores ends; it begins at 0
     """
     fig, axes = new(height=1.1 + 0.42 * len(rows))
     places = np.arange(len(rows))[::-1]
@@ -64,6 +65,6 @@ def side_by_side(
         axes.text(mean, place + 0.26, f"{mean:.2f}", ha="center", fontsize=8, color=_TEXT)
     axes.set_yticks(places, list(rows))
     axes.set_ylim(-0.5, len(rows) - 0.3)
-    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlim(-0.02 * largest, 1.02 * largest)
     axes.set_xlabel(f"{label} (circle: a seed; stroke: the mean; bar: 95 % interval)")
     return fig
