@@ -102,7 +102,7 @@ def _too_fast(answer: Any) -> str:
                 f"There is no list of at least four losses for × {multiplier}.",
                 "`train` returns two things: the adapter, and the list of losses.",
             )
-        curve = [v for v in losses if isinstance(v, (float, np.floating))]
+        curve = [float(v) for v in losses if isinstance(v, (float, np.floating))]
         if len(curve) < len(losses) or not curve[0] > 0:
             raise WrongAnswerError(
                 f"The losses of × {multiplier} are no losses.", "Numbers above 0, one a step."
