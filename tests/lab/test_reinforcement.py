@@ -144,6 +144,10 @@ def test_hyperparameters_have_bounds(lab: Server, name: str, wrong: Any) -> None
 
 
 def test_what_is_missing_is_said(lab: Server) -> None:
+    more = body(lab, "file-x")
+    more["method"]["reinforcement"]["response_format"] = {"type": "json_object"}
+    param = "method.reinforcement.response_format"
+    assert refused(lab, more) == (400, "unsupported_parameter", param)
     without = body(lab, "file-x")
     del without["validation_file"]
     assert refused(lab, without) == (400, "missing_required_parameter", "validation_file")

@@ -74,6 +74,13 @@ def _reinforcement(body: dict[str, Any]) -> dict[str, Any]:
             "missing_required_parameter",
             "validation_file",
         )
+    if settings.get("response_format"):
+        param = "method.reinforcement.response_format"
+        message = (
+            "The lab does not hold a job's answers to a schema: leave 'response_format' out, and "
+            "reward answers that can be read, with {{sample.output_json.NAME}}."
+        )
+        raise ApiError(400, message, "unsupported_parameter", param)
     grader, where = settings["grader"], "method.reinforcement.grader"
     if "label_model" in graders.kinds(grader):
         message = (

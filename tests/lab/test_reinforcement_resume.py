@@ -1,0 +1,97 @@
+"""A reinforcement job that is killed goes on, and ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tinybase
+
+from workbook import paths
+from workbook.lab.model import bases
+
+pytestmark = pytest.mark.full
+
+# The trainer's own work, with a grader in the same process; each step is saved.
+PROGRAM = """
+import sys
+from pathlib import Path
+from workbook.lab.training import defaults, reinforcement
+
+defaults.SAVE_SECONDS = float(sys.argv[2])
+
+def grade(answers):
+    return [
+        {"reward": float("a" in each["output"]), "parts": {}, "errors": []} for each in answers
+    ]
+
+reinforcement.train(Path(sys.argv[1]), grade)
+"""
+
+
+def job(at: Path, base: Path) -> Path:
+    at.mkdir()
+    rows = [{"messages": [{"role": "user", "content": f"Question {i}?"}]} for i in range(16)]
+    (at / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = {
+        "method": "reinforcement",
+        "base": str(base),
+        "start_from": None,
+        "training_file": str(at / "rows.jsonl"),
+        "validation_file": str(at / "rows.jsonl"),
+        "seed": 7,
+        "n_epochs": 6,
+        "batch_size": 4,
+        "learning_rate_multiplier": 20.0,
+        "compute_multiplier": 1.0,
+        "eval_interval": 5,
+        "eval_samples": 1,
+        "reasoning_effort": "low",
+    }
+    (at / "spec.json").write_text(json.dumps(spec))
+    return at
+
+
+def start(folder: Path, save_seconds: float) -> subprocess.Popen:
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(save_seconds)]
+    return subprocess.Popen(command, cwd=paths.ROOT)
+
+
+def entries(folder: Path, kind: str) -> list[dict]:
+    path = folder / "progress.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    whole = [json.loads(line) for line in lines if line.endswith("}")]
+    return [entry for entry in whole if entry["type"] == kind]
+
+
+@pytest.mark.parametrize("save_seconds", [0.0, 1000.0])
+def test_a_killed_job_has_the_same_steps_and_rewards(
+    home: Path, tmp_path: Path, save_seconds: float
+) -> None:
+    """Saved after each step; and at validations alone, so that steps are done again."""
+    base = bases.add("tiny", tinybase.folder(tmp_path / "hf"))
+    whole, broken = (job(tmp_path / name, base) for name in ("whole", "broken"))
+    assert start(whole, save_seconds).wait(300) == 0
+    for until_step in (3, 8, 12, 19):
+        process = start(broken, save_seconds)
+        until = time.monotonic() + 120
+        while not any(each["step"] >= until_step for each in entries(broken, "step")):
+            time.sleep(0.01)
+            assert process.poll() is None and time.monotonic() < until
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not entries(broken, "done")
+    assert start(broken, save_seconds).wait(300) == 0
+    steps = [{e["step"]: e for e in entries(each, "step")} for each in (whole, broken)]
+    assert list(steps[1]) == list(steps[0]) == list(range(25))
+    for step in range(25):
+        ours, theirs = steps[1][step], steps[0][step]
+        for name in ("train_reward_mean", "valid_reward_mean", "entropy"):
+            assert ours.get(name) == pytest.approx(theirs.get(name), abs=0.02), (step, name)
+    assert entries(broken, "done")[0] == entries(whole, "done")[0]
+    kept = [{path.name for path in (each / "checkpoints").iterdir()} for each in (whole, broken)]
+    assert kept[0] == kept[1] and len(kept[0]) == 3
