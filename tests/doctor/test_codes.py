@@ -164,6 +164,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "bom-inside": file("data.jsonl", CLEAN + b"\xef\xbb\xbf" + CLEAN),
     "line-ends": file("data.jsonl", CLEAN.replace(b"\n", b"\r")),
     "comma": file("data.jsonl", CLEAN + b'{"prompt": "a", "completion": "b"},\n'),
+    "stray-sign": file("data.jsonl", CLEAN + b'{"prompt": "a", "completion": "b"}\0\n'),
     "python": file("data.jsonl", CLEAN + b"{'prompt': 'a', 'completion': None}\n"),
     "json-in-text": rows_of(json.dumps(chat())),
     "json-spread": file("data.jsonl", json.dumps(chat(), indent=1).encode() * 2),

@@ -22,6 +22,7 @@ from workbook.doctor.check_result import CheckResult
 from workbook.doctor.codes import CODES
 from workbook.doctor.converting import Conversion
 from workbook.doctor.fixes.learned_fixes import ENDINGS, SEPARATORS
+from workbook.doctor.partial_results import kind_of
 from workbook.doctor.progress import watched
 from workbook.doctor.readers.jsonl import BOM
 from workbook.doctor.readers.source import open_source
@@ -54,7 +55,7 @@ DROP = click.option(
 @click.option(
     "--to",
     type=click.Choice(doctor.FORMATS),
-    help="Default: chat; dpo where rows have two answers.",
+    help="Default: chat; dpo where rows have two answers; what the host of --for takes.",
 )
 @SYSTEM
 @FIX
@@ -84,7 +85,7 @@ def prepare(
     report = doctor.check(file, **reading)
     print(report.summary)
     _print_speakers(file, reading)
-    to = to or ("dpo" if report.kind == "preference" else "chat")
+    to = to or _form_of(report.kind, host)
     others = [
         code
         for code in report.codes
@@ -115,9 +116,19 @@ def prepare(
             places = doctor.split_places(rows, shares, seed=seed)
             parts = {f"_{name}": part for name, part in places.items()}
         files = {f"{_stem(file)}_prepared{name}.jsonl": part for name, part in parts.items()}
-        outputs = _write(rows, files, to)
+        outputs = _write(rows, files, to or host)
     _print_next(outputs, to, reminders)
     return exits.DONE if result.ok and not missing else exits.NO
+
+
+def _form_of(kind: str | None, host: str | None) -> str | None:
+    """The format for examples of this kind and for this host, where none is named; None where they
+    stay in their own."""
+    if kind == "reinforcement":
+        return None
+    if host in ("azure", "vertex"):
+        return host
+    return "dpo" if kind == "preference" else "chat"
 
 
 def _tell(conversion: Conversion, reading: doctor.Losses, drop: Sequence[str]) -> list[str]:
@@ -159,7 +170,7 @@ def _print_speakers(file: str, reading: Mapping[str, Any]) -> None:
         print(*(message for code, message, _ in source.problems if code == "speakers"), sep="\n")
 
 
-def _print_next(files: list[Path], to: str, reminders: list[str]) -> None:
+def _print_next(files: list[Path], to: str | None, reminders: list[str]) -> None:
     if to == "vertex":
         print("Next: copy the files to Cloud Storage, then client.tunings.tune(…).")
     else:
@@ -243,18 +254,55 @@ def convert(
 
 @click.command()
 @options.FILE
+@options.HOST
+@DROP
 @options.SHARES
 @options.SEED
 @options.reading
-def split(file: str, shares: dict[str, float], seed: int, reading: dict[str, Any]) -> int:
-    """Divide the examples; equal questions stay together."""
-    losses = doctor.Losses()
-    with Spool(_example(row) for _, row in reader.numbered(file, losses, **reading)) as rows:
-        for sentence in losses.sentences():
-            print(sentence)
+def split(
+    file: str,
+    host: str | None,
+    drop: tuple[str, ...],
+    shares: dict[str, float],
+    seed: int,
+    reading: dict[str, Any],
+) -> int:
+    """Divide the examples; equal questions stay together.
+
+    What is lost is named, and makes the exit status 1 unless --drop agrees to it; so do examples
+    that would be refused. With --for, those are not written.
+    """
+    host = host or ("vertex" if _is_vertex(file, reading) else None)
+    conversion = Conversion("vertex" if host == "vertex" else None)
+    numbered = reader.numbered(file, conversion.losses, **reading)
+    examples = ((number, _example(row)) for number, row in numbered)
+    with Spool(conversion.rows(examples)) as rows:
+        missing = _tell(conversion, conversion.losses, drop)
+        errors = conversion.errors(rows, host).totals
+        if host and rows and any(code != "too-few" for code in _refusals(rows, host, conversion)):
+            return _refuse()
         places = doctor.split_places(rows, shares, seed=seed)
-        _write(rows, {f"{_stem(file)}_{name}.jsonl": part for name, part in places.items()})
-    return exits.NO if losses else exits.DONE
+        parts = {f"{_stem(file)}_{name}.jsonl": part for name, part in places.items()}
+        _write(rows, parts, host)
+    if errors:
+        print(
+            f"{sum(errors.values()):,} errors ({', '.join(errors)}) are in them as they were in "
+            f"the file: workbook check {shlex.quote(file)}"
+        )
+    return exits.NO if missing or errors else exits.DONE
+
+
+def _is_vertex(file: str, reading: Mapping[str, Any]) -> bool:
+    """Whether the first row is in Vertex AI's form: it is divided in that form."""
+    lines = open_source(file, **reading).lines()
+    line = next((line for line in lines if line.readable), None)
+    return line is not None and kind_of(line, "") == "vertex"
+
+
+def _refusals(rows: Spool, host: str, conversion: Conversion) -> list[str]:
+    """The codes of the errors for which the host would refuse the rows; they are printed."""
+    codes = _checked(rows, None, host, conversion).codes
+    return [code for code in codes if CODES[code].severity == "error"]
 
 
 def _example(row: Any) -> Any:
@@ -267,9 +315,9 @@ def _stem(file: str) -> str:
     return Path(file).name.split(".")[0]
 
 
-def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str = "chat") -> list[Path]:
-    """Write the rows of these places under each name. Azure asks for the byte order mark; nobody
-    else wants it."""
+def _write(rows: Spool, parts: Mapping[str, Sequence[int]], to: str | None) -> list[Path]:
+    """Write the rows of these places under each name, for this format or host. Azure asks for the
+    byte order mark; nobody else wants it."""
     start = [BOM] if to == "azure" else []
     contents = {
         paths.work() / name: chain(start, _lines(rows, places, f"writing {name}"))

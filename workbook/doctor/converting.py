@@ -22,13 +22,15 @@ from workbook.rows.validator import format_of
 
 
 class Conversion:
-    """Rows on their way into the format `to`.
+    """Rows on their way into the format `to`; into none, they stay as they were read.
 
     system: a system message for rows that have none.
     losses: counts what is left out; what reading leaves out may be counted there, too.
     """
 
-    def __init__(self, to: str, system: str | None = None, losses: Losses | None = None) -> None:
+    def __init__(
+        self, to: str | None, system: str | None = None, losses: Losses | None = None
+    ) -> None:
         self.to, self.system = to, system
         self.losses = Losses() if losses is None else losses
         self.failed = Losses()
@@ -43,7 +45,9 @@ class Conversion:
         for number, row in numbered:
             self.losses.line = self.failed.line = number
             try:
-                result = conversion.convert(row, self.to, self.losses, self.system)
+                result = row
+                if self.to:
+                    result = conversion.convert(row, self.to, self.losses, self.system)
             except ConversionError as error:
                 self.failed[str(error)] += 1
             else:

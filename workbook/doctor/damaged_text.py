@@ -28,7 +28,7 @@ _INSTEAD = {
     **dict.fromkeys("\x1c\x1d\x1e\x1f", " "),
 }
 # A first look: no letter is wrong without one of these.
-_SUSPICIOUS = re.compile("[\x80-\x9fÀ-ïðñøùâãРСВГЃѓЂЎўО\ufffd]")
+_SUSPICIOUS = re.compile("[\x80-\x9fÀ-ïðñøùâãРСВГЃѓЂЎўОΞΟطظ縺繧锛銆鐨\ufffd]")
 _READ_AGAIN = 10_000  # characters among which there must be some that are no ASCII
 _LOST = "\ufffd"
 # “gate.\nThank you”, “yes\n\n- no”: not docs\notes.
@@ -43,9 +43,25 @@ _CODE = re.compile(
 Span = tuple[int, int]
 
 
+def may_be_damaged(text: str) -> bool:
+    """A first look, which most texts end with."""
+    return (
+        (not text.isascii() and bool(_SUSPICIOUS.search(text)))
+        or "\\n" in text
+        or _holds_control(text)
+    )
+
+
+def _holds_control(text: str) -> bool:
+    """Whether a sign that nobody sees is in it; lines and tabs are usual."""
+    if text.isprintable() or text.replace("\n", " ").replace("\t", " ").isprintable():
+        return False
+    return bool(CONTROL.search(text))
+
+
 def check(text: str) -> Iterator[tuple[str, str, Span]]:
     """(code, message, where) of what is damaged."""
-    if not text.isprintable() and (match := CONTROL.search(text)):
+    if _holds_control(text) and (match := CONTROL.search(text)):
         yield "control-character", "an invisible control character", match.span()
     if not text.isascii() and (span := _wrong_letters(text)):
         yield "wrong-characters", "letters that were read in the wrong encoding", span
@@ -64,10 +80,11 @@ def _wrong_letters(text: str) -> Span | None:
 
 
 def _as_utf8(text: str) -> str | None:
-    """The text read again, where all of it was UTF-8 and was taken for Cyrillic or Polish."""
+    """The text read again, where all of it was UTF-8 and was taken for Cyrillic, Polish, Greek,
+    Arabic, Japanese or Chinese."""
     if len(re.sub(r"[\x00-\x7f]+", "", text[:_READ_AGAIN])) < 4:  # too little to tell by
         return None
-    for encoding in ("cp1251", "cp1250"):
+    for encoding in ("cp1251", "cp1250", "cp1253", "cp1256", "cp932", "gbk"):
         try:
             return text.encode(encoding).decode()
         except ValueError:

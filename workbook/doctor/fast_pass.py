@@ -12,13 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import orjson
-import psutil
 
 from workbook.doctor import host_checks, model_checks
 from workbook.doctor.codes import CODES
@@ -30,24 +27,18 @@ from workbook.doctor.progress import byte_bar, watched
 from workbook.doctor.readers.bounded_lines import bounded_lines
 from workbook.doctor.readers.jsonl import line_of
 from workbook.doctor.readers.source import open_source
-from workbook.doctor.row_parts import is_system, objects_in
+from workbook.doctor.row_sizes import RowCounter, RowSize, counter
 from workbook.doctor.set_checks.size import size_problems
-from workbook.prices import costs, registry, vocabularies
-from workbook.prices.size import Size
-from workbook.prices.sizes import Sizer, TokenCounter
+from workbook.prices import costs, registry
 from workbook.prices.token_rules import TokenRules
-from workbook.rows.rules import MAX_LINE, ROLES
+from workbook.rows.rules import MAX_LINE
 from workbook.rows.validator import format_of
 
 _PART = 16 * 1024 * 1024  # bytes a task
 _WORTH = 128 * 1024 * 1024  # bytes for which it pays to start another process
-_GROWTH = 128 * 1024 * 1024  # bytes of memory after which the counter is started anew
-_ROLES = frozenset(ROLES)
 
 Task = tuple[str, int, int, TokenRules, int | None, str]
 """(path, start, end, rules, limit, host): what one process does in one go."""
-RowCount = tuple[int, int, int, int, bool]
-"""(tokens of a row, of its answers, at least, at most, whether there is a system message)."""
 
 
 @dataclass
@@ -213,97 +204,47 @@ def scan_lines(
     rules: how the model's tokens are counted.
     limit: tokens of an example that the model reads.
     """
-    result = Scan()
-    sizer, remembering_count, memory = _counters(rules)
+    result, sizes = Scan(), counter(rules)
     # A host that asks something of turns has every row looked at.
     longest = 0 if host_checks.checks_of(host).asks_turns else MAX_LINE
     for raw in lines:
         result.lines = number = result.lines + 1
         if isinstance(raw, Line):
             number = raw.number
-            row_count = _count_any(raw, number, sizer, result, host)
+            row_size = _size_of_any(raw, number, sizes, result, host)
+        elif row_size := _size_of_plain(raw, sizes) if len(raw) <= longest else None:
+            result.kinds["chat"] += 1
         else:
-            plain = len(raw) <= longest
-            row_count = _count_plain(raw, sizer, remembering_count) if plain else None
-            if row_count is not None:
-                result.kinds["chat"] += 1
-            else:
-                line = line_of(1 if opens_file and number == 1 else 2, raw)
-                row_count = _count_any(line, number, sizer, result, host)
-        if row_count is None:
+            line = line_of(1 if opens_file and number == 1 else 2, raw)
+            row_size = _size_of_any(line, number, sizes, result, host)
+        if row_size is None:
             continue
-        total, answers, at_least, at_most, has_system = row_count
-        result.counts.append(total)
+        size, answers, has_system = row_size
+        result.counts.append(size.expected)
         result.answers.append(answers)
-        result.at_least.append(at_least)
-        result.at_most.append(at_most)
+        result.at_least.append(size.at_least)
+        result.at_most.append(size.at_most)
         if not has_system:
             result.without_system += 1
-        if limit and total > limit:
-            message = f"{total:,} tokens, of which the model reads {limit:,}"
+        if limit and size.expected > limit:
+            message = f"{size.expected:,} tokens, of which the model reads {limit:,}"
             result.log.add("too-long", number, message, "")
-    if _memory() > memory + _GROWTH:
-        _counters.cache_clear()
+    sizes.forget_if_large()
     return result
 
 
-@cache
-def _counters(rules: TokenRules) -> tuple[Sizer, TokenCounter, int]:
-    """(counts rows, remembers what often comes again, the memory in use at this time)."""
-    count = vocabularies.counter(rules.encoding)
-    return Sizer(rules, count), lru_cache(2_000)(count), _memory()
-
-
-def _memory() -> int:
-    """Bytes that this process has in memory."""
-    return psutil.Process().memory_info().rss
-
-
-def _count_plain(raw: bytes, sizer: Sizer, remembering_count: TokenCounter) -> RowCount | None:
-    """The tokens of a plain chat row; None for a line that is none, or that something may be wrong
-    with: the careful functions look at it."""
+def _size_of_plain(raw: bytes, sizes: RowCounter) -> RowSize | None:
+    """The tokens of a line that is a chat of texts, at a quick look; None for any other."""
     try:
-        return _count_chat(orjson.loads(raw), sizer, remembering_count)
-    except Exception:  # not JSON, or not as usual
+        return sizes.plain(orjson.loads(raw))
+    except ValueError:
         return None
 
 
-def _count_chat(row: Any, sizer: Sizer, remembering_count: TokenCounter) -> RowCount | None:
-    messages = row["messages"]
-    if len(row) != 1 or type(messages) is not list or not messages:
-        return None
-    texts, answers, roles, rules = 0, 0, set(), sizer.rules
-    marks = rules.conversation + rules.message * len(messages)
-    if messages[0]["role"] not in ("system", "developer"):
-        marks += rules.without_system
-    for message in messages:
-        role, content = message["role"], message["content"]
-        if (
-            len(message) != 2
-            or type(content) is not str
-            or role not in _ROLES
-            or not content
-            or content.isspace()
-        ):
-            return None
-        # System messages and labels come again and again.
-        comes_again = len(content) < (5_000 if role == "system" else 25)
-        number = remembering_count(content) if comes_again else sizer.tokens(content)
-        texts += remembering_count(role) + number
-        if role == "assistant":
-            answers += number
-        roles.add(role)
-    if role != "assistant" or "user" not in roles or "tool" in roles:
-        return None
-    has_system = "system" in roles or "developer" in roles
-    size = Size(texts, texts + marks, texts + marks).within(rules.low, rules.high)
-    return size.expected, answers, size.at_least, size.at_most, has_system
-
-
-def _count_any(
-    line: Line, number: int, sizer: Sizer, result: Scan, host: str | None
-) -> RowCount | None:
-    """As `_count_plain`, for any line; None for what is no example.
+def _size_of_any(
+    line: Line, number: int, sizes: RowCounter, result: Scan, host: str | None
+) -> RowSize | None:
+    """As `_size_of_plain`, for any line; None for what is no example.
 
     number: of the line in this part of the file.
     result: gets what is wrong.
@@ -321,7 +262,6 @@ def _count_any(
         return None
     result.images += has_image
     result.kinds[kind_of(line, kind)] += 1
-    has_system = any(map(is_system, objects_in(line.value.get("messages"))))
-    size = sizer.row(line.value)
-    result.gaps |= size.gaps
-    return size.expected, sizer.answers(line.value), size.at_least, size.at_most, has_system
+    row_size = sizes.any(line.value)
+    result.gaps |= row_size.size.gaps
+    return row_size

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from workbook.doctor import secret_keys, text_checks
 from workbook.doctor.lines import Line
 from workbook.doctor.row_parts import is_system, objects_in, texts_of
@@ -23,6 +25,7 @@ HEAD, TAIL, LABEL = 60, 40, 200
 _EXCERPT = 1_000  # characters that are searched for keys before the first 60 are shown
 _WORD = re.compile(r"[^\W_]+")
 _NO_ASCII = re.compile(r"[^\x00-\x7f]+")
+_PLAIN = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() else 32 for byte in range(128)) * 2
 _NO_QUESTION = object()  # nor an answer
 _MARK = re.compile(r"[.!?…:;)\]}\"'”’»*`]\s*$")  # what ends a sentence, or a quotation
 
@@ -77,20 +80,13 @@ def example_of(line: Line, with_texts: bool = True) -> Example | None:
     gist: Any = row if question is _NO_QUESTION else question
     if isinstance(question, list) and question and isinstance(question[-1], Mapping):
         gist = question[-1].get("content")
-    key = (
-        None
-        if question is _NO_QUESTION
-        else question
-        if isinstance(question, str)
-        else as_json(question)
-    )
     last = " ".join(texts_of(gist))
-    user = plain(_user_text(row, kind, key))
+    user = plain(_user_text(row, kind, question))
     return Example(
         line=line.number,
         kind=kind,
-        row=fingerprint(as_json(row)),
-        question=None if key is None else 0 if key in ("", "[]") else fingerprint(key),
+        row=_of_value(row),
+        question=_of_question(question),
         answer=fingerprint(answer),
         label=answer[:LABEL],
         gist=_excerpt(gist),
@@ -128,6 +124,14 @@ def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
     return messages[:-1], last.get("content") or last.get("tool_calls")
 
 
+def _of_question(question: Any) -> int | None:
+    if question is _NO_QUESTION:
+        return None
+    if question in ("", []):
+        return 0
+    return fingerprint(question) if isinstance(question, str) else _of_value(question)
+
+
 def _said(answer: Any) -> str:
     """The words of an answer in parts; "" for one of another kind."""
     return " ".join(texts_of(answer))
@@ -141,11 +145,13 @@ def _messages(row: Mapping, kind: str) -> list[Mapping] | None:
     return objects_in(messages) if isinstance(messages, list) and messages else None
 
 
-def _user_text(row: Mapping, kind: str, key: str | None) -> str:
+def _user_text(row: Mapping, kind: str, question: Any) -> str:
     """What the users of an example say; the prompt."""
     messages = _messages(row, kind)
     if messages is None:
-        return key or ""
+        if question is _NO_QUESTION:
+            return ""
+        return question if isinstance(question, str) else as_json(question)
     return "\n".join(
         text
         for message in messages
@@ -167,7 +173,7 @@ def _system(row: Mapping, kind: str) -> int | None:
     if messages is None:
         return None
     systems = [message.get("content") for message in messages if is_system(message)]
-    return fingerprint(as_json(systems)) if systems else 0
+    return _of_value(systems) if systems else 0
 
 
 def _excerpt(value: Any) -> str:
@@ -177,16 +183,26 @@ def _excerpt(value: Any) -> str:
 
 def fingerprint(text: str) -> int:
     """64 bits of a text, the same in every process."""
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+    return _of_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def _of_value(value: Any) -> int:
+    """The same of any value, whatever the order of its keys."""
+    try:
+        return _of_bytes(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    except TypeError:  # what orjson can't write: half a character, a huge number, very deep
+        return fingerprint(as_json(value))
+
+
+def _of_bytes(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
 def plain(text: str) -> str:
     """Letters and digits in lower case, without accents, one space between words."""
-    text = text.lower()
-    if not text.isascii():
-        text = _NO_ASCII.sub(_without_accents, text)
-    return " ".join(_WORD.findall(text))
+    if text.isascii():
+        return b" ".join(text.encode().translate(_PLAIN).split()).decode()
+    return " ".join(_WORD.findall(_NO_ASCII.sub(_without_accents, text.lower())))
 
 
 def _without_accents(match: re.Match[str]) -> str:

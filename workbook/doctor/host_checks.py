@@ -15,8 +15,8 @@ from workbook.doctor.profiles import RULES, Profile, profile
 from workbook.doctor.row_parts import messages_of, objects_in
 from workbook.quoting import excerpt
 from workbook.rows.pictures import Picture, address_of, picture_at
-from workbook.rows.rules import PART_TYPES, ROLES
-from workbook.rows.validator import format_of
+from workbook.rows.rules import CHAT_KEYS, PART_TYPES, ROLES
+from workbook.rows.validator import format_of, is_plain
 
 FORMAT_NAMES = {
     "chat": "chat rows (`messages`)",
@@ -37,6 +37,7 @@ class HostChecks:
         value = host.value
         self.output_roles = tuple(value("outputs") or ())
         self._roles = frozenset(value("roles") or ROLES)
+        self._other_keys = CHAT_KEYS.difference(value("keys") or CHAT_KEYS)
         self._function_name = _pattern(value("function_name"))
         self._message_name = _pattern(value("message_name"))
         self._tools: int | None = value("tools")
@@ -48,6 +49,7 @@ class HostChecks:
             (value("open_calls") is False, self._of_open_calls),
             (bool(value("ends_with_text")), self._of_last_words),
             (bool(value("reference_keys")), self._of_reference_keys),
+            (bool(self._other_keys), self._of_keys),
         ]
         self._checks = [check for is_asked, check in checks if is_asked]
         self.asks_turns = bool(self._checks and self._checks != [self._of_message_names])
@@ -55,6 +57,8 @@ class HostChecks:
 
     def of_row(self, row: Any) -> Iterator[Problem]:
         """What the host refuses in one row of a known format."""
+        if is_plain(row) and not self.asks_turns:
+            return  # neither names nor tools nor parts
         kind = format_of(row)
         if kind is None or kind == "completion":
             return
@@ -138,6 +142,13 @@ class HostChecks:
         for key in self.host.value("reference_keys"):
             if kind == "reinforcement" and row.get(key) is None:
                 yield "reference", f"{self.host.label} asks for `{key}` beside `messages`", row
+
+    def _of_keys(self, row: Mapping, kind: str, spoken: list[Mapping]) -> Iterator[Problem]:
+        """Keys that OpenAI's format has, and this host does not take."""
+        for key in row.keys() & self._other_keys if kind == "chat" else ():
+            known = " and ".join(f"`{name}`" for name in self.host.value("keys"))
+            text = f"{self.host.label} takes no key `{key}` in a row, only {known}"
+            yield "unknown-key", text, {key: row[key]}
 
     def _of_tools(self, row: Any, spoken: list[Mapping]) -> Iterator[Problem]:
         """Names of functions, and how many there are."""

@@ -18,7 +18,8 @@ from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import profile
 from workbook.doctor.row_checks import check_row
 from workbook.doctor.row_parts import messages_of
-from workbook.prices import registry, sizes
+from workbook.doctor.row_sizes import counter
+from workbook.prices import registry
 
 
 @dataclass
@@ -59,7 +60,7 @@ def check_lines(
     Raises WorkbookError for an unknown model.
     """
     limit = registry.get(model).max_example_tokens if model else None
-    sizer = sizes.for_model(model) if model else None
+    sizes = counter(registry.token_rules(model)) if model else None
     result = PartialResult(counts={column: array("q") for column in columns(model)})
     asker = profile(host)
     for line in lines:
@@ -83,17 +84,19 @@ def check_lines(
         result.kinds[kind_of(line, example.kind)] += 1
         result.counts["line"].append(line.number)
         result.counts["messages"].append(len(messages_of(line.value)))
-        if sizer is None:
+        if sizes is None:
             continue
-        size = sizer.row(line.value)
+        size, answers, _ = sizes.plain(line.value) or sizes.any(line.value)
         result.gaps |= size.gaps
         result.counts["tokens"].append(size.expected)
-        result.counts["answer_tokens"].append(sizer.answers(line.value))
+        result.counts["answer_tokens"].append(answers)
         for column, bound in zip(BOUNDS, (size.at_least, size.at_most), strict=True):
             result.counts[column].append(bound)
         if limit and size.expected > limit:
             message = f"{size.expected:,} tokens, of which the model reads {limit:,}"
             result.findings.add("too-long", line.number, message, line.value)
+    if sizes:
+        sizes.forget_if_large()
     return result
 
 

@@ -21,7 +21,6 @@ from workbook.doctor.secret_keys import Entity
 
 _AT_HOST = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
 _XOBLIAM = re.compile(r"[\w.+-]{1,64}")  # what stands before the @, read backwards
-_ANY_DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
@@ -58,13 +57,18 @@ def find(
     return apart
 
 
+def may_hold(text: str) -> bool:
+    """A first look, which most texts end with."""
+    return "@" in text or bool(_DIGITS.search(text)) or secret_keys.may_hold_key(text)
+
+
 def first_of_each(text: str) -> Iterator[Entity]:
     """The first piece of personal data, and the first key: all that a report says of a text.
 
     A long text is searched in pieces that end between words, up to where both are found; phone
     numbers are looked for in its first 200,000 characters.
     """
-    if not (_ANY_DIGIT.search(text) or "@" in text or secret_keys.may_hold_key(text)):
+    if not may_hold(text):
         return
     kinds: set[bool] = set()
     start = 0

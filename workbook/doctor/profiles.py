@@ -20,6 +20,7 @@ RULES: dict[str, str] = {
     "formats": "formats of rows",
     "pairs_apart": "pairs are for completion models only, chat rows for chat models only",
     "roles": "roles",
+    "keys": "keys of a chat row",
     "reference_keys": "keys beside `messages` that a row must have",
     "parts": "parts of a message",
     "ends_with_text": "the last message is an answer in words, not a call",

@@ -5,8 +5,9 @@ people would want to know is added. What each code means stands in `workbook.doc
 nothing of files, nor of how findings look.
 """
 
+import string
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from workbook.doctor import host_checks, text_checks, tool_checks
@@ -15,6 +16,8 @@ from workbook.doctor.lines import Problem
 from workbook.doctor.row_parts import is_system, objects_in, texts_of
 from workbook.rows.rules import OUTPUTS, ROLES, RULES
 from workbook.rows.validator import format_of, violations
+
+_CAPITALS = string.ascii_uppercase.encode()
 
 
 def check_row(row: Any, host: str | None = None, with_texts: bool = True) -> Iterator[Problem]:
@@ -102,17 +105,19 @@ def _last_weight(messages: list[Mapping]) -> Iterator[Problem]:
 def _contents(messages: list[Mapping]) -> Iterator[Problem]:
     """What is said in the messages."""
     question = None
+    texts = [text for message in messages for text in texts_of(message.get("content"))]
+    checks = text_checks.checks_of(texts)
     for place, message in enumerate(messages, start=1):
         role = message.get("role")
         for text in texts_of(message.get("content")):
-            for code, problem, value in text_checks.check(text):
+            for code, problem, value in chain.from_iterable(find(text) for find in checks):
                 yield code, f"message {place}: {problem}", value
             if is_shouted(text):
                 yield "upper-case", f"message {place}: mostly capitals", text
             if role == "assistant":
                 if text_checks.refuses(text):
                     yield "refusal", f"message {place}: the answer refuses", text
-                if question and len(text.split()) > 2 and text.strip().lower() == question:
+                if question and text.strip().lower() == question and len(text.split()) > 2:
                     yield "echo", f"message {place}: the answer repeats the question", text
             elif role == "user":
                 question = text.strip().lower()
@@ -120,7 +125,13 @@ def _contents(messages: list[Mapping]) -> Iterator[Problem]:
 
 def is_shouted(text: str) -> bool:
     """Whether it is mostly capitals, in more than a word or a name."""
-    capitals = sum(map(str.isupper, text))
+    if len(text) < 20:
+        return False
+    if text.isascii():
+        signs = text.encode()
+        capitals = len(signs) - len(signs.translate(None, _CAPITALS))
+    else:
+        capitals = sum(map(str.isupper, text))
     return capitals > 10 and 20 <= sum(map(str.isalpha, text)) < 2 * capitals
 
 

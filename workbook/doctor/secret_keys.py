@@ -83,7 +83,7 @@ _REST = re.compile(r"[\w+/=-]*(?:\.[\w+/=-]{10,})*")
 # What no key is without: 20 signs in one piece, an address with a password, a word for it.
 _LONG_WORD = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{20}")
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/:@]+:[^\s/:@]+@")
-_PASSWORD = re.compile(r"(?i)passw|contraseña|senha")
+_PASSWORDS = ("passw", "contraseña", "senha")
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,13 @@ class _Pattern:
 
 def may_hold_key(text: str) -> bool:
     """A first look, which most texts end with."""
-    if _LONG_WORD.search(text):
+    if max(map(len, text.split()), default=0) >= 20 and _LONG_WORD.search(text):
         return True
     if ":" in text or "=" in text:
-        return bool(_PASSWORD.search(text) or _PASSWORD_IN_ADDRESS.search(text))
+        small = text.lower()
+        if any(word in small for word in _PASSWORDS):
+            return True
+        return "://" in text and bool(_PASSWORD_IN_ADDRESS.search(text))
     return "PRIVATE KEY" in text or "PuTTY-User" in text
 
 

@@ -6,7 +6,7 @@ nothing of all this, so that words without which no pattern can match are looked
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbook.doctor import damaged_text, personal_data
@@ -81,9 +81,13 @@ _OF_WORDS = (
          "rape ", "cut myself", "harm instr"),
     ),
 )  # fmt: skip
-_NOTHING_SAID = re.compile(r"(?i)^\s*(?:n/?a|none|null|nan|undefined|answer here|\.\.\.|…)\s*$")
+_SIGNS = "<[&#"  # no match of `_OF_SIGNS` is without one
+_FIRST_WORDS = tuple(word for check in _OF_WORDS for word in check.words if word not in _SIGNS)
+_NOTHING_SAID = frozenset(
+    ("n/a", "na", "none", "null", "nan", "undefined", "answer here", "...", "…")
+)
 _REFUSAL = re.compile(
-    r"(?i)^\W*(?:(?:i(?:['’]m| am) (?:very |really )?sorry|sorry|apologies|lo siento|"
+    r"(?i)\W*(?:(?:i(?:['’]m| am) (?:very |really )?sorry|sorry|apologies|lo siento|"
     r"sinto muito|desculpe)\b.{0,60}\b(?:can(?:no|['’])?t|unable|not able|no puedo|não posso)|"
     r"i (?:cannot|can['’]t|am unable to|['’]m unable to|am not able to|won['’]t be able to) "
     r"(?:help|assist|provide|fulfil|comply|answer|do that|discuss|generate|create)|"
@@ -94,18 +98,53 @@ _REFUSAL = re.compile(
 
 def check(text: str) -> Iterator[Problem]:
     """Each kind of thing that a text should not hold, once."""
+    for find in (_find_words, _find_damage, _find_personal_data):
+        yield from find(text)
+
+
+def checks_of(texts: Sequence[str]) -> list[Callable[[str], Iterator[Problem]]]:
+    """Those parts of `check` that can find a thing in one of these texts, by a first look at all of
+    them together: most often none."""
+    together = " ".join(texts)
+    small = together.lower()
+    checks: list[tuple[bool, Callable[[str], Iterator[Problem]]]] = [
+        (
+            any(sign in together for sign in _SIGNS)
+            or any(word in small for word in _FIRST_WORDS)
+            or any(map(_says_nothing, texts)),
+            _find_words,
+        ),
+        (damaged_text.may_be_damaged(together), _find_damage),
+        (personal_data.may_hold(together), _find_personal_data),
+    ]
+    return [find for is_needed, find in checks if is_needed]
+
+
+def _find_words(text: str) -> Iterator[Problem]:
+    """What nobody should say, or should have left."""
     small = text.lower()
-    if (len(text) < 40 or text[0].isspace()) and (match := _NOTHING_SAID.search(text)):
-        yield "placeholder", "a placeholder was left", _around(text, *match.span())
-    has_sign = "<" in text or "[" in text or "&" in text or "#" in text
+    if _says_nothing(text):
+        yield "placeholder", "a placeholder was left", text
+    has_sign = any(sign in text for sign in _SIGNS)
     for check in (*_OF_WORDS, *_OF_SIGNS) if has_sign else _OF_WORDS:
         for word in check.words:
             if word in small:
                 if match := check.pattern.search(text):
                     yield check.code, check.message, _around(text, *match.span())
                 break
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether it is what programs and forms write where nobody has said a thing."""
+    return (len(text) < 40 or text[:1].isspace()) and text.strip().lower() in _NOTHING_SAID
+
+
+def _find_damage(text: str) -> Iterator[Problem]:
     for code, message, span in damaged_text.check(text):
         yield code, message, _around(text, *span)
+
+
+def _find_personal_data(text: str) -> Iterator[Problem]:
     for entity in personal_data.first_of_each(text):
         if entity.is_key:
             # Never the key itself: a report is shown, copied and stored.
@@ -118,7 +157,7 @@ def check(text: str) -> Iterator[Problem]:
 
 def refuses(answer: str) -> bool:
     """Whether an answer begins as refusals do, in English, Spanish or Portuguese."""
-    return bool(_REFUSAL.search(answer[:200]))
+    return bool(_REFUSAL.match(answer[:200]))
 
 
 def _around(text: str, start: int, end: int) -> str:

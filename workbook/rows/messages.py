@@ -16,11 +16,11 @@ _OWNERS = {"tool_call_id": "tool", "refusal": "assistant"}  # whose messages hav
 def each(messages: list[Any]) -> Iterator[Violation]:
     """What is wrong with these messages."""
     for place, item in enumerate(messages, start=1):
-        if not _is_plain(item):
+        if not is_plain(item):
             yield from message(item, f"message {place}: ")
 
 
-def _is_plain(item: Any) -> bool:
+def is_plain(item: Any) -> bool:
     """Whether it is a role and a text, as nearly all messages are."""
     return (
         type(item) is dict
@@ -110,6 +110,10 @@ def _content(item: Mapping, where: str) -> Iterator[Violation]:
 def _part(part: Mapping, role: Any, where: str) -> Iterator[Violation]:
     kind = part["type"]
     value = part.get(PART_TYPES.get(kind, ""))
+    if others := unknown_in_part(part):
+        known = f"`type`, `{PART_TYPES[kind]}`"
+        text = f"{where}key `{excerpt(others[0], 30)}` of a part is not one of {known}"
+        yield Violation("key", text, {others[0]: part[others[0]]})
     if kind not in PART_TYPES:
         yield Violation("part", f"{where}unknown part `{excerpt(kind, 30)}`", part)
     elif not isinstance(value, str if kind in ("text", "refusal") else Mapping):
@@ -131,6 +135,14 @@ def _part(part: Mapping, role: Any, where: str) -> Iterator[Violation]:
             yield Violation("picture-role", text, part)
         else:
             yield Violation("picture", f"{where}a part of type `{kind}`", part)
+
+
+def unknown_in_part(part: Mapping) -> list[Any]:
+    """Keys of a part of a known type that it should not have, and that hold something."""
+    kind = part.get("type")
+    if not isinstance(kind, str) or kind not in PART_TYPES:
+        return []
+    return [key for key in part if key not in ("type", PART_TYPES[kind]) and part[key] is not None]
 
 
 def _picture(part: Mapping, value: Mapping, where: str) -> Iterator[Violation]:

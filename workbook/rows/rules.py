@@ -37,7 +37,7 @@ PART_TYPES = {
     "file": "file",
     "refusal": "refusal",
 }
-"""Parts of a message, and the key that each must have."""
+"""Parts of a message, and the key that each must have beside its type; it has no other."""
 MAX_LINE = 4 * 2**20
 """Bytes of a line that the lab still reads; keeps memory bounded whatever is uploaded."""
 MIN_EXAMPLES = 10

@@ -43,6 +43,18 @@ def reference_keys(row: Mapping) -> list[Any]:
     return [key for key in row if not (isinstance(key, str) and key.strip().lower() in known)]
 
 
+def is_plain(row: Any) -> bool:
+    """Whether it is a chat of texts that nobody left empty, as most rows are: nothing can be wrong
+    but who speaks, and half a character."""
+    return (
+        type(row) is dict
+        and len(row) == 1
+        and type(listed := row.get("messages")) is list
+        and bool(listed)
+        and all(map(messages.is_plain, listed))
+    )
+
+
 def _is_prompt(listed: Any) -> bool:
     """Whether the last of these messages is not the assistant's."""
     last = listed[-1] if isinstance(listed, list) and listed else None
@@ -63,7 +75,9 @@ def violations(
     kind = format_of(row)
     if kind == "chat" and prompt:
         kind = "reinforcement"
-    if not isinstance(row, Mapping):
+    if kind == "chat" and is_plain(row):
+        yield from _speakers(row["messages"])
+    elif not isinstance(row, Mapping):
         yield Violation("not-object", f"this line is {kind_of(row)}, not an object", row)
     elif kind is None and (name := _misspelt_key(row)):
         yield Violation("format-case", f"key `{name}` is not written as it should be", row)

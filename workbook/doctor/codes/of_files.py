@@ -51,6 +51,12 @@ FILE_CODES = {
         "`report.fix()` takes it away.",
         once=True,
     ),
+    "stray-sign": Code(
+        "error",
+        "A line of JSONL holds one object, and around it nothing but blanks.",
+        "`report.fix()` takes the sign away.",
+        once=True,
+    ),
     "python": Code(
         "error",
         "What Python prints is no JSON: no service reads it.",

@@ -21,6 +21,7 @@ from workbook.doctor.forms.values import is_empty
 from workbook.doctor.losses import Losses
 from workbook.doctor.row_parts import is_system
 from workbook.errors import WorkbookError
+from workbook.rows.messages import unknown_in_part
 from workbook.rows.rules import (
     CHAT_KEYS,
     COMPLETION_KEYS,
@@ -120,7 +121,17 @@ def _messages(messages: Any, lost: Counter[str]) -> list[Row]:
     copies = [dict(message) for message in messages]
     for message in copies:
         _only(message, MESSAGE_KEYS, " of messages", lost)
+        if isinstance(message.get("content"), list):
+            message["content"] = [_part(part, lost) for part in message["content"]]
     return copies
+
+
+def _part(part: Any, lost: Counter[str]) -> Any:
+    """A part of a message without the keys that it should not have."""
+    others = unknown_in_part(part) if isinstance(part, Mapping) else []
+    for key in others:
+        lost[f"`{key}` of parts"] += 1
+    return {key: part[key] for key in part if key not in others} if others else part
 
 
 def _only(rest: Row, known: set[str], where: str, lost: Counter[str]) -> None:

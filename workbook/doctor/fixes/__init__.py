@@ -41,6 +41,7 @@ FIXES: dict[str, Fix] = {
     "bom-inside": Fix(True, "byte order marks inside the file go"),
     "line-ends": Fix(True, "lines end with LF"),
     "comma": Fix(True, "commas after objects go"),
+    "stray-sign": Fix(True, "signs around objects that nobody sees go"),
     "python": Fix(True, "JSON is written in the place of Python"),
     "json-in-text": Fix(True, "lists and objects are written once, not as text"),
     "json-spread": Fix(True, "one example a line is written"),

@@ -9,7 +9,8 @@ from workbook.doctor.fixes.editing import Edit, Row, edit_messages
 from workbook.doctor.forms.hints import judged as mark_of
 from workbook.doctor.forms.tool_lists import arguments_text
 from workbook.doctor.forms.turns import ROLE_NAMES
-from workbook.doctor.row_parts import is_system
+from workbook.doctor.row_parts import is_system, objects_in
+from workbook.rows.messages import unknown_in_part
 from workbook.rows.rules import (
     CHAT_KEYS,
     COMPLETION_KEYS,
@@ -52,7 +53,23 @@ def unknown_key(row: Row) -> Row:
     # What a grader reads has keys of any name; without its mark a bad answer looks like any.
     if kind not in _KEYS or mark_of(row) is not None:
         return row
-    return edit_messages(without(row, _KEYS[kind]), lambda message: without(message, MESSAGE_KEYS))
+    return edit_messages(
+        without(row, _KEYS[kind]), lambda message: _plain_parts(without(message, MESSAGE_KEYS))
+    )
+
+
+def _plain_parts(message: Mapping) -> Mapping:
+    """A message whose parts have no key that their type does not know."""
+    parts = message.get("content")
+    if not any(map(unknown_in_part, objects_in(parts))):
+        return message
+    plain = [
+        {key: part[key] for key in part if key not in unknown_in_part(part)}
+        if isinstance(part, Mapping)
+        else part
+        for part in parts
+    ]
+    return {**message, "content": plain}
 
 
 def judged(row: Row) -> Row | None:

@@ -32,13 +32,15 @@ from workbook.rows.rules import COMPLETION_KEYS
 PROMPTS = (
     "prompt", "question", "instruction", "query", "input", "user", "user_prompt", "user_message",
     "human", "input_text", "text_input", "pregunta", "pergunta", "frage",
+    "domanda", "вопрос", "soru", "質問", "问题", "問題", "질문",
 )  # fmt: skip
 COMPLETIONS = (
     "completion", "answer", "response", "output", "assistant", "assistant_response", "reply",
     "output_text", "text_output", "model_response", "respuesta", "resposta", "antwort",
+    "réponse", "risposta", "ответ", "cevap", "回答", "答案", "답변",
 )  # fmt: skip
 SYSTEMS = ("system", "system_prompt", "system_message")
-CONVERSATIONS = ("conversations", "conversation", "dialog", "dialogue", "turns")
+CONVERSATIONS = ("conversations", "conversation", "dialog", "dialogue", "turns", "items")
 _PAIR_TURNS = (
     ("human", "assistant"),
     ("user", "assistant"),
@@ -58,8 +60,11 @@ def chat(rest: Row) -> Row | None:
     if foreign and all(isinstance(message, Mapping) for message in messages):
         messages = [new for message in messages for new in from_blocks(message)]
     elif is_turns(messages) and any(
-        not message.keys() & {"content", "tool_calls", "function_call"} for message in messages
+        "role" not in message or not message.keys() & {"content", "tool_calls", "function_call"}
+        for message in messages
     ):
+        if "role" not in messages[0] and "author" in messages[0] and "system" not in rest:
+            rest["system"] = rest.pop("context", None)  # PaLM's
         messages = messages_from(messages)
     if text_in(rest.get("system")) is not None:
         messages = with_system(messages, rest.pop("system"))
@@ -71,6 +76,8 @@ def chat(rest: Row) -> Row | None:
         rest["tools"] = tools_of(rest["tools"])
     if rest.get("schemaVersion") == "bedrock-conversation-2024":
         del rest["schemaVersion"]
+    if rest.get("system", "") is None:
+        del rest["system"]
     row = {"messages": messages, **rest}
     return None if row == before else row
 
@@ -177,6 +184,8 @@ def alpaca(rest: Row) -> Row | None:
     if not key or not question or not isinstance(rest[question], str):
         return None
     answer = rest.pop(key)
+    if (question, key) == ("instruction", "response") and not rest.get("input"):
+        rest["input"] = rest.pop("context", "")  # Dolly's
     messages = asked(rest)
     if messages is None or not isinstance(answer, str):
         return None
@@ -271,6 +280,8 @@ def cohere(rest: Row) -> Row | None:
     answer = first_key(rest, ("response", "completion", "answer", "text"))
     if not (isinstance(history, list) and isinstance(rest.get("message"), str) and answer):
         return None
+    if isinstance(rest[answer], Mapping) and rest[answer].keys() == {"text"}:
+        rest[answer] = rest[answer]["text"]
     if (history and not is_turns(history)) or not isinstance(rest[answer], str):
         return None
     del rest["chat_history"]

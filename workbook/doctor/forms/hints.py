@@ -38,8 +38,22 @@ def hints(row: Mapping[str, Any], in_table: bool) -> Iterator[Problem]:
     if kind in ("chat", "completion") and (mark := judged(row)) is not None:
         value = f"label: {str(mark).lower()}"
         yield "judged", "one answer with a mark, good or bad, as KTO has it", value
+    elif (several := _several_answers(row)) and "completion" not in row and kind != "chat":
+        yield "unknown-form", several, row
     elif kind is None and (what := _named(row, in_table)):
         yield "unknown-form", what, row
+
+
+def _several_answers(row: Mapping[str, Any]) -> str:
+    """What a row is that has a list of answers to one question, as UltraFeedback has them."""
+    for key in ("completions", "responses", "answers", "candidates", "generations"):
+        listed = row.get(key)
+        if isinstance(listed, list) and len(listed) > 1 and set(PROMPTS) & row.keys():
+            return (
+                f"several answers to one question, `{key}`: keep the best as `chosen` and a worse "
+                "one as `rejected`, or the best alone as `completion`"
+            )
+    return ""
 
 
 def _named(row: Mapping[str, Any], in_table: bool) -> str:

@@ -4,6 +4,7 @@ One table of forms, in the order in which they are tried. What a form does not u
 Takes any Python value and raises nothing. Knows no files.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def recognised(row: Any, in_table: bool = False) -> tuple[Any, list[Problem]]:
     in_table: its keys are headings of a table, where any names are usual.
     """
     if isinstance(row, str):
-        inner = decoded(row)
+        inner = _unpacked(row)
         if not isinstance(inner, Mapping):
             return row, []
         row, problems = recognised(inner)
@@ -51,6 +52,17 @@ def recognised(row: Any, in_table: bool = False) -> tuple[Any, list[Problem]]:
         return _recognised(dict(row), in_table)
     except RecursionError:
         return row, []
+
+
+def _unpacked(text: str) -> Any:
+    """What a text holds as JSON, also where it was written as a text several times."""
+    value: Any = text
+    while isinstance(value, str) and value.lstrip()[:1] == '"':
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return text
+    return decoded(value)
 
 
 def _is_plain(row: Mapping[str, Any]) -> bool:

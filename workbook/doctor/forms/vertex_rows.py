@@ -56,6 +56,7 @@ def contents(rest: Row) -> Row | None:
         more = {key: value for key, value in turn.items() if key not in ("role", "parts")}
         others: list[Mapping[str, Any]] = []
         calls: list[Row] = []
+        thoughts: list[str] = []
         for part in turn["parts"]:
             rest_of_part = dict(part)
             call = _taken(rest_of_part, "functionCall")
@@ -66,10 +67,14 @@ def contents(rest: Row) -> Row | None:
                 open_calls.append((calls[-1]["id"], call.get("name")))
             elif isinstance(answer, Mapping):
                 messages.append({**_answer(answer, open_calls), **rest_of_part})
+            elif part.get("thought") is True and isinstance(part.get("text"), str):
+                thoughts.append(part["text"])  # what the model thinks is not what it says
             elif call is None and answer is None:
                 others.append(part)
             else:
                 return None
+        if thoughts:
+            more["reasoning_content"] = "\n\n".join(thoughts)
         name = turn.get("role", "user")
         small = name.lower() if isinstance(name, str) else name
         role = "assistant" if small == "model" else small if small in ROLES else name

@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 from workbook import strict_json
+from workbook.doctor.forms import python_literals
 from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers import sniffing
 from workbook.doctor.readers.data_file import DataFile
 from workbook.doctor.readers.json_tables import rows_in
-from workbook.doctor.readers.jsonl import repeated_key
+from workbook.doctor.readers.jsonl import PYTHON, repeated_key
 from workbook.doctor.readers.sniffing import SAMPLE
 
 _PIECE = 1024 * 1024  # characters of a list that are read at once
 _WHOLE = 2 * LONGEST_LINE  # characters of one object that holds all rows
 _SPACE = re.compile(r"[ \t\r\n]*")
-_BETWEEN = re.compile(r"[ \t\r\n,]*")
+_BETWEEN = re.compile("[ \t\r\n,\x00\x1e\x85\u2028\u2029\ufeff]*")
 _KEY = re.compile(r'"([^"\\]*)"\s*:')
 _NEXT = re.compile(r"\n(?=[{\[])")
 
@@ -96,7 +97,12 @@ def _elements(file: DataFile, stream: IO[str], text: str, place: int) -> Iterato
         text, place = text[place:], 0
         more = stream.read(max(_PIECE, len(text))) if len(text) <= LONGEST_LINE else ""
         if not more:
-            yield Line.unreadable(number, ("not-json", problem, text[:60]))
+            values = python_literals.read(f"[{text}".strip()) if number == 1 else None
+            if not isinstance(values, list):
+                yield Line.unreadable(number, ("not-json", problem, text[:60]))
+                return
+            for number, value in enumerate(values, start=1):
+                yield Line(number, value, (PYTHON,) if number == 1 else ())
             return
         text += more
 

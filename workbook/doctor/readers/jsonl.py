@@ -7,8 +7,11 @@ byte order mark. What the values must be is not known here.
 import codecs
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from workbook import strict_json
 from workbook.doctor.forms import python_literals, recognition
@@ -16,8 +19,14 @@ from workbook.doctor.limits import LONGEST_LINE
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
+from workbook.rows.validator import is_plain
 
 BOM = codecs.BOM_UTF8
+_AROUND = " \t\r\n\x00\x1c\x1d\x1e\x1f\x85\xa0\u200b\u2028\u2029\ufeff"
+"""Blanks, and signs that some programs put around each object."""
+_CURLY = re.compile(r"\s*\[?\s*\{\s*([“”„‟«»‘’])")
+PYTHON = ("python", "written by Python, not as JSON: single quotes, None, True", "")
+"""What is to be said of a value in Python's spelling."""
 _COMMA = re.compile(r",(\s*[}\]])")
 
 
@@ -42,6 +51,8 @@ def value_of(number: int, raw: bytes) -> Line:
     """One line of JSONL, its value as it stands there."""
     if len(raw) > LONGEST_LINE:
         return too_long(number, raw[:60].decode("utf-8", "replace"))
+    if (chat := _chat(raw)) is not None:
+        return Line(number, chat, size=len(raw))
     problems: list[Problem] = []
     if raw.startswith(BOM):
         raw = raw[len(BOM) :]
@@ -77,7 +88,26 @@ def value_of(number: int, raw: bytes) -> Line:
     return Line.unreadable(number, *problems)
 
 
+def _chat(raw: bytes) -> Any:
+    """The value of a line that is a chat of texts without a key that stands twice, at a quick look;
+    None for any other line."""
+    try:
+        row = orjson.loads(raw)
+    except ValueError:
+        return None
+    if not is_plain(row):
+        return None
+    # Behind each key stand a quote and a colon: one more may be that of a key that stands twice.
+    # With a blank between the two they would not be counted.
+    n_keys = 1 + 2 * len(row["messages"])
+    is_loose = b" :" in raw or b"\t" in raw or b"\r" in raw.rstrip()
+    return row if raw.count(b'":') == n_keys and not is_loose else None
+
+
 def _not_json(text: str, error: ValueError) -> Problem:
+    if match := _CURLY.match(text):
+        message = f'not JSON: {match[1]} stands where JSON has a straight quotation mark (")'
+        return "not-json", message, text
     if isinstance(error, json.JSONDecodeError):
         message = f"not JSON: {error.msg} at character {error.pos + 1}"
         return "not-json", message, text[max(0, error.pos - 30) : error.pos + 30]
@@ -86,11 +116,20 @@ def _not_json(text: str, error: ValueError) -> Problem:
 
 def _nearly(text: str) -> tuple[Any, Problem | None]:
     """(the value of a line that is nearly JSON, what is wrong with it); None where it is not."""
-    bare = text.strip()
+    bare, repeated = text.strip(_AROUND), list[str]()
+    if stray := text.strip(" \t\r\n").replace(bare, "", 1):
+        try:
+            value = strict_json.decoder(repeated).decode(bare)
+        except (ValueError, RecursionError):
+            return None, None
+        if repeated:
+            return None, None
+        name = unicodedata.name(stray[0], f"U+{ord(stray[0]):04X}")
+        message = f"a sign that nobody sees ({name}) stands before or after the object"
+        return value, ("stray-sign", message, repr(stray[:10]))
     if bare[:1] not in ("{", "["):
         return None, None
     if bare[-1] == ",":
-        repeated: list[str] = []
         try:
             value = strict_json.decoder(repeated).decode(bare[:-1])
         except (ValueError, RecursionError):
@@ -105,7 +144,7 @@ def _nearly(text: str) -> tuple[Any, Problem | None]:
     if (comma := _COMMA.search(bare)) and _is_json(_COMMA.sub(r"\1", bare), value):
         message = f"a comma too many at character {text.index(bare) + comma.start() + 1}"
         return value, ("comma", message, bare[max(0, comma.start() - 30) : comma.end() + 10])
-    return value, ("python", "written by Python, not as JSON: single quotes, None, True", bare[:60])
+    return value, (*PYTHON[:2], bare[:60])
 
 
 def _is_json(text: str, value: Any) -> bool:

@@ -7,7 +7,7 @@ import codecs
 import json
 import re
 
-from workbook.doctor.readers import json_tables, whatsapp
+from workbook.doctor.readers import guessing, json_tables, whatsapp
 
 SAMPLE = 256 * 1024
 """Bytes, or characters, at a file's beginning by which it is recognised."""
@@ -110,6 +110,8 @@ def encoding_of(sample: bytes, is_cut: bool) -> tuple[str, str]:
     """(the codec, what to call it), by BOM, by zero bytes, then by what is valid."""
     for bom, codec, name in (
         (codecs.BOM_UTF8, "utf-8", "UTF-8"),
+        (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),  # its first half is UTF-16's
+        (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
         (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
         (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
     ):
@@ -137,6 +139,8 @@ def encoding_of(sample: bytes, is_cut: bool) -> tuple[str, str]:
     has_controls = any(byte < 9 or 13 < byte < 32 for byte in start)
     if not invalid or valid or has_controls:
         return "utf-8", "UTF-8"
+    if guess := guessing.alphabet_of(b"\n".join(lines[:-1] or lines) if is_cut else sample):
+        return guess[0], f"{guess[1]} (a guess: it names no encoding)"
     if any(0x80 <= byte < 0xA0 for byte in sample):
         return "cp1252", "Windows-1252 (a guess: it names no encoding)"
     return "latin-1", "Latin-1 (a guess: it names no encoding)"

@@ -43,6 +43,7 @@ _READERS: dict[str, Callable[[DataFile], Iterator[bytes | Line]]] = {
 _TABLES = ("csv", "tsv", "xlsx", "parquet")
 _BINARY = ("xlsx", "parquet")
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_STEP = 64 * 1024  # bytes after which the bar moves
 _PACKED = (".gz", ".zst")
 _FORMAT_OF_NAME = {name: name[1:] for name in (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")}
 
@@ -55,7 +56,8 @@ class Source(DataFile):
         with byte_bar(self.size, f"{doing} {self.path.name}") as bar:
             for line in self.lines():
                 yield line
-                bar.update(max(0, self.position - bar.n))
+                if (step := self.position - bar.n) > _STEP:
+                    bar.update(step)
 
     def lines(self) -> Iterator[Line]:
         """The rows, numbered from 1 as an editor or a spreadsheet numbers them.
