@@ -61,7 +61,7 @@ def unknown_key(row: Row) -> Row:
 def _plain_parts(message: Mapping) -> Mapping:
     """A message whose parts have no key that their type does not know."""
     parts = message.get("content")
-    if not any(map(unknown_in_part, objects_in(parts))):
+    if not isinstance(parts, list) or not any(map(unknown_in_part, objects_in(parts))):
         return message
     plain = [
         {key: part[key] for key in part if key not in unknown_in_part(part)}
