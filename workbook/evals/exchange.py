@@ -18,12 +18,14 @@ Shared = Literal["exact", "contains"]
 _INSPECT = {"exact": "exact", "contains": "includes"}
 _PROMPTFOO = {"exact": "equals", "contains": "icontains"}
 _TASK = '''\
-"""{n} examples, to be asked with inspect-ai:
+"""{n} examples, to be asked with inspect-ai, in this folder:
 
     inspect eval task.py --model openai-api/lab/MODEL
 
 with the lab's address in LAB_BASE_URL and its key in LAB_API_KEY.
 """
+
+from pathlib import Path
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import json_dataset
@@ -35,7 +37,7 @@ from inspect_ai.solver import generate
 @task
 def examples():
     return Task(
-        dataset=json_dataset("dataset.jsonl"),
+        dataset=json_dataset(str(Path(__file__).parent / "dataset.jsonl")),
         solver=generate(),
         scorer={scorer}(),
         config=GenerateConfig(temperature=0, max_tokens={max_tokens}),
