@@ -24,6 +24,7 @@ _WHOLE = 2 * LONGEST_LINE  # characters of one object that holds all rows
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BETWEEN = re.compile("[ \t\r\n,\x00\x1e\x85\u2028\u2029\ufeff]*")
 _KEY = re.compile(r'"([^"\\]*)"\s*:')
+_PYTHON = re.compile(r"'|\b(?:None|True|False)\b")
 _NEXT = re.compile(r"\n(?=[{\[])")
 
 
@@ -97,7 +98,8 @@ def _elements(file: DataFile, stream: IO[str], text: str, place: int) -> Iterato
         text, place = text[place:], 0
         more = stream.read(max(_PIECE, len(text))) if len(text) <= LONGEST_LINE else ""
         if not more:
-            values = python_literals.read(f"[{text}".strip()) if number == 1 else None
+            is_python = number == 1 and _PYTHON.search(text)
+            values = python_literals.read(f"[{text}".strip()) if is_python else None
             if not isinstance(values, list):
                 yield Line.unreadable(number, ("not-json", problem, text[:60]))
                 return
