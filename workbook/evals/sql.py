@@ -1,0 +1,140 @@
+"""Execution accuracy of SQL that a model wrote: run on the database, beside the right query.
+
+Knows SQLite. A model's query is nobody's code: the database is opened for reading alone, and only
+reading is allowed in it, for a short time, and so many rows.
+"""
+
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from workbook.evals.errors import EvaluationError
+from workbook.evals.examples import Example
+from workbook.evals.graders import Grader
+
+SECONDS = 2.0  # of one query
+ROWS = 10_000  # that are read of its result
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock
+_LENGTH = 20_000  # characters of a query
+_VALUE = 1_000_000  # bytes of one text or blob, whatever makes it
+_ALLOWED = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+_FORBIDDEN = {"load_extension", "readfile", "writefile", "fts3_tokenizer"}
+
+
+class QueryError(Exception):
+    """A query could not be run, or may not; says why."""
+
+
+def execution(database: Path) -> Grader:
+    """A grader: 1 where the answer gives the same rows as the label, an SQL query, else 0.
+
+    As BIRD (Li et al. 2023) counts it: rows as a set, their order and the names of columns aside.
+    None where the answer is no query that can be run. Raises EvaluationError for a database that is
+    not there, and for a label that can't be run.
+    """
+    if not database.is_file():
+        raise EvaluationError(f"There is no database {database}.")
+
+    def grade(answer: str, example: Example) -> float | None:
+        try:
+            expected = run(database, str(example.label))
+        except QueryError as error:
+            raise EvaluationError(f"The label of {example.id!r} can't be run: {error}") from None
+        try:
+            got = run(database, query_of(answer))
+        except QueryError:
+            return None
+        return float(set(got) == set(expected))
+
+    return grade
+
+
+def query_of(answer: str) -> str:
+    """The query in an answer: without a fence of Markdown around it or a semicolon at its end."""
+    text = answer.strip()
+    if text.startswith("```"):
+        text = text.removeprefix("```").removeprefix("sqlite").removeprefix("sql")
+        text = text.partition("```")[0]
+    return text.strip().rstrip(";").strip()
+
+
+def run(database: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of one query that reads.
+
+    Raises QueryError for what is no query, what would change or reach anything (DROP, ATTACH,
+    PRAGMA, …), and what takes longer than SECONDS, more than ROWS rows, or too much memory.
+    """
+    if len(query) > _LENGTH:
+        raise QueryError(f"The query is longer than {_LENGTH:,} characters.")
+    address = f"{database.resolve().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.set_authorizer(_authorize)
+        end = time.monotonic() + SECONDS
+        connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS)
+        try:
+            cursor = connection.execute(query)
+            rows = cursor.fetchmany(ROWS + 1)
+        except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
+            if time.monotonic() > end:
+                raise QueryError(f"It took longer than {SECONDS:g} seconds.") from None
+            raise QueryError(f"{error}.") from None
+    if cursor.description is None or query.lstrip().lower().startswith("explain"):
+        raise QueryError("It asks for no rows.")
+    if len(rows) > ROWS:
+        raise QueryError(f"It gives more than {ROWS:,} rows.")
+    return rows
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    if action not in _ALLOWED:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _FORBIDDEN:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def kinds_of_errors(database: Path, pairs: list[tuple[str, str]]) -> Counter[str]:
+    """What went wrong, counted: "right", "does not run", "other tables", "other rows".
+
+    pairs: (the model's answer, the right query)
+    """
+    counts: Counter[str] = Counter()
+    for answer, label in pairs:
+        query = query_of(answer)
+        try:
+            got = set(run(database, query))
+        except QueryError:
+            counts["does not run"] += 1
+            continue
+        if got == set(run(database, label)):
+            counts["right"] += 1
+        elif _tables(database, query) != _tables(database, label):
+            counts["other tables"] += 1
+        else:
+            counts["other rows"] += 1
+    return counts
+
+
+def _tables(database: Path, query: str) -> set[str]:
+    """The tables that a query reads, as SQLite itself sees it."""
+    tables: set[str] = set()
+
+    def note(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action == sqlite3.SQLITE_READ and first:
+            tables.add(first)
+        return _authorize(action, first, second)
+
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.set_authorizer(note)
+        connection.execute(f"EXPLAIN {query}")
+    return tables
