@@ -165,7 +165,7 @@ def test_runs_that_are_refused(lab: Server, evaluation: Any, change: dict, expec
     [
         ({"testing_criteria": []}, (400, "empty_array", "testing_criteria")),
         ({"testing_criteria": [CRITERIA[0], CRITERIA[0]]}, (400, "invalid_value", "testing_criteria[1].name")),
-        ({"testing_criteria": [{"type": "python", "name": "x", "source": "1"}]}, (400, "unsupported_grader", "testing_criteria[0].type")),
+        ({"testing_criteria": [{"type": "python", "name": "x", "source": "1"}]}, (400, "invalid_python", "testing_criteria[0].source")),
         ({"testing_criteria": [CRITERIA[0] | {"input": "{{no}}"}]}, (400, "invalid_template", "testing_criteria[0].input")),
         ({"data_source_config": {"type": "logs"}}, (400, "unsupported_parameter", "data_source_config.type")),
         ({"data_source_config": {"type": "custom", "item_schema": {"type": 1}}}, (400, "invalid_schema", "data_source_config.item_schema")),

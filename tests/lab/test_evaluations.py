@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from labserver import MODEL, Server, rows
 from openai.types.fine_tuning import FineTuningJob
 
 from workbook import evals
+from workbook.backends import Backend
 from workbook.cli import main
 from workbook.cli.jobs import Caller
 from workbook.evals import graders, results
@@ -62,7 +62,7 @@ def compare(
 ) -> Callable[..., tuple[int, str, str]]:
     """`workbook compare` against the lab: exit status, output, errors."""
     monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path))
-    backend = SimpleNamespace(client=lab.client())
+    backend = Backend("lab", MODEL, lab.client())
     monkeypatch.setattr(Caller, "backend", backend)
 
     def run(*words: str) -> tuple[int, str, str]:

@@ -17,7 +17,7 @@ from workbook.cli.lab import lab as command
 from workbook.errors import WorkbookError
 from workbook.lab.export import gguf_file, hugging_face, ollama, proof, rereading, subject
 from workbook.lab.export.subject import Subject
-from workbook.lab.model import bases, chat_template, checkpoint, lora
+from workbook.lab.model import bases, checkpoint, lora, template_rendering
 from workbook.lab.model.tokenizer import Tokenizer
 
 TEXT = "The answer: 12 ñandúes, one after another"
@@ -166,7 +166,7 @@ def test_the_modelfile_says_what_the_lab_does() -> None:
         turn.replace("{{ .Role }}", each["Role"]).replace("{{ .Content }}", each["Content"])
         for each in asked
     )
-    rendered = chat_template._compile(subject.CHATML).render(
+    rendered = template_rendering._compile(subject.CHATML).render(
         messages=[{"role": each["Role"], "content": each["Content"]} for each in asked],
         add_generation_prompt=True,
     )

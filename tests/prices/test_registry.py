@@ -269,7 +269,7 @@ def test_who_can_still_train_is_known_now_and_after_openai():
 def test_the_methods_of_a_model_are_those_of_its_vendors_page():
     for name in ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "azure/gpt-4o"):
         assert registry.get(name).methods == ("supervised", "dpo")
-    assert registry.lab().methods == ("supervised", "dpo")
+    assert registry.lab().methods == ("supervised", "dpo", "reinforcement")
     assert registry.get("azure/gpt-4o-mini").methods == ("supervised",)
     assert registry.get("gpt-6-luna").methods == ()
     assert not registry.get("gpt-6-luna").is_tunable(date(2026, 11, 26), existing_customer=True)
