@@ -132,7 +132,7 @@ def judge(tokenizer: Tokenizer, answer: str, theirs: dict, margin: float = 3.0) 
     pieces = [tokenizer.raw(id) for id in tokenizer.encode(answer)]
     ours = proof.LabAnswer(pieces, [margin] * (len(pieces) + 1), True)
     difference = proof.compare(tokenizer, ASK, ours, theirs, 0.25)
-    return difference and difference.cause.partition(":")[0]
+    return difference and difference.kind
 
 
 def test_each_kind_of_difference_is_told_by_its_name(tokenizer) -> None:

@@ -27,8 +27,9 @@ class Contract:
     client: "openai", "google-genai", or "own": a package of the host's
     model_prefix, model_end: what the registry adds to, and what the host adds to a model's name
     suffix: the longest, and signs that it may not have; None: there is no such setting
-    learning_rate: FACTOR or RATE; base_rate: what a factor is multiplied with where it is RATE
-    settings: other names of hyperparameters
+    learning_rate: FACTOR or RATE; base_rate: what a factor is multiplied with where it is RATE,
+        None where that is not known
+    settings: the names of hyperparameters that are called otherwise
     extra: fields beside OpenAI's, with their values where they are known
     deployment: what must be done before the model answers; "": nothing
     """
@@ -56,6 +57,18 @@ class Contract:
     url: str
     checked: date
     confidence: str
+
+    def rate(self, multiplier: float) -> float | None:
+        """What is sent for a factor where this host takes the learning rate itself; None where it
+        takes the factor, or its usual rate is not known.
+
+        A number below 0.01 is no factor that anybody means: it is taken for a rate already.
+        """
+        if self.learning_rate != RATE:
+            return None
+        if multiplier < 0.01:
+            return multiplier
+        return multiplier * self.base_rate if self.base_rate else None
 
     def model_name(self, model: str) -> str:
         """A model by the name that this host's interface takes."""

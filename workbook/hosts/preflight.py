@@ -163,7 +163,7 @@ def _settings(called: Contract, settings: Settings) -> Iterator[Line]:
             yield Line("stop", "settings", f"{name} is {value}; it must be above 0.")
     yield from _learning_rate(called, settings.learning_rate_multiplier)
     for name, other in called.settings.items():
-        if name in settings.hyperparameters and name != other:
+        if name in settings.hyperparameters:
             yield Line("look", "settings", f"{name} is called {other} there.")
     suffix = settings.suffix
     if suffix is not None and called.suffix is None:
@@ -184,17 +184,15 @@ def _settings(called: Contract, settings: Settings) -> Iterator[Line]:
 
 
 def _learning_rate(called: Contract, multiplier: float | None) -> Iterator[Line]:
-    if multiplier is None or called.learning_rate != RATE or called.base_rate is None:
+    if multiplier is None or called.learning_rate != RATE:
         return
-    rate = multiplier * called.base_rate
-    if multiplier < 0.01:  # nobody multiplies by so little: it is a rate already
-        rate = multiplier
-    yield Line(
-        "look",
-        "settings",
-        f"{called.label} takes the learning rate itself, not a factor: {multiplier:g} is sent as "
-        f"{rate:g} ({called.base_rate:g} is the rate that its guide uses).",
-    )
+    text = f"{called.label} takes the learning rate itself, not a factor: "
+    rate = called.rate(multiplier)
+    if rate is None:
+        yield Line("stop", "settings", f"{text}its usual rate is not known here, so name one.")
+    else:
+        usual = f" ({called.base_rate:g} is what it proposes)" if called.base_rate else ""
+        yield Line("look", "settings", f"{text}{multiplier:g} is sent as {rate:g}{usual}.")
 
 
 def _price(
@@ -227,3 +225,7 @@ def _after(called: Contract, known: Model | None, on: date) -> Iterator[Line]:
         yield Line("look" if days < 365 else "ok", "after", text)
     for note in called.notes:
         yield Line("look", "there", note)
+    text = (
+        f"{called.source}, {called.url}; checked {called.checked}, confidence {called.confidence}."
+    )
+    yield Line("ok", "source", text)

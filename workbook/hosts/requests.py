@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workbook.errors import WorkbookError
-from workbook.hosts.contracts import RATE, Contract, contract
+from workbook.hosts.contracts import Contract, contract
 from workbook.hosts.preflight import Settings
 
 _FILE = "file-from-the-upload"
@@ -59,8 +59,7 @@ def arguments(called: Contract, model: str, settings: Settings, method: str) -> 
     """What `client.fine_tuning.jobs.create` is given at this host."""
     hyperparameters = dict(settings.hyperparameters)
     multiplier = hyperparameters.get("learning_rate_multiplier")
-    if multiplier is not None and called.learning_rate == RATE and called.base_rate:
-        rate = multiplier if multiplier < 0.01 else multiplier * called.base_rate
+    if multiplier is not None and (rate := called.rate(multiplier)) is not None:
         hyperparameters["learning_rate_multiplier"] = rate
     inner: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
     if called.grader == "lambda":

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbook.errors import WorkbookError
 from workbook.lab.model.tokenizer import Tokenizer
@@ -45,6 +45,7 @@ PROMPTS = (
     "Say hello.",
 )
 Conversation = list[dict[str, str]]
+Kind = Literal["BOS", "template", "tokenizer", "stop", "number format", "weights"]
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,13 @@ class Difference:
     """The first place where an answer is another one.
 
     place: the token's number, from 0; None: the two did not even read the same
-    cause: in one sentence
+    kind: of the cause; words: the same in one sentence
     """
 
     prompt: str
     place: int | None
-    cause: str
+    kind: Kind
+    words: str
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ class Proof:
     def __str__(self) -> str:
         same = self.prompts - len(self.differences)
         lines = [f"{self.target}: {same} of {self.prompts} answers equal, token by token."]
-        lines += [f"  {each.prompt[:60]!r}: {each.cause}" for each in self.differences]
+        lines += [f"  {each.prompt[:60]!r}: {each.kind}: {each.words}" for each in self.differences]
         return "\n".join(lines)
 
     @property
     def holds(self) -> bool:
         """Whether rounding is the only cause of what differs."""
-        return all(each.cause.startswith("number format") for each in self.differences)
+        return all(each.kind == "number format" for each in self.differences)
 
 
 def prove(
@@ -164,7 +166,7 @@ def compare(
     prompt = messages[-1]["content"]
     cause = _other_prompt(tokenizer, tokenizer.chat_prompt(messages), theirs["prompt"])
     if cause:
-        return Difference(prompt, None, cause)
+        return Difference(prompt, None, *cause)
     ids = theirs["answer"]
     has_ended = bool(ids) and ids[-1] in tokenizer.stops
     pieces = [tokenizer.raw(id) for id in (ids[:-1] if has_ended else ids)]
@@ -172,25 +174,27 @@ def compare(
         lab = ours.pieces[place] if place < len(ours.pieces) else None
         other = pieces[place] if place < len(pieces) else None
         if lab != other:
-            return Difference(prompt, place, _cause(lab, other, ours, place, has_ended, near))
+            return Difference(prompt, place, *_cause(lab, other, ours, place, has_ended, near))
     if ours.has_ended and not has_ended and len(pieces) < TOKENS:
-        return Difference(prompt, len(pieces), "stop: the lab ended, and the export did not.")
+        return Difference(prompt, len(pieces), "stop", "the lab ended, and the export did not.")
     return None
 
 
-def _other_prompt(tokenizer: Tokenizer, ours: list[int], theirs: list[int]) -> str | None:
+def _other_prompt(
+    tokenizer: Tokenizer, ours: list[int], theirs: list[int]
+) -> tuple[Kind, str] | None:
     """Why the two have read other tokens, if they have."""
     if ours == theirs:
         return None
     if theirs[1:] == ours or ours[1:] == theirs:
-        return "BOS: one of the two begins with a token that the other does not read."
+        return "BOS", "one of the two begins with a token that the other does not read."
     place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
     if place is None:
         place = min(len(ours), len(theirs))
     texts = ["".join(map(tokenizer.piece, ids)) for ids in (ours, theirs)]
-    kind = "template" if texts[0] != texts[1] else "tokenizer"
+    kind: Kind = "template" if texts[0] != texts[1] else "tokenizer"
     shown = ["".join(map(tokenizer.piece, ids[place : place + 6])) for ids in (ours, theirs)]
-    return f"{kind}: the lab reads {shown[0]!r} where the export reads {shown[1]!r}."
+    return kind, f"the lab reads {shown[0]!r} where the export reads {shown[1]!r}."
 
 
 def _cause(
@@ -200,7 +204,7 @@ def _cause(
     place: int,
     has_ended: bool,
     near: float,
-) -> str:
+) -> tuple[Kind, str]:
     names = [
         "the end" if piece is None else repr(piece.decode("utf-8", "replace"))
         for piece in (lab, other)
@@ -208,10 +212,13 @@ def _cause(
     words = f"the lab says {names[0]}, the export {names[1]}"
     if place < len(ours.margins) and ours.margins[place] < near:
         margin = ours.margins[place]
-        return f"number format: {words}; the lab's two likeliest differ by {margin:.2f} nats only."
+        return (
+            "number format",
+            f"{words}; the lab's two likeliest differ by {margin:.2f} nats only.",
+        )
     if lab is None and ours.has_ended:
-        return f"stop: {words}; the token that ends an answer is not known to it."
+        return "stop", f"{words}; the token that ends an answer is not known to it."
     if lab is None and has_ended:
-        return f"number format: {words}, at the last token that was asked for."
+        return "number format", f"{words}, at the last token that was asked for."
     sure = f" by {ours.margins[place]:.1f} nats" if place < len(ours.margins) else ""
-    return f"weights: {words}, though the lab is sure{sure}: it computes something else."
+    return "weights", f"{words}, though the lab is sure{sure}: it computes something else."
