@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, result_of, word
+from helpers.exercises.choices import keyed, word
+from helpers.exercises.values import function_of, result_of
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import paths
 from workbook.evals.completions import text_of
@@ -150,10 +151,7 @@ _REASONS = {
 
 @exercise("01.3")
 def _tools(answer: Any) -> str:
-    if not isinstance(answer, dict) or set(answer) != set(_REASONS):
-        raise WrongAnswerError(
-            "The answer is a dictionary with a, b, c and d.", "Keep the keys as they are."
-        )
+    answer = keyed(answer, _REASONS, "The answer is a dictionary with a, b, c and d,")
     for key, (tool, hint) in _REASONS.items():
         if word(answer[key], ("prompt", "schema", "tune"), key) != tool:
             raise WrongAnswerError(f"{key}: {answer[key]!r} would not be the first choice.", hint)

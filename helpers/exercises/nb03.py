@@ -4,7 +4,8 @@ from datetime import date
 from typing import Any
 
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, number, result_of, same, whole, word
+from helpers.exercises.choices import keyed, word
+from helpers.exercises.values import function_of, number, result_of, same, whole
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook.prices import costs, registry
 from workbook.prices.model import Model
@@ -58,9 +59,7 @@ _REVIEWS, _CHECKED, _TOKENS, _BUDGET = 2400, 200, 70, 0.50
 
 @exercise("03.2")
 def _plan(answer: Any) -> str:
-    keys = {"model", "examples", "epochs"}
-    if not isinstance(answer, dict) or set(answer) != keys:
-        raise WrongAnswerError("The plan keeps its three keys.", ", ".join(sorted(keys)))
+    answer = keyed(answer, ("model", "examples", "epochs"), "The plan keeps")
     today = registry.today()
     on_sale = {model: _affordable(model, today) for model in registry.sold_by_the_token(today)}
     model = _model_of(answer["model"], list(on_sale))

@@ -6,7 +6,8 @@ import pandas as pd
 
 from helpers import ratings, reviews
 from helpers.exercises import exercise
-from helpers.exercises.values import number, whole, word
+from helpers.exercises.choices import keyed, word
+from helpers.exercises.values import number, whole
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor
 from workbook.evals import statistics
@@ -39,9 +40,7 @@ _STEPS = {
 
 @exercise("04.2")
 def _choice(answer: Any) -> str:
-    keys = ("step", "column", "certain")
-    if not isinstance(answer, dict) or set(answer) != set(keys):
-        raise WrongAnswerError("Hand in the dictionary with its three keys.", ", ".join(keys))
+    answer = keyed(answer, ("step", "column", "certain"))
     step = whole(answer["step"], "'step'")
     if step != 80:
         raise WrongAnswerError(
@@ -72,8 +71,7 @@ _REVIEWS = 2406
 @exercise("04.3")
 def _plan(answer: Any) -> str:
     keys = ("examples", "n_epochs", "learning_rate_multiplier")
-    if not isinstance(answer, dict) or set(answer) != set(keys):
-        raise WrongAnswerError("The plan keeps its three keys.", ", ".join(keys))
+    answer = keyed(answer, keys, "The plan keeps")
     examples, epochs = (whole(answer[key], f"{key!r}") for key in keys[:2])
     rate = number(answer[keys[2]], f"{keys[2]!r}")
     if not 10 <= examples <= _REVIEWS:

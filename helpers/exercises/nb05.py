@@ -3,7 +3,8 @@
 from typing import Any
 
 from helpers.exercises import exercise
-from helpers.exercises.values import function_of, number, result_of, same, word
+from helpers.exercises.choices import keyed, word
+from helpers.exercises.values import function_of, number, result_of, same
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook.evals import statistics
 
@@ -80,10 +81,7 @@ _VERDICTS = {
 
 @exercise("05.3")
 def _comparison(answer: Any) -> str:
-    if not isinstance(answer, dict) or set(answer) != set(_VERDICTS):
-        raise WrongAnswerError(
-            "Hand in the dictionary with its four keys.", ", ".join(map(repr, _VERDICTS))
-        )
+    answer = keyed(answer, _VERDICTS)
     for key, (verdict, reason) in _VERDICTS.items():
         if (said := word(answer[key], ("better", "worse", "unknown"), key)) != verdict:
             raise WrongAnswerError(
@@ -96,11 +94,7 @@ def _comparison(answer: Any) -> str:
 
 @exercise("05.4")
 def _checkpoint(answer: Any) -> str:
-    keys = {"step", "by", "exam score"}
-    if not isinstance(answer, dict) or set(answer) != keys:
-        raise WrongAnswerError(
-            "Hand in the dictionary with its three keys.", ", ".join(sorted(map(repr, keys)))
-        )
+    answer = keyed(answer, ("step", "by", "exam score"))
     step = number(answer["step"], "'step'")
     by = word(answer["by"], ("training", "validation", "exam"), "'by'")
     if by == "exam":
@@ -132,11 +126,7 @@ _LEANS = "high"
 
 @exercise("05.5")
 def _reading(answer: Any) -> str:
-    keys = [*_SHARES, "leans"]
-    if not isinstance(answer, dict) or set(answer) != set(keys):
-        raise WrongAnswerError(
-            "Hand in the dictionary with its three keys.", ", ".join(map(repr, keys))
-        )
+    answer = keyed(answer, (*_SHARES, "leans"))
     for key, expected in _SHARES.items():
         value = number(answer[key], repr(key))
         if same(value, 100 * expected):

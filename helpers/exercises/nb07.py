@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from helpers.exercises import exercise
+from helpers.exercises.choices import keyed
 from helpers.exercises.values import function_of, number, result_of, same
 from helpers.exercises.verdicts import WrongAnswerError
 
 
 @exercise("07.1")
 def _ahead(answer: Any) -> str:
-    if not isinstance(answer, dict) or set(answer) != {"at_400", "for_060"}:
-        raise WrongAnswerError("Hand in the dictionary with its two keys.", "at_400, for_060")
-    share, examples = (number(answer[key], repr(key)) for key in ("at_400", "for_060"))
+    keys = ("at_400", "for_060")
+    answer = keyed(answer, keys)
+    share, examples = (number(answer[key], repr(key)) for key in keys)
     if not same(share, 0.50):
         raise WrongAnswerError(
             f"'at_400' is not {share:g}.",
@@ -37,8 +38,7 @@ _BAR = 0.5  # at random 0.2 to 0.4 of the picks are spoiled; by distance from th
 @exercise("07.2")
 def _suspects(answer: Any) -> str:
     call = 'check("07.2", {"suspects": suspects, "table": table, "spoiled": spoiled})'
-    if not isinstance(answer, dict) or set(answer) != {"suspects", "table", "spoiled"}:
-        raise WrongAnswerError("Hand in the dictionary with its three keys.", call)
+    answer = keyed(answer, ("suspects", "table", "spoiled"))
     function = function_of(answer["suspects"], call)
     spoiled = _ids(answer["spoiled"], "'spoiled'")
     ids = _ids(result_of(function, answer["table"]), "What your function returns")

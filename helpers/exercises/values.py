@@ -67,17 +67,6 @@ def _as_number(text: str) -> str:
     return f"Leave out the quotes and every sign of a unit: {plain}.{comma}"
 
 
-def word(answer: Any, options: tuple[str, ...], what: str = "The answer") -> str:
-    """The one of `options` that was written, whatever its case."""
-    text = answer.strip().casefold() if isinstance(answer, str) else None
-    if text not in options:
-        raise WrongAnswerError(
-            f"{what} is {str(answer)[:60]!r}, which is none of the choices.",
-            f"Write one of: {', '.join(map(repr, options))}.",
-        )
-    return text
-
-
 def same(value: float, right: float, decimals: int | None = None) -> bool:
     """Whether two numbers are the same, but for a computer's rounding.
 

@@ -15,12 +15,10 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-import tinybase
+import tinylab
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labserver import KEY, Server, conform, start
-
-from workbook.lab.model import bases
+from labserver import KEY, Server, conform
 
 FEW = settings(max_examples=25, derandomize=True)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -33,14 +31,9 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("access")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "state", "--base", "tiny")
-    yield server
-    log = server.log.read_text()
-    server.stop()
+    with tinylab.serving(tmp_path_factory.mktemp("access")) as server:
+        yield server
+        log = server.log.read_text()
     assert "Traceback" not in log and KEY not in log
 
 

@@ -16,12 +16,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import tinybase
-from labserver import KEY, Server, rows, start
+import tinylab
+from labserver import KEY, Server, rows
 
 from workbook import paths
 from workbook.lab import schema
-from workbook.lab.model import bases
 
 pytestmark = pytest.mark.full
 
@@ -38,13 +37,10 @@ CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformanc
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("clients")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        bases.add("tiny", tinybase.folder(folder / "hf", max_position_embeddings=2048))
-        server = start(folder / "state", "--base", "tiny")
-    yield server
-    server.stop()
+    with tinylab.serving(
+        tmp_path_factory.mktemp("clients"), max_position_embeddings=2048
+    ) as server:
+        yield server
 
 
 def run(*command: str | Path, **settings: str) -> str:

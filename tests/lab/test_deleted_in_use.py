@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-import tinybase
-from labserver import ASK, Server, rows, start
-
-from workbook.lab.model import bases
+import tinylab
+from labserver import ASK, Server, rows
 
 pytestmark = pytest.mark.full
 ONE_EPOCH = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
@@ -19,14 +17,9 @@ THREE = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("in-use")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "state", "--base", "tiny")
+    with tinylab.serving(tmp_path_factory.mktemp("in-use")) as server:
         yield server
         log = server.log.read_text()
-        server.stop()
     assert "Traceback" not in log
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import tidying
 import tinybase
+import tinylab
 from labserver import MODEL, Server, rows, start
 
 from workbook import cli, paths
@@ -27,14 +28,10 @@ from workbook.lab.state.store import Store
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A lab that serves a tiny model, in a home of its own, on its default state folder."""
-    folder = tmp_path_factory.mktemp("cli")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        patch.setenv("WORKBOOK_LAB_BASE", "tiny")
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "home" / "lab", "--device", "cpu")
+    with tinylab.serving(
+        tmp_path_factory.mktemp("cli"), "--device", "cpu", state="home/lab"
+    ) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

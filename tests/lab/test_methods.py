@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import tinybase
-from labserver import Server, conform, rows, start
-
-from workbook.lab.model import bases
+import tinylab
+from labserver import Server, conform, rows
 
 QUESTION = {"messages": [{"role": "user", "content": "Which?"}]}
 
@@ -34,14 +32,8 @@ PAIRS = lines([pair(f"yes {i}", f"no {i}") for i in range(12)])
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("methods")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        patch.setenv("WORKBOOK_LAB_BASE", "tiny")
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "state")
-    yield server
-    server.stop()
+    with tinylab.serving(tmp_path_factory.mktemp("methods")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

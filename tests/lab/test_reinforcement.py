@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import tinybase
-from labserver import Server, conform, start
-
-from workbook.lab.model import bases
+import tinylab
+from labserver import Server, conform
 
 CHECK = {
     "type": "string_check",
@@ -33,14 +31,8 @@ def prompts(count: int, **more: Any) -> str:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("reinforcement")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        patch.setenv("WORKBOOK_LAB_BASE", "tiny")
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "state")
-    yield server
-    server.stop()
+    with tinylab.serving(tmp_path_factory.mktemp("reinforcement")) as server:
+        yield server
 
 
 def body(lab: Server, file: str | None = None, grader: Any = CHECK, **numbers: Any) -> dict:

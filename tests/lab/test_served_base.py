@@ -5,23 +5,16 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-import tinybase
-from labserver import MODEL, Server, rows, start
-
-from workbook.lab.model import bases
+import tinylab
+from labserver import MODEL, Server, rows
 
 QUESTION = [{"role": "user", "content": "Question </s> 1?"}]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("base")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBOOK_HOME", str(folder / "home"))
-        bases.add("tiny", tinybase.folder(folder / "hf"))
-        server = start(folder / "state", "--base", "tiny")
+    with tinylab.serving(tmp_path_factory.mktemp("base")) as server:
         yield server
-        server.stop()
 
 
 def test_it_is_listed_chatted_with_and_tuned(lab: Server) -> None:

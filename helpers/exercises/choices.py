@@ -1,0 +1,32 @@
+"""Reading what a student hands in: one of several words, a dictionary with certain keys.
+
+Raises `WrongAnswerError` with a sentence where it is something else. Numbers and functions are read
+in `values`; nothing of single exercises is known here.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from helpers.exercises.verdicts import WrongAnswerError
+
+
+def word(answer: Any, options: tuple[str, ...], what: str = "The answer") -> str:
+    """The one of `options` that was written, whatever its case."""
+    text = answer.strip().casefold() if isinstance(answer, str) else None
+    if text not in options:
+        raise WrongAnswerError(
+            f"{what} is {str(answer)[:60]!r}, which is none of the choices.",
+            f"Write one of: {', '.join(map(repr, options))}.",
+        )
+    return text
+
+
+def keyed(
+    answer: Any, keys: Iterable[str], what: str = "Hand in the dictionary with"
+) -> dict[str, Any]:
+    """The answer, a dictionary with these keys and no other."""
+    names = list(keys)
+    if not isinstance(answer, dict) or set(answer) != set(names):
+        count = ("no", "one", "two", "three", "four", "five")[len(names)]
+        raise WrongAnswerError(f"{what} its {count} keys.", ", ".join(map(repr, names)))
+    return answer
