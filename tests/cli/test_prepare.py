@@ -1,5 +1,6 @@
 """`workbook prepare`, `convert` and `split`: mended, converted, divided, and never in memory."""
 
+import contextlib
 import io
 import json
 import os
@@ -60,12 +61,19 @@ def test_convert_and_split(home, tmp_path, capsys) -> None:
     assert len(doctor.read(paths.work() / "data_a.jsonl")) == 15
 
 
+def _piece(stream: io.RawIOBase) -> bytes:
+    """The next bytes; what has ended would be waited for in vain."""
+    piece = stream.read(10_000)
+    assert piece, "the command ended before its bar was seen"
+    return piece
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("command", "rows", "bar"),
     [
-        (["check"], 15_000, "checking many.jsonl:"),
-        (["prepare", "--yes"], 15_000, "checking: "),
+        (["check"], 60_000, "checking many.jsonl:"),
+        (["prepare", "--yes"], 60_000, "checking: "),
         (["convert", "--to", "vertex"], 300_000, "converting many.jsonl:"),
         (["split"], 300_000, "reading many.jsonl:"),
     ],
@@ -77,20 +85,29 @@ def test_what_takes_long_has_a_bar_and_can_be_stopped(home, tmp_path, command, r
             f"{json.dumps(chat(f'Number {n} {n * 7}?', 'Far ' * (n % 40)))}\n" for n in range(rows)
         )
     )
-    with subprocess.Popen(
-        [sys.executable, "-m", "workbook", *command, str(path)],
-        cwd=paths.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-    ) as running:
+    termios = pytest.importorskip("termios")  # not on Windows
+    screen, terminal = os.openpty()  # bars are drawn for people, not into pipes
+    termios.tcsetwinsize(terminal, (24, 80))
+    with (
+        open(screen, "rb", buffering=0) as shown,
+        subprocess.Popen(
+            [sys.executable, "-m", "workbook", *command, str(path)],
+            cwd=paths.ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            stdin=subprocess.DEVNULL,
+        ) as running,
+    ):
+        os.close(terminal)
         output = b""
         while bar.encode() not in output:
-            piece = os.read(running.stderr.fileno(), 10_000)
-            assert piece, output.decode()
-            output += piece
+            output += _piece(shown)
         os.kill(running.pid, signal.SIGINT)
-        output += running.stderr.read()
+        with contextlib.suppress(
+            OSError
+        ):  # a terminal nobody writes to any more ends with an error
+            while True:
+                output += _piece(shown)
     assert running.returncode == 130 and b"stopped: nothing is left half-written" in output
     assert b"Traceback" not in output
     assert list(paths.work().iterdir()) == []

@@ -202,8 +202,12 @@ def test_another_repository_reaches_badge_and_first_cell(
 @pytest.mark.full
 def test_the_first_cell_makes_the_course_importable_on_colab(tmp_path: Path) -> None:
     (tmp_path / "fine-tuning-workbook").symlink_to(paths.ROOT)
-    cell = f"{notebooks.COLAB_CELL}\nimport helpers, sys; print(sys.path[0], helpers.__file__)"
-    (tmp_path / "cell.ipy").write_text(cell, encoding="utf-8")
+    # Colab has no `pip install -e .`, which would make the course importable here without the cell.
+    forget = f"import sys; sys.path = [each for each in sys.path if each != {str(paths.ROOT)!r}]"
+    show = "import helpers; print(sys.path[0], helpers.__file__)"
+    (tmp_path / "cell.ipy").write_text(
+        f"{forget}\n{notebooks.COLAB_CELL}\n{show}", encoding="utf-8"
+    )
     environ = os.environ | {"COLAB_RELEASE_TAG": "1", "PIP_NO_INDEX": "1", "PYTHONPATH": ""}
     command = [sys.executable, "-m", "IPython", "--no-banner", "cell.ipy"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
