@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 from workbook.lab import __version__
 from workbook.lab.api import absent, error_responses
 from workbook.lab.api.access import AccessControl
+from workbook.lab.api.azure.data_plane import AzureGeneration, AzureJobs, AzureModels
+from workbook.lab.api.azure.deployments import DeploymentEndpoints
 from workbook.lab.api.batches import BatchEndpoints
 from workbook.lab.api.embeddings import EmbeddingEndpoint
 from workbook.lab.api.evals import EvalEndpoints
@@ -27,6 +29,7 @@ from workbook.lab.api.graders import GraderEndpoints
 from workbook.lab.api.lab import LabEndpoints
 from workbook.lab.api.models import ModelEndpoints
 from workbook.lab.api.upload_parts import UploadEndpoints
+from workbook.lab.api.vertex import app as vertex
 from workbook.lab.reach import Reach
 from workbook.lab.service import ENDPOINTS, Lab
 
@@ -34,7 +37,7 @@ HERE = Reach()  # on this machine only
 
 
 def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
-    """The whole application: /health, OpenAI's paths under /v1, and the same under Azure's.
+    """The whole application: /health, OpenAI's paths under /v1, and Azure's and Google's shapes.
 
     key: what clients must send.
     pid: of the server's process, for /health.
@@ -50,11 +53,17 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
         yield
         await run_in_threadpool(lab.close)
 
-    openai = _routes(lab)
-    # Azure's client puts the model into the path, too; its older addresses have no v1.
-    azure = openai + _generation(lab, "/deployments/{model:path}")
+    openai = _routes(lab, JobEndpoints(lab), ModelEndpoints(lab), GenerationEndpoint)
+    # Azure's client puts the deployment into the path, too; its older addresses have no v1.
+    azure = _routes(lab, AzureJobs(lab), AzureModels(lab), AzureGeneration)
+    azure += _generation(lab, AzureGeneration, "/deployments/{model:path}")
+    google = vertex.create(lab)
     routes = [
         Route("/health", health),
+        *DeploymentEndpoints(lab).routes(),
+        Mount("/v1beta1/projects", app=google),
+        Mount("/v1/projects", app=google),
+        Mount("/storage/v1", app=vertex.storage(lab)),
         Mount("/v1", routes=openai),
         Mount("/openai/v1", routes=azure),
         Mount("/openai", routes=azure),
@@ -74,8 +83,10 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
     return app
 
 
-def _routes(lab: Lab) -> list[Route]:
-    files, jobs, models = FileEndpoints(lab), JobEndpoints(lab), ModelEndpoints(lab)
+def _routes(
+    lab: Lab, jobs: JobEndpoints, models: ModelEndpoints, generation: type[GenerationEndpoint]
+) -> list[Route]:
+    files = FileEndpoints(lab)
     graders, batches, own = GraderEndpoints(lab), BatchEndpoints(lab), LabEndpoints(lab)
     uploads, evals = UploadEndpoints(lab), EvalEndpoints(lab)
     one_job, one_run = "/fine_tuning/jobs/{id}", "/evals/{id}/runs/{run}"
@@ -97,7 +108,7 @@ def _routes(lab: Lab) -> list[Route]:
         Route(f"{one_job}/resume", jobs.resume, methods=["POST"]),
         Route(f"{one_job}/events", jobs.events),
         Route(f"{one_job}/checkpoints", jobs.checkpoints),
-        *_generation(lab),
+        *_generation(lab, generation),
         Route("/fine_tuning/alpha/graders/run", graders.run, methods=["POST"]),
         Route("/fine_tuning/alpha/graders/validate", graders.validate, methods=["POST"]),
         Route("/batches", batches.create, methods=["POST"]),
@@ -126,9 +137,9 @@ def _routes(lab: Lab) -> list[Route]:
     ]
 
 
-def _generation(lab: Lab, prefix: str = "") -> list[Route]:
+def _generation(lab: Lab, kind: type[GenerationEndpoint], prefix: str = "") -> list[Route]:
     endpoints: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
-        (path.removeprefix("/v1"), GenerationEndpoint(lab, path).create) for path in ENDPOINTS
+        (path.removeprefix("/v1"), kind(lab, path).create) for path in ENDPOINTS
     ]
     endpoints.append(("/embeddings", EmbeddingEndpoint(lab).create))
     return [Route(prefix + path, endpoint, methods=["POST"]) for path, endpoint in endpoints]

@@ -40,12 +40,17 @@ class JobEndpoints:
     def __init__(self, lab: Lab) -> None:
         self._lab, self._store = lab, lab.store
 
+    def shown(self, answer: dict[str, Any]) -> JSONResponse:
+        """An object or list as it is sent; another shape than OpenAI's may rename what is in it."""
+        return JSONResponse(answer)
+
     async def create(self, request: Request) -> Response:
         body = await read_json(request)
-        job = await run_in_threadpool(self._create, body)
-        return JSONResponse(responses.job(job))
+        job = await run_in_threadpool(self.submit, body)
+        return self.shown(responses.job(job))
 
-    def _create(self, body: dict[str, Any]) -> Job:
+    def submit(self, body: dict[str, Any]) -> Job:
+        """A new job, by the body of a request. Raises ApiError (400, 429)."""
         body = schema.check("CreateFineTuningJobRequest", body)
         method, hyperparameters, settings = methods.parse(body)
         if settings:
@@ -143,50 +148,48 @@ class JobEndpoints:
             elif name == "metadata" and value == "null":
                 where["metadata"] = None
         jobs, more = page(self._store, Job, request, where)
-        return JSONResponse(
+        return self.shown(
             {"object": "list", "data": [responses.job(j) for j in jobs], "has_more": more}
         )
 
     def retrieve(self, request: Request) -> Response:
-        return JSONResponse(responses.job(self._get(request)))
+        return self.shown(responses.job(self._get(request)))
 
     def cancel(self, request: Request) -> Response:
-        job = self._get(request)
-        response = self._move(
-            request,
-            UNFINISHED,
-            "cancelled",
-            "The job was cancelled",
-            finished_at=now(),
-            estimated_finish=None,
-        )
+        return self.shown(responses.job(self.end(self._get(request))))
+
+    def end(self, job: Job) -> Job:
+        """Cancel a job. Raises ApiError (400) where it has ended."""
+        message, times = "The job was cancelled", {"finished_at": now(), "estimated_finish": None}
+        ended = self._move(job, UNFINISHED, "cancelled", message, **times)
         if job.status != "running":  # else the runner tidies when the process has ended
             self._store.tidy_job(job.id)
-        return response
+        return ended
 
     def pause(self, request: Request) -> Response:
-        return self._move(
-            request, ["queued", "running"], "paused", "The job was paused", estimated_finish=None
-        )
+        states: list[JobStatus] = ["queued", "running"]
+        message = "The job was paused"
+        job = self._move(self._get(request), states, "paused", message, estimated_finish=None)
+        return self.shown(responses.job(job))
 
     def resume(self, request: Request) -> Response:
-        return self._move(request, ["paused"], "queued", "The job was resumed")
+        job = self._move(self._get(request), ["paused"], "queued", "The job was resumed")
+        return self.shown(responses.job(job))
 
     def _move(
         self,
-        request: Request,
+        job: Job,
         only_if: Iterable[JobStatus],
         status: JobStatus,
         message: str,
         **changes: Any,
-    ) -> Response:
-        """Move a job into another state, if it is in one that allows it; 400 otherwise."""
-        job = self._get(request)
+    ) -> Job:
+        """The job, moved into another state, if it is in one that allows it; 400 otherwise."""
         with self._store.transaction():
             changed = self._store.update_job(job.id, only_if, status=status, **changes)
             if changed:
                 self._store.add_event(job.id, message)
-        job = self._get(request)
+        job = self._store.get(Job, job.id)
         if not changed:
             raise ApiError(
                 400,
@@ -195,19 +198,19 @@ class JobEndpoints:
                 "invalid_job_status",
             )
         self._lab.job_runner.wake()
-        return JSONResponse(responses.job(job))
+        return job
 
     def events(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
         events, more = page(self._store, Event, request, where)
-        return JSONResponse(
+        return self.shown(
             {"object": "list", "data": [responses.event(e) for e in events], "has_more": more}
         )
 
     def checkpoints(self, request: Request) -> Response:
         where = {"job_id": self._get(request).id}
         checkpoints, more = page(self._store, Checkpoint, request, where, default=10)
-        return JSONResponse(responses.listing([responses.checkpoint(c) for c in checkpoints], more))
+        return self.shown(responses.listing([responses.checkpoint(c) for c in checkpoints], more))
 
     def _get(self, request: Request) -> Job:
         id = request.path_params["id"]

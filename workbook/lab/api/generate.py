@@ -25,18 +25,18 @@ Result = TypeVar("Result")
 
 
 class GenerationEndpoint:
-    """/chat/completions or /completions"""
+    """/chat/completions, /completions or /responses"""
 
     def __init__(self, lab: Lab, endpoint: str) -> None:
-        self._lab, self._endpoint = lab, endpoint
+        self.lab, self._endpoint = lab, endpoint
 
     async def create(self, request: Request) -> Response:
         body = await read_json(request)
-        plan = await self._plan(request, body)
-        await loaded_engine(self._lab)
+        plan = await self.plan(request, body)
+        await loaded_engine(self.lab)
         if plan.stream:
-            return EventStream(plan, self._lab.scheduler.submit)
-        futures = self._lab.scheduler.submit(plan.requests)
+            return EventStream(plan, self.lab.scheduler.submit)
+        futures = self.lab.scheduler.submit(plan.requests)
         try:
             completions = await unless_disconnected(request, futures)
         except ClientDisconnect:
@@ -45,11 +45,11 @@ class GenerationEndpoint:
             raise engine_error(error) from error
         return JSONResponse(plan.answer(completions))
 
-    async def _plan(self, request: Request, body: Any) -> Plan:
+    async def plan(self, request: Request, body: Any) -> Plan:
         """The plan; with its client goes the trial of a grammar, too. Raises ClientDisconnect."""
         left = threading.Event()
         CLIENT_LEFT.set(left)
-        planning = asyncio.ensure_future(run_in_threadpool(self._lab.plan, self._endpoint, body))
+        planning = asyncio.ensure_future(run_in_threadpool(self.lab.plan, self._endpoint, body))
         try:
             [plan] = await unless_disconnected(request, [planning])
         finally:

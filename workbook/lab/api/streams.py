@@ -61,7 +61,7 @@ async def _events(chunks: Chunks, news: News, count: int) -> AsyncIterator[str]:
                 yield event(chunk)
         for chunk in chunks.close(list(completions.values())):
             yield event(chunk)
-        if not chunks.named_events:
+        if chunks.ends_with_done:
             yield "data: [DONE]\n\n"
     except Exception as error:  # headers are sent: the fault can only be told inside the stream
         yield event(chunks.failure(engine_error(error)))

@@ -109,7 +109,7 @@ class ChatChunks:
     As OpenAI's, the first chunk has the role, and content "" before a text or null before a call.
     """
 
-    named_events = False
+    named_events, ends_with_done = False, True
 
     def __init__(self, plan: ChatPlan) -> None:
         self._plan, self._id, self._created = plan, new_id("chatcmpl-"), now()

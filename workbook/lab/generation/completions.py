@@ -144,7 +144,7 @@ def _prompts(prompt: Any, tokenizer: Tokenizer) -> list[list[int]]:
 class CompletionChunks:
     """One stream (see `plan.Chunks`)."""
 
-    named_events = False
+    named_events, ends_with_done = False, True
 
     def __init__(self, plan: CompletionPlan) -> None:
         self._plan, self._id, self._created = plan, new_id("cmpl-"), now()

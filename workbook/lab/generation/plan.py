@@ -17,7 +17,8 @@ class Chunks(Protocol):
     index: which of the answers.
     """
 
-    named_events: bool  # whether events carry their type as a name; else [DONE] ends the stream
+    named_events: bool  # whether events carry their type as a name
+    ends_with_done: bool  # whether the stream's last event is [DONE]
 
     def begin(self, index: int) -> Iterable[dict[str, Any]]:
         """Before anything is written."""

@@ -89,7 +89,7 @@ class ResponseEvents:
     """
 
     plan: ResponsePlan
-    named_events = True
+    named_events, ends_with_done = True, False
     _created: int = field(default_factory=now)
     _number: int = 0  # of the next event
     _begun: Literal["", "message", "call"] = ""

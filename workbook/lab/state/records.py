@@ -231,6 +231,38 @@ class EvalItem:
     sample: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """A model under a name of its own, by which Azure's clients call it.
+
+    id: that name.
+    model: a tuned model, a checkpoint or the base, by the lab's name.
+    sku: how it is billed at Azure; capacity: in thousands of tokens a minute, there.
+    """
+
+    id: str
+    model: str
+    sku: str
+    capacity: int
+    created_at: int
+
+
+@dataclass(frozen=True)
+class TuningJob:
+    """A job that was asked for in Google's shape.
+
+    id: a number.
+    data: what was asked for, in Google's words.
+    """
+
+    id: str
+    project: str
+    location: str
+    job_id: str
+    data: dict[str, Any]
+    created_at: int
+
+
 Record = TypeVar(
     "Record",
     File,
@@ -244,4 +276,6 @@ Record = TypeVar(
     Eval,
     EvalRun,
     EvalItem,
+    Deployment,
+    TuningJob,
 )

@@ -6,6 +6,7 @@ Knows SQL and the records' columns; knows nothing of connections or of what happ
 from workbook.lab.state.records import (
     Batch,
     Checkpoint,
+    Deployment,
     Eval,
     EvalItem,
     EvalRun,
@@ -14,6 +15,7 @@ from workbook.lab.state.records import (
     Job,
     Model,
     Part,
+    TuningJob,
     Upload,
 )
 
@@ -31,6 +33,8 @@ TABLES: dict[type, str] = {
     Eval: "evals",
     EvalRun: "eval_runs",
     EvalItem: "eval_items",
+    Deployment: "deployments",
+    TuningJob: "tuning_jobs",
 }
 JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
 JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
@@ -101,5 +105,14 @@ MIGRATIONS = (
     """,
     """
     ALTER TABLE jobs ADD COLUMN settings TEXT;
+    """,
+    """
+    CREATE TABLE deployments (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, model TEXT NOT NULL,
+        sku TEXT NOT NULL, capacity INTEGER NOT NULL, created_at INTEGER NOT NULL);
+    CREATE TABLE tuning_jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, project TEXT NOT NULL,
+        location TEXT NOT NULL, job_id TEXT NOT NULL, data TEXT NOT NULL,
+        created_at INTEGER NOT NULL);
     """,
 )

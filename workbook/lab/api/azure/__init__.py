@@ -1,0 +1,1 @@
+"""Azure's shape: its names of models, its rules for jobs, and deployments."""
