@@ -18,9 +18,9 @@ from labserver import KEY, MODEL, offline
 from workbook.bounded_process import NobodyWaitsError
 from workbook.lab.generation import structured_output
 from workbook.lab.model import bases
+from workbook.lab.model.grammar import GrammarError
 from workbook.lab.serving import grammar_trial
 from workbook.lab.serving.engine import Engine
-from workbook.lab.serving.grammar import GrammarError
 from workbook.lab.serving.grammar_trial import TRIALS, BusyError, GrammarTrials
 from workbook.lab.serving.types import Request
 

@@ -40,6 +40,8 @@ class Names(NamedTuple):
 
 CHAT = Names("tools[{}].function", "response_format", "response_format", None, "messages")
 RESPONSES = Names("tools[{}]", "text.format", "text.format.schema", "invalid_json_schema", "input")
+_JOB_FORM = "method.reinforcement.response_format"
+JOB = Names("", _JOB_FORM, _JOB_FORM, None, "")
 
 
 class Constraint(NamedTuple):
@@ -144,6 +146,18 @@ def constraint(
     opening = common[: common.rindex(" ")]
     grammar = _checked(f"start: {_call_grammar(functions, opening)}", "tools")
     return Constraint("always", opening, grammar)
+
+
+def check_job(response_format: dict[str, Any]) -> None:
+    """Raise ApiError (400) for a form that a job's answers can't be held to."""
+    if grammar := _format_grammar(response_format, [], JOB):
+        _checked(grammar, JOB.form)
+
+
+def job_grammar(response_format: dict[str, Any] | None) -> str | None:
+    """What a job's answers must follow, for llguidance; None: nothing. It was checked before."""
+    grammar = response_format and _format_grammar(response_format, [], JOB)
+    return llguidance.LLMatcher.grammar_from_lark(grammar) if grammar else None
 
 
 def _call_head(function: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from workbook import files
 from workbook.grading.judging import Judge
+from workbook.lab.generation import structured_output
 from workbook.lab.ids import new_id, now, tuned_name
 from workbook.lab.jobs import checkpoint_rank, process, result_file, step_events, validation
 from workbook.lab.jobs.answer_grading import AnswerGrading
@@ -195,6 +196,8 @@ class JobRunner:
             "validation_file": validation_file and str(validation_file),
             "seed": job.seed,
         } | job.hyperparameters
+        if grammar := structured_output.job_grammar((job.settings or {}).get("response_format")):
+            spec["grammar"] = grammar
         files.replace_text(folder / "spec.json", json.dumps(spec, indent=2), only_writer=True)
 
     # What the training process reports

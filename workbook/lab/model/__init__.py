@@ -1,4 +1,4 @@
-"""The model: its forward pass, its tokenizer and chat template, adapters, and bases on the disk.
+"""The model: forward pass, tokenizer, grammars over its tokens, adapters, and bases on the disk.
 
 Begin with `llama`. Knows nothing of serving, training or HTTP.
 """

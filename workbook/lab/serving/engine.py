@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 
 from workbook.lab.model import device as devices
+from workbook.lab.model.grammar import GrammarCompiler, GrammarMatcher
 from workbook.lab.model.llama import Llama
 from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving import memory
 from workbook.lab.serving.batch import Batch
 from workbook.lab.serving.embeddings import Embedder
-from workbook.lab.serving.grammar import GrammarCompiler, GrammarMatcher
 from workbook.lab.serving.model_loader import ModelLoader
 from workbook.lab.serving.prefix_cache import PrefixCache
 from workbook.lab.serving.sampler import Sampler

@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 from workbook import bounded_process
 from workbook.bounded_process import BoundedProcess, Bounds, TooMuchError
+from workbook.lab.model.grammar import LIMITS
 
 MOST_CPU = 2.0  # seconds of the processor for one grammar
 MOST_TIME = 30.0  # seconds in all, on a machine that is busy with other things
@@ -20,13 +20,6 @@ MOST_MEMORY = 512 * 2**20  # bytes
 MOST_TEXT = 2**19  # characters of a grammar
 MOST_WAITING = 8  # callers; each is a thread that could answer something else
 _KEPT = 256  # verdicts
-# Less than llguidance allows by itself: an answer's grammar grows while it is written, and 32 of
-# them may be (measured: 1 KB a state).
-LIMITS: dict[str, Any] = {
-    "max_lexer_states": 50_000,
-    "max_items_in_row": 10_000,
-    "verbose_errors": False,
-}
 # Set once the client of what is planned in this context has left.
 CLIENT_LEFT: ContextVar[threading.Event | None] = ContextVar("CLIENT_LEFT", default=None)
 

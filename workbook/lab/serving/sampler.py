@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.lab.serving.grammar import GrammarMatcher
+from workbook.lab.model.grammar import GrammarMatcher
 from workbook.lab.serving.types import SamplingParams
 
 GREEDY = 1e-4  # temperatures and top_p below this take the likeliest token

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from workbook.lab.model import lora
 from workbook.lab.model.llama import Llama
+from workbook.lab.training.answer_form import Allowed, masked
 from workbook.lab.training.lora_layers import LoRABlock, apply_blocks
 from workbook.lab.training.rollouts import Rollout, shared_length
 from workbook.lab.training.tree_attention import Tree
@@ -84,27 +85,44 @@ class PolicyGradient:
         for part in _micro_batches(groups):
             batch = _MicroBatch(part)
             row, target, advantage = batch.learned(self._model.device)  # (L,) each
-            reference = self._reference_logprobs(batch, row, target) if self._kl else None
+            allowed = batch.allowed()
+            reference = self._reference_logprobs(batch, row, target, allowed) if self._kl else None
             x = batch.run(self._model, self._blocks).index_select(0, row)  # (L, C)
-            value, gradient, distance = self._gradient(x.detach(), target, advantage, reference)
+            value, gradient, distance = self._gradient(
+                x.detach(), target, advantage, reference, allowed
+            )
             loss, divergence = loss + value, divergence + distance
             count += len(row)
             x.backward(gradient / n_tokens)
         return {"loss": loss / n_tokens, "kl": divergence / max(1, count)}
 
-    def _reference_logprobs(self, batch: "_MicroBatch", row: Tensor, target: Tensor) -> Tensor:
+    def _reference_logprobs(
+        self, batch: "_MicroBatch", row: Tensor, target: Tensor, allowed: Allowed | None
+    ) -> Tensor:
         with torch.no_grad():
             x = batch.run(self._model, self._reference).index_select(0, row)
-            parts = zip(x.split(LOGIT_ROWS), target.split(LOGIT_ROWS), strict=True)
-            return torch.cat([self._logprobs(rows, ids) for rows, ids in parts])
+            parts = [slice(i, i + LOGIT_ROWS) for i in range(0, len(x), LOGIT_ROWS)]
+            return torch.cat(
+                [self._logprobs(x[p], target[p], allowed and allowed[p]) for p in parts]
+            )
 
-    def _logprobs(self, x: Tensor, target: Tensor) -> Tensor:
-        """Natural log-probabilities (l,) of tokens (l,) after the rows x (l, C)."""
+    def _logprobs(self, x: Tensor, target: Tensor, allowed: Allowed | None) -> Tensor:
+        """Natural log-probabilities (l,) of tokens (l,) after the rows x (l, C).
+
+        allowed: the tokens that each was drawn from; None: all.
+        """
         scores = self._model.logits(x) / self._temperature  # (l, V)
+        if allowed is not None:
+            scores = masked(scores, allowed)
         return scores.gather(1, target[:, None])[:, 0] - scores.logsumexp(-1)
 
     def _gradient(
-        self, x: Tensor, target: Tensor, advantage: Tensor, reference: Tensor | None
+        self,
+        x: Tensor,
+        target: Tensor,
+        advantage: Tensor,
+        reference: Tensor | None,
+        allowed: Allowed | None,
     ) -> tuple[float, Tensor, float]:
         """Sums over all tokens: the loss, its gradient with respect to x (L, C), the divergence.
 
@@ -116,7 +134,7 @@ class PolicyGradient:
         for begin in range(0, len(x), LOGIT_ROWS):
             some = slice(begin, begin + LOGIT_ROWS)
             rows = x[some].requires_grad_()
-            logprobs = self._logprobs(rows, target[some])
+            logprobs = self._logprobs(rows, target[some], allowed and allowed[some])
             weight = advantage[some]
             if reference is not None:
                 distance = logprobs.detach() - reference[some]
@@ -175,6 +193,18 @@ class _MicroBatch:
                 states = group.rollout.answer_states[:, : tree.width]
                 place[:, : states.shape[1]] = states
         return x
+
+    def allowed(self) -> Allowed | None:
+        """Of each of the answers' tokens, in the order of `learned`; None where all were."""
+        rollouts = [group.rollout for group in self._groups]
+        if rollouts[0].allowed is None:
+            return None
+        return [
+            bits
+            for rollout in rollouts
+            for answer, allowed in zip(rollout.answers, rollout.allowed or (), strict=True)
+            for bits in allowed[: len(answer)]
+        ]
 
     def learned(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Of each of the answers' tokens: the row that predicts it, itself, its advantage (L,)."""

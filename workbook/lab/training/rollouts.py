@@ -18,6 +18,7 @@ from torch import Tensor
 from workbook.lab.model.linear import LINEARS
 from workbook.lab.model.llama import Block, Llama
 from workbook.lab.model.lora import Adapter
+from workbook.lab.training.answer_form import Allowed, AnswerForm, FormedAnswers
 from workbook.lab.training.lora_layers import LoRALinear
 from workbook.lab.training.tree_attention import Level, Tree, attention
 
@@ -34,6 +35,7 @@ class Rollout:
     entropy: the mean over all tokens of how open each choice was, in nats.
     prompt_states: the frozen layers' output (len(prompt), C).
     answer_states: the same of the answers' tokens but their last (G, T, C), padded.
+    allowed: of each answer, what its form allowed in each place; None where answers have none.
     """
 
     prompt: list[int]
@@ -41,19 +43,27 @@ class Rollout:
     entropy: float
     prompt_states: Tensor
     answer_states: Tensor
+    allowed: list[Allowed] | None = None
 
 
 class RolloutSampler:
     """Samples with an adapter as it is at the moment."""
 
     def __init__(
-        self, model: Llama, adapter: Adapter, first: int, stops: set[int], temperature: float
+        self,
+        model: Llama,
+        adapter: Adapter,
+        first: int,
+        stops: set[int],
+        temperature: float,
+        form: AnswerForm | None = None,
     ) -> None:
         """
         first: the lowest layer with an adapter.
         stops: tokens that end an answer.
+        form: what every answer must look like.
         """
-        self._model = adapted(model, adapter)
+        self._model, self._form = adapted(model, adapter), form
         self._first, self._temperature = first, temperature
         self._stops = torch.tensor(sorted(stops), device=model.device)
 
@@ -73,7 +83,8 @@ class RolloutSampler:
 
     def _sample(self, prompts: list[list[int]], draws: np.ndarray) -> list[Rollout]:
         reading = _Reading(self._model, self._first, prompts)
-        writing = _Writing(self._model, self._first, reading, self._temperature, self._stops)
+        form = self._form.begin(len(prompts), draws.shape[1]) if self._form else None
+        writing = _Writing(self._model, self._first, reading, self._temperature, self._stops, form)
         writing.run(torch.from_numpy(draws).float().to(self._model.device))
         return [writing.rollout(b, prompt) for b, prompt in enumerate(prompts)]
 
@@ -167,10 +178,16 @@ class _Writing:
     """The answers to some prompts as they are written, a token of each at a time."""
 
     def __init__(
-        self, model: Llama, first: int, reading: _Reading, temperature: float, stops: Tensor
+        self,
+        model: Llama,
+        first: int,
+        reading: _Reading,
+        temperature: float,
+        stops: Tensor,
+        form: FormedAnswers | None,
     ) -> None:
         self._model, self._first, self._reading = model, first, reading
-        self._temperature, self._stops = temperature, stops
+        self._temperature, self._stops, self._form = temperature, stops, form
         self._states: list[tuple[Tensor, Tensor]] = []  # of each step: which prompts, (b, G, C)
 
     def run(self, draws: Tensor) -> None:
@@ -186,12 +203,13 @@ class _Writing:
         near = _Near(model, self._reading.far, self._reading.tree.padding(device), answers)
         logits = self._reading.logits[:, None].expand(-1, answers, -1)  # (B, G, V)
         for place in range(most):
-            token, entropy = self._draw(logits, draws[active, :, place])
             on = going[active]  # (b, G)
+            logits, on = self._formed(logits, active, on)
+            token, entropy = self._draw(logits, draws[active, :, place])
             self._tokens[active, :, place] = token
             self._lengths[active] += on
             self._entropies[active] += entropy * on
-            going[active] = on & ~torch.isin(token, self._stops)
+            going[active] = self._goes_on(token, active, on)
             if place + 1 == most or not going.any():
                 return
             still = going[active].any(1)
@@ -207,6 +225,23 @@ class _Writing:
                 x = model.block(layer, x, angles, near.attend)
             logits = model.logits(x).unflatten(0, (-1, answers))
 
+    def _formed(self, logits: Tensor, active: Tensor, on: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of what may be drawn, and the answers that go on, if they have a form."""
+        if self._form is None:
+            return logits, on
+        going = on.cpu().numpy().copy()
+        logits = self._form.mask(logits, active.tolist(), going)
+        return logits, torch.from_numpy(going).to(on.device)
+
+    def _goes_on(self, token: Tensor, active: Tensor, on: Tensor) -> Tensor:
+        """Which answers go on after these tokens (b, G)."""
+        on = on & ~torch.isin(token, self._stops)
+        if self._form is None:
+            return on
+        going = on.cpu().numpy().copy()
+        self._form.advance(token.cpu().numpy(), active.tolist(), going)
+        return torch.from_numpy(going).to(on.device)
+
     def _draw(self, logits: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens that the draws (b, G) fall upon, and the entropy of each choice (b, G)."""
         scores = logits / self._temperature
@@ -214,7 +249,8 @@ class _Writing:
         edges = weights.cumsum(-1)
         total = edges[..., -1:]
         token = torch.searchsorted(edges, draws[..., None] * total, right=True)[..., 0]
-        token = token.clamp_(max=logits.shape[-1] - 1)  # rounding may point past the end
+        # Rounding may point past the last token that weighs anything.
+        token = token.minimum(torch.searchsorted(edges, total.contiguous())[..., 0])
         mean = (weights * scores).sum(-1) / total[..., 0]
         entropy = scores.amax(-1) + total[..., 0].log() - mean
         return token, entropy
@@ -233,6 +269,7 @@ class _Writing:
             entropy,
             self._reading.states(b),
             torch.stack(rows, dim=1) if rows else empty,
+            self._form.allowed[b] if self._form else None,
         )
 
 

@@ -1,24 +1,29 @@
 """Grammars that an answer must follow: compiled for a tokenizer, and which tokens they allow next.
 
 The work is llguidance's, which is loaded at the first grammar. Whether a grammar may be compiled at
-all, `grammar_trial` has found out before. Knows nothing of requests or models.
+all, `serving.grammar_trial` has found out before. Knows nothing of requests, jobs or the model.
 """
 
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from workbook.lab.serving.grammar_trial import LIMITS
-
-if TYPE_CHECKING:  # it takes memory that most servers never need
+if TYPE_CHECKING:  # they take memory and time that most who read this never need
     from llguidance import LLMatcher, LLTokenizer
+    from torch import Tensor
 
 KEPT = 4  # compiled grammars: their memory grows with what has been written by them
 GRACE, PER_TOKEN = 2.0, 0.05  # seconds of the processor that an answer's grammar may take
+# Less than llguidance allows by itself: an answer's grammar grows while it is written, and 32 of
+# them may be (measured: 1 KB a state).
+LIMITS: dict[str, Any] = {
+    "max_lexer_states": 50_000,
+    "max_items_in_row": 10_000,
+    "verbose_errors": False,
+}
 
 
 class GrammarError(ValueError):
@@ -77,22 +82,32 @@ class GrammarMatcher:
         """Whether the answer is whole: nothing more may follow."""
         return self._matcher.is_stopped()
 
-    def mask(self, logits: Tensor) -> Tensor:
-        """Logits (V,), those of every token that the grammar forbids at minus infinity.
+    def allowed(self, vocabulary: int) -> np.ndarray:
+        """Which of all tokens may come next, a bit each, the first one lowest (1, V / 32).
 
         Raises GrammarError.
         """
         from llguidance import numpy as bitmasks
 
         began = time.thread_time()
-        allowed = bitmasks.allocate_token_bitmask(1, logits.shape[-1])  # (1, V / 32), a bit a token
+        allowed = bitmasks.allocate_token_bitmask(1, vocabulary)
         bitmasks.fill_next_token_bitmask(self._matcher, allowed, 0)
         self._check()
         self._seconds += time.thread_time() - began
         if self._seconds > GRACE + PER_TOKEN * self._tokens:
             raise GrammarError("This schema takes too long to follow: make it simpler.")
+        return allowed
+
+    def mask(self, logits: "Tensor") -> "Tensor":
+        """Logits (V,), those of every token that the grammar forbids at minus infinity.
+
+        Raises GrammarError.
+        """
+        import torch
+        from llguidance import numpy as bitmasks
+
         row = logits.numpy().copy()[None]  # (1, V)
-        bitmasks.apply_token_bitmask_inplace(row, allowed)
+        bitmasks.apply_token_bitmask_inplace(row, self.allowed(logits.shape[-1]))
         return torch.from_numpy(row[0])
 
     def advance(self, token: int) -> None:
