@@ -135,11 +135,77 @@ def test_hyperparameters_have_bounds(lab: Server, name: str, wrong: Any) -> None
     assert status == 400 and param and param.endswith(name)
 
 
+STARS = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "stars",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"stars": {"type": "integer", "enum": [1, 2, 3, 4, 5]}},
+            "required": ["stars"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def formed(lab: Server, form: Any, file: str | None = None) -> dict[str, Any]:
+    grader = CHECK | {"input": "{{sample.output_json.stars}}", "reference": "{{item.stars}}"}
+    request = body(lab, file, grader | {"operation": "eq"}, learning_rate_multiplier=10)
+    request["method"]["reinforcement"]["response_format"] = form
+    return request
+
+
+def test_answers_of_a_job_are_held_to_its_schema(lab: Server) -> None:
+    """A model with random weights writes no JSON of its own; what it may write, it learns."""
+    file = lab.upload(prompts(16, stars=4))
+    request = formed(lab, STARS, file)
+    request["method"]["reinforcement"]["hyperparameters"] |= {"n_epochs": 6, "eval_interval": 8}
+    status, job = lab.call("POST", "/fine_tuning/jobs", request)
+    assert status == 200, job
+    conform(job, "FineTuningJob")
+    assert job["method"]["reinforcement"]["response_format"] == STARS
+    done = lab.finished(job["id"], 120)
+    assert done.status == "succeeded", done.error
+    steps = [event["data"] for event in events(lab, job) if event["type"] == "metrics"]
+    assert all(not step["errors"] and not step["train_mean_parse_error"] for step in steps[1:])
+    for step in steps[1:]:
+        for sample in step["samples"]:
+            assert json.loads(sample["output"])["stars"] in range(1, 6)
+    assert steps[-1]["valid_reward_mean"] > 0.8 > steps[0]["valid_reward_mean"]
+    answer = lab.chat(
+        model=done.fine_tuned_model, response_format=STARS, temperature=0, max_tokens=30
+    )
+    assert json.loads(answer.choices[0].message.content) == {"stars": 4}
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({"type": "json_object"}, "invalid_value"),
+        ({"type": "json_schema"}, "missing_required_parameter"),
+        ({"type": "json_schema", "json_schema": {"name": "no name"}}, "invalid_value"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "strange"}}},
+            None,
+        ),
+        (
+            {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"multipleOf": 1e300, "type": "number"}},
+            },
+            "invalid_schema",
+        ),
+    ],
+)
+def test_a_form_that_answers_cant_have_is_refused(lab: Server, form: Any, code: str) -> None:
+    status, got, param = refused(lab, formed(lab, form, "file-x"))
+    assert (status, got) == (400, code)
+    assert param and param.startswith("method.reinforcement.response_format")
+
+
 def test_what_is_missing_is_said(lab: Server) -> None:
-    more = body(lab, "file-x")
-    more["method"]["reinforcement"]["response_format"] = {"type": "json_object"}
-    param = "method.reinforcement.response_format"
-    assert refused(lab, more) == (400, "unsupported_parameter", param)
     without = body(lab, "file-x")
     del without["validation_file"]
     assert refused(lab, without) == (400, "missing_required_parameter", "validation_file")
@@ -176,6 +242,78 @@ def test_a_job_without_anything_to_learn_stops_early_and_says_why(lab: Server) -
     told = events(lab, job)
     [warning] = [event["message"] for event in told if event["level"] == "warn"]
     assert warning.startswith("Stopped early after step 5") and "nothing is learned" in warning
+
+
+# Reward functions as Bedrock has them
+
+FUNCTION = """
+def lambda_handler(event, context):
+    scores = []
+    for sample in event:
+        answer = sample["messages"][-1]
+        assert answer["role"] == "assistant" and context.function_name
+        reward = float(sample["reference_answer"]["letter"] in answer["content"])
+        metrics = [{"name": "length", "value": len(answer["content"]), "type": "Metric"}]
+        scores.append(
+            {"id": sample["id"], "aggregate_reward_score": reward, "metrics_list": metrics}
+        )
+    return scores[::-1]
+"""
+
+
+def by_function(lab: Server, file: str, function: str) -> dict[str, Any]:
+    """A job as Bedrock's documentation asks for one: no validation file, no suffix."""
+    grader = {"type": "lambda", "lambda": {"function": function}}
+    request = body(lab, file, grader, n_epochs=1, eval_interval=3)
+    del request["validation_file"]
+    return request
+
+
+def test_a_bedrock_job_is_graded_by_a_function_of_this_machine(lab: Server, tmp_path) -> None:
+    path = tmp_path / "reward.py"
+    path.write_text(FUNCTION)
+    file = lab.upload(prompts(12, reference_answer={"letter": "e"}))
+    status, job = lab.call("POST", "/fine_tuning/jobs", by_function(lab, file, str(path)))
+    assert status == 200, job
+    conform(job, "FineTuningJob")
+    done = lab.finished(job["id"], 120)
+    assert done.status == "succeeded", done.error
+    steps = [event["data"] for event in events(lab, job) if event["type"] == "metrics"]
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    bedrock = (
+        *("critic_rewards_mean", "actor_pg_loss", "actor_entropy", "actor_grad_norm"),
+        *("critic_advantages_mean", "response_length_mean", "total_steps"),
+    )
+    for step in steps:
+        assert all(isinstance(step[name], int | float) for name in bedrock), step
+        assert not step["errors"] and step["scores"]["graders"][0]["name"] == "length"
+        for sample in step["samples"]:
+            assert sample["reward"] == float("e" in sample["output"])
+    text = base64.b64decode(lab.client().files.content(done.result_files[0]).read()).decode()
+    assert text.startswith("step,train_reward_mean,")
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("arn:aws:lambda:us-west-2:123456789012:function:reward", "outside this machine"),
+        ("http://example.com/score", "outside this machine"),
+        ("http://127.0.0.1@example.com/", "outside this machine"),
+        ("http://0.0.0.0:9000/", "outside this machine"),
+        ("https://127.0.0.1:9000/", "http://"),
+        ("reward.py", "absolute path"),
+        ("/etc/passwd", "no Python file"),
+        ("/nowhere/reward.py", "no file"),
+    ],
+)
+def test_a_function_elsewhere_is_refused(lab: Server, function: str, reason: str) -> None:
+    request = by_function(lab, "file-x", function)
+    grader = request["method"]["reinforcement"]["grader"]
+    status, answer = lab.call("POST", "/fine_tuning/alpha/graders/validate", {"grader": grader})
+    assert (status, answer["error"]["param"]) == (400, "grader.lambda.function")
+    assert reason in answer["error"]["message"]
+    param = "method.reinforcement.grader.lambda.function"
+    assert refused(lab, request) == (400, "invalid_function", param)
 
 
 # Graders that are programs or ask a model

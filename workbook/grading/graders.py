@@ -1,6 +1,6 @@
-"""OpenAI's graders: how good an answer is, as a number.
+"""OpenAI's graders, and Bedrock's `lambda`: how good an answer is, as a number.
 
-A grader is a dictionary, as OpenAI's interface has it. Where one asks a model, the caller brings
+A grader is a dictionary, as their interface has it. Where one asks a model, the caller brings
 the judge. Knows nothing of HTTP, jobs or models.
 """
 
@@ -8,12 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbook.grading import formula, judging, python_grader, templates, text_metrics
+from workbook.grading import (
+    formula,
+    judging,
+    python_grader,
+    reward_function,
+    templates,
+    text_metrics,
+)
 from workbook.grading.errors import GraderError
 from workbook.grading.judging import Judge
 
 Answer = tuple[dict[str, Any], str]  # an item, and what was answered to it
-KINDS = ("string_check", "text_similarity", "python", "score_model", "label_model", "multi")
+KINDS = (
+    "string_check",
+    "text_similarity",
+    "python",
+    "score_model",
+    "label_model",
+    "multi",
+    "lambda",
+)
 
 
 @dataclass
@@ -45,6 +60,11 @@ def check(grader: dict[str, Any], where: str = "grader") -> None:
                 param = f"{where}.source"
                 message = f"Invalid '{param}': {error}."
                 raise GraderError(message, "invalid_python", param) from None
+        case "lambda":
+            try:
+                reward_function.check(grader["lambda"]["function"])
+            except reward_function.FunctionError as error:
+                raise _bad_function(error, where) from None
         case "score_model" | "label_model":
             judging.check(grader, where)
         case _:
@@ -56,6 +76,11 @@ def check(grader: dict[str, Any], where: str = "grader") -> None:
                 message = f"'{metric}' can't be computed here: {reason}. There are {offered}."
                 param = f"{where}.evaluation_metric"
                 raise GraderError(message, "unsupported_metric", param)
+
+
+def _bad_function(error: Exception, where: str = "grader") -> GraderError:
+    param = f"{where}.lambda.function"
+    return GraderError(f"Invalid '{param}': {error}.", "invalid_function", param)
 
 
 def _check_multi(grader: dict[str, Any], where: str) -> None:
@@ -107,7 +132,11 @@ def run_all(
         case "multi":
             return _multi(grader, answers, judge, stopped, strict)
         case "python":
-            return _python(grader["source"], answers, stopped)
+            tasks = [{"sample": _sample(text), "item": item} for item, text in answers]
+            results = python_grader.run_all(grader["source"], tasks, stopped=stopped)
+            return [_of_program(result) for result in results]
+        case "lambda":
+            return _rewarded(grader["lambda"]["function"], answers, stopped)
         case "score_model" | "label_model":
             return _judged(grader, answers, judge, strict)
         case "string_check":
@@ -165,19 +194,27 @@ def _similarity(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Gr
     return Grade(text_metrics.score(grader["evaluation_metric"], text, reference))
 
 
-def _python(source: str, answers: list[Answer], stopped: Callable[[], bool]) -> list[Grade]:
-    tasks = [{"sample": _sample(text), "item": item} for item, text in answers]
-    grades = []
-    for result in python_grader.run_all(source, tasks, stopped=stopped):
-        if "reward" in result:
-            grades.append(Grade(result["reward"]))
-        elif "error" in result:
-            details = {"python_grader_runtime_error_details": result["error"]}
-            grades.append(Grade(0.0, errors={"python_grader_runtime_error"}, details=details))
-        else:
-            details = {"python_grader_server_error_type": result["died"]}
-            grades.append(Grade(0.0, errors={"python_grader_server_error"}, details=details))
-    return grades
+def _rewarded(function: str, answers: list[Answer], stopped: Callable[[], bool]) -> list[Grade]:
+    rows = [
+        item | {"messages": [*item.get("messages", ()), {"role": "assistant", "content": text}]}
+        for item, text in answers
+    ]
+    try:
+        results = reward_function.run_all(function, rows, stopped)
+    except reward_function.FunctionError as error:
+        raise _bad_function(error) from None
+    return [_of_program(result) for result in results]
+
+
+def _of_program(result: dict[str, Any]) -> Grade:
+    """What came of an answer that code of the user's has graded."""
+    if "reward" in result:
+        return Grade(result["reward"], result.get("parts", {}))
+    if "error" in result:
+        details = {"python_grader_runtime_error_details": result["error"]}
+        return Grade(0.0, errors={"python_grader_runtime_error"}, details=details)
+    details = {"python_grader_server_error_type": result["died"]}
+    return Grade(0.0, errors={"python_grader_server_error"}, details=details)
 
 
 def _sample(text: str) -> dict[str, Any]:

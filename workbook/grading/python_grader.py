@@ -27,8 +27,11 @@ class SourceError(ValueError):
     """The source is no grader; says why."""
 
 
-def check(source: str) -> None:
-    """Raise SourceError unless the source can be read and defines `grade(sample, item)`."""
+def check(source: str, function: str = "grade", takes: str = "sample and item") -> None:
+    """Raise SourceError unless the source can be read and defines `grade(sample, item)`.
+
+    function, takes: another name, and the names of its two arguments.
+    """
     if len(source.encode("utf-8", "surrogatepass")) > MAX_SOURCE:
         raise SourceError(f"it is longer than {MAX_SOURCE // 1024} KB")
     try:
@@ -38,13 +41,13 @@ def check(source: str) -> None:
     except (ValueError, RecursionError, MemoryError) as error:
         raise SourceError(f"it can't be read ({error})") from None
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    grades = [node for node in functions if node.name == "grade"]
+    grades = [node for node in functions if node.name == function]
     if not grades:
-        raise SourceError("it defines no function grade(sample, item)")
+        raise SourceError(f"it defines no function {function}({takes.replace(' and', ',')})")
     arguments = grades[-1].args
-    takes = len(arguments.posonlyargs) + len(arguments.args)
-    if not arguments.vararg and not takes - len(arguments.defaults) <= 2 <= takes:
-        raise SourceError(f"line {grades[-1].lineno}: grade takes two arguments, sample and item")
+    most = len(arguments.posonlyargs) + len(arguments.args)
+    if not arguments.vararg and not most - len(arguments.defaults) <= 2 <= most:
+        raise SourceError(f"line {grades[-1].lineno}: {function} takes two arguments, {takes}")
 
 
 def run_all(
@@ -52,12 +55,14 @@ def run_all(
     answers: list[dict[str, Any]],
     seconds: float = SECONDS,
     stopped: Callable[[], bool] = lambda: False,
+    function: str = "grade",
 ) -> list[dict[str, Any]]:
     """What came of each answer {"sample", "item"}: {"reward"}, {"error"} or {"died"}.
 
     error: what went wrong in the grader's code.
     died: what ended its process: "timeout", or "exited". The next answers get a new one.
     stopped: whether nobody waits any more; asked between two answers.
+    function: another one takes {"event"}, and what it gives comes as {"value"}.
     """
     results: list[dict[str, Any]] = []
     worker: _Worker | None = None
@@ -67,7 +72,7 @@ def run_all(
             if deaths >= DEATHS or stopped():
                 results.append({"died": "not run"})
                 continue
-            worker = worker or _Worker(source)
+            worker = worker or _Worker(source, function)
             result = worker.grade(answer, seconds)
             results.append(result)
             if "died" in result:
@@ -82,7 +87,7 @@ def run_all(
 class _Worker:
     """A process, asked for a grade at a time."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, function: str) -> None:
         variables = {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         if "SYSTEMROOT" in os.environ:  # Python does not start without it on Windows
             variables["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
@@ -96,8 +101,10 @@ class _Worker:
             start_new_session=True,
         )
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, name="python grader", daemon=True).start()
-        self._broken = not self._send({"source": source, "memory": MEMORY})
+        self._listener = threading.Thread(target=self._listen, name="python grader", daemon=True)
+        self._listener.start()
+        task = {"source": source, "function": function, "memory": MEMORY}
+        self._broken = not self._send(task)
 
     def grade(self, answer: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._broken or not self._send(answer):
@@ -112,6 +119,8 @@ class _Worker:
             result = json.loads(line)
             if "reward" in result:
                 return {"reward": float(result["reward"])}
+            if "value" in result:
+                return {"value": result["value"]}
             return {"error": str(result["error"])[:500]}
         except (ValueError, TypeError, KeyError, RecursionError):  # its code wrote there, too
             return {"died": "exited"}
@@ -135,6 +144,7 @@ class _Worker:
         """Kill it; it has nothing that is worth waiting for."""
         self._process.kill()
         self._process.wait()
+        self._listener.join(1)  # what it reads from must not be closed under it
         for pipe in (self._process.stdin, self._process.stdout):
             try:
                 if pipe:

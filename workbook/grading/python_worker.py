@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import traceback
+import types
 from typing import Any
 
 try:
@@ -276,7 +277,7 @@ _OF_IMPORTS = ("ctypes.", "os.listdir", "os.scandir", "mmap.", "fcntl.", "resour
 
 
 def serve(answers: Any, results: Any) -> None:
-    """Grade the answers, a line each; the first line holds the source and the memory."""
+    """Grade the answers, a line each; the first line holds source, function and memory."""
     task = json.loads(answers.readline())
     shut_in(task["memory"])
     space: dict[str, Any] = {"__name__": "grader", "__builtins__": __builtins__}
@@ -286,7 +287,13 @@ def serve(answers: Any, results: Any) -> None:
     except BaseException as error:
         failure = _told(error)
     for line in answers:
-        result = {"error": failure} if failure else _grade(space, json.loads(line))
+        answer = json.loads(line)
+        if failure:
+            result = {"error": failure}
+        elif "event" in answer:
+            result = _handle(space, task["function"], answer["event"])
+        else:
+            result = _grade(space, answer)
         results.write(json.dumps(result).encode() + b"\n")
         results.flush()
 
@@ -298,6 +305,20 @@ def _grade(space: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
             return {"error": f"grade() returned {reward!r:.80}, which is no finite number"}
         return {"reward": float(reward)}
     except BaseException as error:  # also SystemExit: the next answer may fare better
+        return {"error": _told(error)}
+
+
+def _handle(space: dict[str, Any], function: str, event: Any) -> dict[str, Any]:
+    """What a function of AWS Lambda's shape gives."""
+    context = types.SimpleNamespace(
+        function_name=function,
+        aws_request_id="local",
+        get_remaining_time_in_millis=lambda: 120_000,
+    )
+    try:
+        value = space[function](event, context)
+        return json.loads(json.dumps({"value": value}))
+    except BaseException as error:
         return {"error": _told(error)}
 
 

@@ -200,7 +200,7 @@ def grade(grader: dict[str, Any], result: Grade, seconds: float) -> dict[str, An
         GraderRunResponse(
             reward=result.reward,
             metadata=GraderMetadata(
-                name=grader["name"],
+                name=grader.get("name", grader["type"]),
                 type=grader["type"],
                 errors=GraderErrors(
                     formula_parse_error="formula_parse_error" in errors,

@@ -1,12 +1,14 @@
 """Which of a job's checkpoints are kept, and which one its model is.
 
-After rewards those with the highest one on the validation file, as OpenAI; else the last ones.
+After rewards those with the highest one (of the validation file, as OpenAI, where there is one);
+else the last ones.
 Knows records and metrics; nothing of files.
 """
 
 from collections.abc import Iterable
 
 from workbook.lab.state.records import Checkpoint
+from workbook.lab.training import defaults
 
 _Rank = tuple[float, int]
 
@@ -22,4 +24,4 @@ def better(checkpoints: Iterable[Checkpoint], step: int, metrics: dict[str, floa
 
 
 def _rank(step: int, metrics: dict[str, float]) -> _Rank:
-    return metrics.get("valid_reward_mean", 0.0), step
+    return metrics.get(defaults.rank_metric(metrics), 0.0), step

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbook.grading import graders
 from workbook.lab.errors import ApiError
+from workbook.lab.generation import structured_output
 from workbook.lab.state.records import Method
 
 # The methods that the lab has, each with its hyperparameters; "auto" where a request has none.
@@ -61,34 +62,29 @@ def _unset(name: str) -> str:
 
 
 def _reinforcement(body: dict[str, Any]) -> dict[str, Any]:
-    """The grader of a reinforcement job. Raises ApiError (400) for one that the lab can't run."""
+    """Grader and answers' form of a reinforcement job. Raises ApiError (400): can't be had."""
     settings = body["method"].get("reinforcement")
     if settings is None:
         param = "method.reinforcement"
         message = f"Missing required parameter: '{param}'."
         raise ApiError(400, message, "missing_required_parameter", param)
-    if body.get("validation_file") is None:
+    grader, where = settings["grader"], "method.reinforcement.grader"
+    if body.get("validation_file") is None and grader["type"] != "lambda":  # as at Bedrock
         raise ApiError(
             400,
             "Missing required parameter: 'validation_file'. Method 'reinforcement' needs one.",
             "missing_required_parameter",
             "validation_file",
         )
-    if settings.get("response_format"):
-        param = "method.reinforcement.response_format"
-        message = (
-            "The lab does not hold a job's answers to a schema: leave 'response_format' out, and "
-            "reward answers that can be read, with {{sample.output_json.NAME}}."
-        )
-        raise ApiError(400, message, "unsupported_parameter", param)
-    grader, where = settings["grader"], "method.reinforcement.grader"
     if "label_model" in graders.kinds(grader):
         message = (
             "A job can't be graded by 'label_model', also not as a part of a multi grader: use "
             "'score_model', which gives a number."
         )
         raise ApiError(400, message, "unsupported_grader", where)
-    return {"grader": settings["grader"]}
+    if settings.get("response_format"):
+        structured_output.check_job(settings["response_format"])
+    return {name: settings[name] for name in ("grader", "response_format") if settings.get(name)}
 
 
 def _hyperparameters(body: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

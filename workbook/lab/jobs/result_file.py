@@ -41,7 +41,7 @@ def _table(metrics: list[dict[str, Any]]) -> str:
         for name, value in data.items()
         if name not in standard and isinstance(value, int | float)
     }
-    rewards = any("valid_reward_mean" in data for data in metrics)
+    rewards = any({"valid_reward_mean", "train_reward_mean"} & data.keys() for data in metrics)
     columns = ({"step": "step"} if rewards else _COLUMNS) | others
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -3,6 +3,7 @@
 Numbers only, without torch: the server reads them, too. Knows nothing of how training works.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from workbook.epochs import default_epochs
@@ -48,10 +49,16 @@ def collapse_window(batch_size: int) -> int:
     return max(COLLAPSE_STEPS, -(-COLLAPSE_GROUPS // batch_size))
 
 
+def rank_metric(metrics: Collection[str]) -> str:
+    """What a reinforcement job's checkpoints are compared by: without a validation file, by the
+    step's own rewards."""
+    return "valid_reward_mean" if "valid_reward_mean" in metrics else "train_reward_mean"
+
+
 def best_checkpoints(rewards: dict[int, float]) -> list[int]:
     """The steps whose checkpoints are kept: those with the highest rewards, the best one last.
 
-    rewards: of the validation, by step.
+    rewards: by step, see `rank_metric`.
     """
     return sorted(rewards, key=lambda step: (rewards[step], step))[-KEPT_CHECKPOINTS:]
 

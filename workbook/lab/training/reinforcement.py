@@ -17,6 +17,7 @@ import numpy as np
 from workbook.lab.model import lora
 from workbook.lab.training import defaults, policy_gradient, training_file
 from workbook.lab.training.adapter_job import AdapterJob
+from workbook.lab.training.answer_form import AnswerForm
 from workbook.lab.training.failures import UnrecoverableError
 from workbook.lab.training.policy_gradient import Group, PolicyGradient
 from workbook.lab.training.reinforcement_metrics import Round
@@ -37,8 +38,8 @@ class ReinforcementJob(AdapterJob):
         super().__init__(folder)
         spec, self._grade = self.spec, grade
         self.rows, self.validation = (
-            list(training_file.examples(Path(spec[f"{kind}_file"]), self.method))
-            for kind in ("training", "validation")
+            list(training_file.examples(Path(file), self.method)) if file else []
+            for file in (spec["training_file"], spec["validation_file"])
         )
         self.answers = defaults.group_size(spec["compute_multiplier"])
         self._most_tokens = defaults.ANSWER_TOKENS[spec["reasoning_effort"]]
@@ -51,13 +52,21 @@ class ReinforcementJob(AdapterJob):
         self._reference = self.state.get("reference") or {
             name: tensor.detach().clone() for name, tensor in self.adapter.items()
         }
-        first = min(lora.layers(self.adapter))
+        first, stops = min(lora.layers(self.adapter)), set(self.tokenizer.stops)
         self._sampler = RolloutSampler(
-            self.model, self.adapter, first, set(self.tokenizer.stops), defaults.TEMPERATURE
+            self.model, self.adapter, first, stops, defaults.TEMPERATURE, self._form()
         )
         self._gradient = PolicyGradient(
             self.model, self.adapter, self._reference, defaults.KL, defaults.TEMPERATURE
         )
+
+    def _form(self) -> AnswerForm | None:
+        """What answers must look like, if the job says so."""
+        if not (grammar := self.spec.get("grammar")):
+            return None
+        file = Path(self.spec["base"]) / "tokenizer.json"
+        vocabulary = self.model.config.vocabulary
+        return AnswerForm(file, vocabulary, self.tokenizer.end, grammar)
 
     def more_state(self) -> dict[str, Any]:
         return {
@@ -128,15 +137,17 @@ class ReinforcementJob(AdapterJob):
         self.shares.append(answers.varying)
         return answers.training(metrics, time.monotonic() - began)
 
-    def validate(self) -> Round:
-        """Answers to the whole validation file."""
+    def validate(self) -> dict[str, Any]:
+        """What is measured of answers to the whole validation file; nothing where there is none."""
+        if not self.validation:
+            return {}
         samples = self.spec["eval_samples"]
         numbers = list(range(len(self.validation)))
-        return self.sample(self.validation, numbers, samples, _VALIDATION)
+        return self.sample(self.validation, numbers, samples, _VALIDATION).validation()
 
     def keep_best(self, metrics: dict[str, float]) -> None:
         """Keep the adapter as a checkpoint, if it is one of the few with the highest reward."""
-        self.ranks[self.step] = metrics["valid_reward_mean"]
+        self.ranks[self.step] = metrics[defaults.rank_metric(metrics)]
         best = defaults.best_checkpoints(self.ranks)
         if self.step in best:
             self.save_checkpoint(metrics)
@@ -164,8 +175,8 @@ def train(folder: Path, grade: GradeAll) -> None:
     progress.rewind(job.step)
     if job.step == 0:
         progress.add("start", steps=job.steps, examples=len(job.rows))
-        before = job.validate().validation()
-        progress.add("step", step=0, epoch=0, seconds=0.0, **before)
+        if before := job.validate():
+            progress.add("step", step=0, epoch=0, seconds=0.0, **before)
         job.save()
     start_time = save_time = time.monotonic()
     start_step = job.step
@@ -175,12 +186,13 @@ def train(folder: Path, grade: GradeAll) -> None:
         answers = job.sample([job.rows[i] for i in numbers], numbers, job.answers, job.step)
         metrics = job.learn(answers)
         last = job.step == job.steps or job.collapsed()
-        if last or job.step % job.eval_interval == 0:
-            metrics |= job.validate().validation()
+        evaluated = last or job.step % job.eval_interval == 0
+        if evaluated:
+            metrics |= job.validate()
         seconds = (time.monotonic() - start_time) / (job.step - start_step)
         epoch = (job.step - 1) // job.steps_per_epoch + 1
         progress.add("step", step=job.step, epoch=epoch, seconds=round(seconds, 3), **metrics)
-        if "valid_reward_mean" in metrics:
+        if evaluated:
             job.keep_best({k: v for k, v in metrics.items() if isinstance(v, float)})
         elif time.monotonic() - save_time > defaults.SAVE_SECONDS:
             job.save()
