@@ -38,7 +38,7 @@ MAY_IMPORT = {
     },
     "evals": {"prices", "grading"},
     "helpers": {"evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
-    "tools": {"helpers", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
+    "tools": {"helpers", "evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
 }
 # Packages whose import takes so long that it may wait inside a function.
 SLOW = {
