@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "jobs": {"backends", "doctor", "prices"},
     "budget": {"backends", "doctor", "prices"},
     "hosts": {"doctor", "prices"},
+    "studio": {"evals", "backends", "jobs", "budget", "doctor", "prices"},
     "cli": {
+        "studio",
         "hosts",
         "evals",
         "backends",
@@ -36,7 +38,7 @@ MAY_IMPORT = {
         "lab",
         "lab.client",
     },
-    "evals": {"prices", "grading"},
+    "evals": {"doctor", "prices", "grading"},
     "helpers": {"evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
     "tools": {"helpers", "evals", "backends", "jobs", "budget", "doctor", "prices", "lab.client"},
 }
@@ -57,6 +59,7 @@ SLOW = {
     "matplotlib",
     "nbclient",
     "nbformat",
+    "nicegui",
     "numpy",
     "onnxruntime",
     "openai",

@@ -28,6 +28,7 @@ PARTS = {
     "preflight": ("preflight", "What a host will do with a file, before anything is sent."),
     "jobs": ("jobs", "Fine-tuning jobs on any backend."),
     "compare": ("compare", "Which of two models is better, and how sure that is."),
+    "studio": ("studio", "All of it as a page in the browser."),
     "lab": ("lab", "The service that trains on this machine."),
     "completion": ("app", "The lines that complete commands in your shell."),
 }

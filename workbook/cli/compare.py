@@ -3,32 +3,20 @@
 Knows options and how a report is shown. Asking, grading and statistics stand in `workbook.evals`.
 """
 
-import json
 import textwrap
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from workbook import doctor, paths
+from workbook import paths
 from workbook.cli import exits
 from workbook.cli.jobs import Caller, calling
 from workbook.errors import WorkbookError
-from workbook.evals import asking, comparison, examples, graders, results
+from workbook.evals import graders, two_models
 from workbook.evals.comparison import Report
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-Rows = list[dict[str, Any]]
 
 _GENERAL = ""  # what click hands over for `--general` without a file: the course's own
 _SHOWN = 5  # examples that flipped, each way
-_GRADERS: dict[str, Callable[[], graders.Grader]] = {
-    "exact": lambda: graders.exact,
-    "same-word": lambda: graders.same_word,
-    "contains": lambda: graders.contains,
-}
 
 
 class GraderOption(click.ParamType):
@@ -39,23 +27,10 @@ class GraderOption(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> graders.Grader:
         if callable(value):
             return value
-        kind, _, rest = value.partition("=")
         try:
-            if kind in _GRADERS and not rest:
-                return _GRADERS[kind]()
-            if kind == "number-within":
-                return graders.number_within(float(rest))
-            if kind == "one-of":
-                return graders.one_of(*rest.split("|"))
-            if kind == "regex" and rest:
-                return graders.regex(rest)
-        except ValueError:
-            message = f"{rest!r} is no number; write number-within=1"
+            return graders.by_name(value)
         except WorkbookError as error:
-            message = str(error)
-        else:
-            message = f"{value!r} is none; there are {GraderOption.__doc__}"
-        raise click.BadParameter(message, ctx, param)
+            raise click.BadParameter(str(error), param, ctx) from None
 
 
 @click.command()
@@ -98,23 +73,22 @@ def compare(
     asked for again when the command is repeated.
     """
     client = caller.backend.client
-    ids = (_model(client, a), _model(client, b))
-    # Several models on one disk may share a long name: A and B tell them apart.
-    names = ("A", "B")
+    ids = (two_models.model_of(client, a), two_models.model_of(client, b))
+    names = two_models.NAMES
     values: dict[str, Any] = {"models": dict(zip(names, ids, strict=True))}
     lines = [f"{name}  {id}" for name, id in zip(names, ids, strict=True)]
     if general == _GENERAL:
         general = str(paths.data("general.jsonl"))
-    parts = [(data, grader, _rows(data, limit))]
+    parts = [(data, grader, two_models.rows_of(data, limit))]
     if general is not None:
-        parts.append((general, graders.contains, _rows(general, limit)))
+        parts.append((general, graders.contains, two_models.rows_of(general, limit)))
     _confirm(caller, ids, [row for _, _, rows in parts for row in rows], max_tokens, yes)
     for path, right, rows in parts:
-        asked = examples.from_rows(rows)
-        tables = tuple(_table(client, id, asked, right, max_tokens) for id in ids)
-        report = comparison.report(names, (tables[0], tables[1]), "score")
+        answers = paths.work() / "evaluations" / "compare.jsonl"
+        report = two_models.compare(client, ids, rows, right, max_tokens, answers)
         overlaps = {
-            name: _overlap(client, source, rows) for name, source in zip(names, (a, b), strict=True)
+            name: two_models.overlap(client, source, rows)
+            for name, source in zip(names, (a, b), strict=True)
         }
         values[path] = as_json(report) | {"trained_on": overlaps}
         lines += ["", f"{path}, {len(rows)} examples", *as_lines(report, overlaps)]
@@ -125,63 +99,15 @@ def compare(
 COMMANDS = {"compare": compare}
 
 
-def _model(client: Any, name: str) -> str:
-    """The id of a model, or of the model that a job has made."""
-    if not name.startswith("ftjob-"):
-        return name
-    job = client.fine_tuning.jobs.retrieve(name)
-    if job.fine_tuned_model is None:
-        raise WorkbookError(f"Job {name} has made no model: it is {job.status}.")
-    return job.fine_tuned_model
-
-
-def _rows(path: str, limit: int | None) -> Rows:
-    rows = doctor.read(path)[:limit]
-    if len(rows) < 2:
-        raise WorkbookError(f"{path} has {len(rows)} examples; a comparison needs at least two.")
-    return rows
-
-
-def _confirm(caller: Caller, ids: tuple[str, str], rows: Rows, max_tokens: int, yes: bool) -> None:
+def _confirm(
+    caller: Caller, ids: tuple[str, str], rows: list[Any], max_tokens: int, yes: bool
+) -> None:
     """Ask for a yes to the price where there is one; answers that are kept already are counted."""
     backend = caller.backend
     tokens = backend.count(rows) // len(rows)
     prices = [backend.requests_usd(len(rows), tokens, max_tokens, id) for id in ids]
     usd = None if None in prices else sum(price or 0.0 for price in prices)
     backend.confirm(f"{len(ids) * len(rows)} requests to the two models", usd, agreed=yes)
-
-
-def _table(
-    client: Any, model: str, asked: list[examples.Example], grader: graders.Grader, tokens: int
-) -> "pd.DataFrame":
-    answers = asking.run(
-        client,
-        model,
-        asked,
-        paths.work() / "evaluations" / "compare.jsonl",
-        temperature=0,
-        max_completion_tokens=tokens,
-    )
-    return results.grade(asked, answers, {"score": grader})
-
-
-def _overlap(client: Any, source: str, rows: Rows) -> int | None:
-    """How many of these rows ask what a job's training file asks; None where nobody knows."""
-    import openai
-
-    jobs = client.fine_tuning.jobs
-    try:
-        if source.startswith("ftjob-"):
-            job = jobs.retrieve(source)
-        else:
-            job = next(each for each in jobs.list(limit=100) if each.fine_tuned_model == source)
-        text = client.files.content(job.training_file).text
-    except (StopIteration, openai.OpenAIError):
-        return None
-    known = {
-        doctor.question_of(row) for row in map(json.loads, filter(str.strip, text.split("\n")))
-    }
-    return sum(doctor.question_of(row) in known for row in rows)
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -106,6 +106,27 @@ def regex(pattern: str) -> Grader:
     return lambda answer, example: float(compiled.search(answer) is not None)
 
 
+_BY_NAME: dict[str, Grader] = {"exact": exact, "same-word": same_word, "contains": contains}
+NAMES = "exact, same-word, contains, number-within=K, one-of=A|B|C or regex=PATTERN"
+
+
+def by_name(words: str) -> Grader:
+    """A grader by its name in a command or a form, one of `NAMES`. Raises EvaluationError."""
+    kind, sign, rest = words.partition("=")
+    if kind in _BY_NAME and not sign:
+        return _BY_NAME[kind]
+    if kind == "number-within":
+        try:
+            return number_within(float(rest))
+        except ValueError:
+            raise EvaluationError(f"{rest!r} is no number; write number-within=1") from None
+    if kind == "one-of":
+        return one_of(*rest.split("|"))
+    if kind == "regex" and rest:
+        return regex(rest)
+    raise EvaluationError(f"{words!r} is none; there are {NAMES}")
+
+
 def json_schema(schema: Mapping[str, Any]) -> Grader:
     """JSON that fits a schema; None where the answer is no JSON.
 

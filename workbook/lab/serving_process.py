@@ -69,6 +69,9 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None, reac
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,
+        # The same, whatever else is installed beside it.
+        loop="asyncio",
+        http="h11",
     )
     server = uvicorn.Server(config)
     lab.stop = lambda: setattr(server, "should_exit", True)
