@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from workbook.evals import judges
 from workbook.evals.errors import EvaluationError
@@ -46,3 +48,19 @@ def test_votes_are_grades() -> None:
     assert grade("x", Example("1", [])) == 1.0 and grade("x", Example("2", [])) is None
     with pytest.raises(EvaluationError, match="not 0 to 1"):
         judges.votes({"1": 5})
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.9, 9, 14), (0.7, 45, 55), (0.6, 185, 205)])
+def test_the_votes_that_a_preference_needs(share: float, least: int, most: int) -> None:
+    needed = judges.votes_needed(share)
+    assert least <= needed <= most
+    assert judges.votes_needed(1 - share) == needed, "it does not matter which of the two it is"
+    rng = np.random.default_rng(0)
+    wins = rng.binomial(needed, share, 2000)
+    seen = [binomtest(int(each), needed).pvalue < 0.05 for each in wins]
+    assert 0.76 < np.mean(seen) < 0.93
+
+
+def test_no_number_of_votes_shows_a_preference_of_one_half() -> None:
+    with pytest.raises(EvaluationError, match="too near to one half"):
+        judges.votes_needed(0.5)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -77,6 +78,18 @@ def reading(command: Callable[..., int]) -> Callable[..., int]:
         metavar="HOURS",
         help="WhatsApp: the pause after which a new conversation starts (default 6).",
     )
+    @click.option(
+        "--consent",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="WhatsApp: who agreed, one name a line; with others in the chat nothing is read.",
+    )
+    @click.option(
+        "--without",
+        multiple=True,
+        metavar="NAME",
+        help="WhatsApp: leave out the conversations in which NAME wrote.",
+    )
     @click.option("--no-mask", is_flag=True, help="WhatsApp: keep names and numbers.")
     @wraps(command)
     def with_options(
@@ -84,11 +97,16 @@ def reading(command: Callable[..., int]) -> Callable[..., int]:
         columns: dict[str, str] | None,
         assistant: str | None,
         gap: float | None,
+        consent: Path | None,
+        without: tuple[str, ...],
         no_mask: bool,
         **options: Any,
     ) -> int:
         mask = False if no_mask else None
-        values = {"columns": columns, "assistant": assistant, "gap_hours": gap, "mask": mask}
+        values: dict[str, Any] = {"columns": columns, "assistant": assistant, "gap_hours": gap}
+        values |= {"mask": mask, "without": list(without) or None}
+        if consent is not None:
+            values["consent"] = consent.read_text(encoding="utf-8-sig").splitlines()
         reading = {name: value for name, value in values.items() if value is not None}
         return command(*args, reading=reading, **options)
 

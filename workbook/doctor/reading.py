@@ -18,7 +18,7 @@ def read(path: str | Path, **options: Any) -> list[Any]:
     passed over, rows in the forms of other tools become chat, pairs or preferences.
 
     options: columns names keys, as {"prompt": "Question"}; for WhatsApp exports: assistant,
-    gap_hours, date_order, mask, system.
+    gap_hours, date_order, mask, system, consent and without (`readers.consent`).
     Warns (DataLossWarning) of what is left out. Raises DatasetError for a missing file, and for the
     first row that can't be read; `check` lists all of them.
     """

@@ -61,3 +61,27 @@ def votes(by_id: Mapping[str, float]) -> Grader:
         return by_id.get(example.id)
 
     return grade_of
+
+
+def votes_needed(share: float, power: float = 0.8, level: float = 0.05) -> int:
+    """How many blind votes it takes to see, with probability `power`, that one of two is preferred.
+
+    The smallest number for which the exact two-sided binomial test at `level` has that power.
+
+    share: of the votes that the better one would get, if everybody voted
+    Raises EvaluationError for a share that no number of votes could show.
+    """
+    import numpy as np
+    from scipy.stats import binom
+
+    if not 0 < power < 1 or not 0 < level < 1 or not 0 <= share <= 1 or abs(share - 0.5) < 0.005:
+        raise EvaluationError(
+            f"A preference of {share:.3f} is too near to one half: no number of votes would do."
+        )
+    n = np.arange(1, 50 + round(4 / (share - 0.5) ** 2 / (1 - power)))
+    # The most votes for the loser at which the test still rejects.
+    most = binom.ppf(level / 2, n, 0.5)
+    most = np.where(binom.cdf(most, n, 0.5) > level / 2, most - 1, most)
+    reached = binom.cdf(most, n, share) + binom.sf(n - most - 1, n, share)
+    enough = n[(reached >= power) & (most >= 0)]
+    return int(enough[0])

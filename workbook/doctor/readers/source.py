@@ -125,7 +125,8 @@ def open_source(path: str | PurePath, remote: RemoteFile | None = None, **option
     """What kind of file it is, by its first bytes and then by its name.
 
     remote: opens the file, where it is not on this machine.
-    options: for WhatsApp, assistant, gap_hours, date_order, mask, system; for rows, columns.
+    options: for WhatsApp, assistant, gap_hours, date_order, mask, system, consent, without; for
+        rows, columns.
     Raises UnreadableError for a missing file.
     """
     source = Source(Path(path), "jsonl", options=options, remote=remote)

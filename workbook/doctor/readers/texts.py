@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from workbook.doctor.lines import Line
-from workbook.doctor.readers import whatsapp
+from workbook.doctor.readers import consent, whatsapp
 from workbook.doctor.readers.bounded_lines import bounded_lines, too_long
 from workbook.doctor.readers.data_file import DataFile
 from workbook.rows.rules import MAX_LINE
@@ -29,6 +29,10 @@ def whatsapp_rows(file: DataFile) -> Iterator[Line]:
         for name, value in file.options.items()
         if name in ("assistant", "gap_hours", "mask", "system")
     }
+    without = file.options.get("without", ())
+    left_out = consent.absent(chat, file.options.get("consent"), without)
+    gap_hours = options.get("gap_hours", whatsapp.GAP_HOURS)
+    file.problems.extend(consent.notes(left_out, chat.conversations_of(left_out, gap_hours)))
     file.problems.append(chat.sides(options.get("assistant")))
-    for number, row in chat.examples(**options):
+    for number, row in chat.examples(**options, without=left_out):
         yield Line(number, row)

@@ -7,7 +7,7 @@ side becomes the assistant; names, phones, addresses and keys are masked. Knows 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -119,6 +119,7 @@ class Chat:
         gap_hours: float = GAP_HOURS,
         mask: bool = True,
         system: str | None = None,
+        without: Collection[str] = (),
     ) -> Iterator[tuple[int, dict]]:
         """(line, example) for each conversation in which the other side asks and this one answers.
 
@@ -127,11 +128,14 @@ class Chat:
         gap_hours: a pause of that length starts a new conversation.
         mask: whether [name], [phone], [e-mail], [key] stand in the place of what they were.
         system: a system message for every example.
+        without: senders; a conversation in which one of them wrote is left out, whole.
         Raises WorkbookError for an assistant who does not occur.
         """
         assistant = self.sender(assistant) or self.answering()
         names = NameMask(self.senders, (message.text for message in self.messages))
         for session in self._sessions(gap_hours):
+            if any(message.sender in without for message in session):
+                continue
             turns: list[tuple[str, list[str]]] = []
             start = session[0].line
             for message in session:
@@ -161,6 +165,11 @@ class Chat:
             key=lambda name: (opened[name] / self.senders[name], -self.senders[name]),
             default=None,
         )
+
+    def conversations_of(self, senders: Collection[str], gap_hours: float = GAP_HOURS) -> int:
+        """In how many conversations one of these senders wrote."""
+        sessions = self._sessions(gap_hours)
+        return sum(any(message.sender in senders for message in each) for each in sessions)
 
     def _sessions(self, gap_hours: float) -> Iterator[list[Message]]:
         session: list[Message] = []
