@@ -44,6 +44,13 @@ def test_every_host_has_what_a_job_needs_and_rules_that_the_doctor_knows() -> No
         assert host.learning_rate in ("factor", "rate")
 
 
+def test_the_ends_of_fine_tuning_come_in_their_order_with_their_sources() -> None:
+    ends = hosts.ends()
+    assert [end.day for end in ends] == sorted(end.day for end in ends)
+    assert {"OpenAI", "Mistral", "Cohere", "NVIDIA"} <= {end.vendor for end in ends}
+    assert all(end.url.startswith("https://") and end.confidence in "ABC" for end in ends)
+
+
 def test_who_may_train_depends_on_the_day_and_on_the_customer(chats) -> None:
     assert "stop model: gpt-4.1-mini" in told(chats, "openai", "gpt-4.1-mini")
     open_to = told(chats, "openai", "gpt-4.1-mini", existing_customer=True)

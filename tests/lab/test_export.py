@@ -1,6 +1,7 @@
 """Models taken along: the same weights and words in every form, and differences told by cause."""
 
 import json
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -171,6 +172,33 @@ def test_the_modelfile_says_what_the_lab_does() -> None:
         add_generation_prompt=True,
     )
     assert filled + last == rendered
+
+
+# Ollama's documented grammar of a Modelfile: an instruction and its arguments, a text of several
+# lines in three quotes; the parameters used here, with their types.
+INSTRUCTION = re.compile(
+    r'(FROM|TEMPLATE|SYSTEM|PARAMETER|ADAPTER|LICENSE|MESSAGE)[ \t]+("""(?s:.*?)"""|[^\n]+)\n', re.I
+)
+PARAMETERS = {"stop": str, "temperature": float, "repeat_penalty": float, "num_ctx": int}
+
+
+def test_the_modelfile_keeps_to_ollamas_documented_grammar(tmp_path, home) -> None:
+    ollama.write(subject.find("smollm2-135m-instruct", tmp_path), tmp_path, "model.gguf")
+    text = (tmp_path / "Modelfile").read_text(encoding="utf-8")
+    comments, rest = text.split("\n", 1)
+    assert comments.startswith("#")
+    found, place = [], 0
+    while place < len(rest):
+        match = INSTRUCTION.match(rest, place)
+        assert match, rest[place : place + 80]
+        found.append((match[1].upper(), match[2]))
+        place = match.end()
+    assert [name for name, _ in found][:1] == ["FROM"] and found[0][1] == "./model.gguf"
+    assert [name for name, _ in found].count("TEMPLATE") == 1
+    for name, argument in found:
+        if name == "PARAMETER":
+            parameter, value = argument.split(maxsplit=1)
+            assert PARAMETERS[parameter](value.strip('"')) or parameter == "temperature"
 
 
 def test_nothing_is_overwritten(tmp_path, home) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from workbook import paths
 from workbook.errors import WorkbookError
-from workbook.prices import registry
+from workbook.prices import registry, registry_file
 from workbook.prices.registry_file import Host
 
 FACTOR, RATE = "factor", "rate"  # what learning_rate_multiplier means
@@ -85,6 +85,38 @@ def contracts() -> dict[str, Contract]:
         row["id"]: _contract(row, sellers[row["prices"]], stored["sources"][row["source"]])
         for row in stored["hosts"]
     }
+
+
+@dataclass(frozen=True)
+class End:
+    """A day on which a vendor withdrew fine-tuning, or a part of it."""
+
+    day: date
+    vendor: str
+    text: str
+    source: str
+    url: str
+    confidence: str
+
+
+@functools.cache
+def ends() -> list[End]:
+    """Who has withdrawn fine-tuning and who will, oldest first: OpenAI and the others."""
+    rows = json.loads(paths.data("hosts.json").read_text(encoding="utf-8"))["ends"]
+    registered = registry_file.content()
+    sources = registered["sources"]
+    rows = rows + [
+        row | {"source": sources[row["source"]]["title"], "url": sources[row["source"]]["url"]}
+        for row in registered["notices"]
+    ]
+    found = [
+        End(
+            date.fromisoformat(row["date"]),
+            *(row[name] for name in ("vendor", "text", "source", "url", "confidence")),
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda end: (end.day, end.vendor))
 
 
 def contract(host: str) -> Contract:

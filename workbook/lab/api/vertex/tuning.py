@@ -140,8 +140,6 @@ class TuningJobs:
     def _shown(self, tuning: TuningJob) -> dict[str, Any]:
         """A TuningJob object."""
         job = self._store.get(Job, tuning.job_id)
-        place = f"projects/{buckets.project_number(tuning.project)}/locations/{tuning.location}"
-        # The name that clients ask again with has the project as they wrote it.
         own = f"projects/{tuning.project}/locations/{tuning.location}"
         answer = {
             "name": f"{own}/tuningJobs/{tuning.id}",
@@ -149,7 +147,6 @@ class TuningJobs:
             "state": _STATES[job.status],
             "createTime": _time(tuning.created_at),
             "updateTime": _time(job.finished_at or tuning.created_at),
-            "experiment": f"{place}/metadataStores/default/contexts/tuning-experiment-{tuning.id}",
         }
         if job.finished_at is not None:
             answer["endTime"] = _time(job.finished_at)
