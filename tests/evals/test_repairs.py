@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,6 +136,26 @@ def test_a_poisoned_answer_harms_no_other() -> None:
     assert repairs.all_passing(trials) == [False, True, False, True]
 
 
+@linux
+def test_an_endless_answer_ends_with_the_one_who_asked() -> None:
+    """A kernel that is killed must leave nothing behind that runs for ever."""
+    endless = mistakes.with_line(MEAN, 3, "    while True: pass")
+    program = (
+        "from workbook.evals import repairs\n"
+        f"repairs.passes(repairs.Trial({endless!r}, ['mean([1])'], ['1']), seconds=600)"
+    )
+    asker = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 60
+    while not (workers := psutil.Process(asker.pid).children()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    while workers[0].cpu_times().user < 0.5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    asker.kill()
+    asker.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
 def test_a_very_long_answer_is_not_run() -> None:
     assert not passes("    return sum(values) / len(values)  #" + "x" * 30_000)
 
@@ -169,21 +191,17 @@ def test_a_line_that_is_not_there_mends_nothing() -> None:
     assert repairs.mended(MEAN, "4: x") is None and repairs.mended(MEAN, "0: x") is None
 
 
-def test_the_graders_judge_the_line_and_the_mended_function() -> None:
+def test_the_line_and_the_mended_function_are_judged() -> None:
     function = FUNCTIONS["mean"]
     right = function["source"].split("\n")[5]
     source = mistakes.with_line(function["source"], 6, right.replace("/", "*"))
     item = {"function": "mean", "source": source, "line": 6}
     example = Example("1", [], f"6: {right}", item=item)
-    grade = repairs.by_tests(FUNCTIONS)
-    for answer, line, mended in (
-        (f"6: {right}", 1.0, 1.0),
-        ("6:     return 0", 1.0, 0.0),
-        ("3:     total = 0", 0.0, 0.0),
-        ("no idea", None, None),
-    ):
-        assert repairs.names_the_line(answer, example) == line
-        assert grade(answer, example) == mended
+    answers = [f"6: {right}", "6:     return 0", "3:     total = 0", "no idea", None]
+    named = [repairs.names_the_line(answer or "", example) for answer in answers]
+    assert named == [1.0, 1.0, 0.0, None, None]
+    mended = repairs.all_mended([example] * len(answers), answers, FUNCTIONS)
+    assert mended == [True, False, False, False, False]
 
 
 def test_equal_values_look_equal_and_others_do_not() -> None:

@@ -184,7 +184,7 @@ def _of_call(
         yield "wrong function", put(function, new)
     if isinstance(function, ast.Name) and function.id == "range":
         last = arguments[min(1, len(arguments) - 1)]
-        if not isinstance(last, ast.Constant):
+        if isinstance(last, (ast.Name, ast.Call)):  # `n + 1 + 1` would give itself away
             yield "off by one", put(last, f"{text(last)} - 1")
             yield "off by one", put(last, f"{text(last)} + 1")
     if len(arguments) > 1 and not any(isinstance(each, ast.Starred) for each in arguments[:2]):
@@ -216,8 +216,13 @@ def _bounds(function: ast.FunctionDef) -> set[int]:
         if isinstance(node, ast.Subscript):
             inside = [node.slice]
         elif isinstance(node, ast.Compare):
-            inside = [node.left, *node.comparators]
+            sides = [node.left, *node.comparators]
+            inside = [each for each in sides if isinstance(each, ast.Constant) or _is_shift(each)]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
             inside = list(node.args)
         ids |= {id(each) for part in inside for each in ast.walk(part)}
     return ids
+
+
+def _is_shift(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))

@@ -15,7 +15,6 @@ from typing import Any
 
 from workbook.evals.call_worker import canonical, digest
 from workbook.evals.examples import Example
-from workbook.evals.graders import Grader
 from workbook.evals.mistakes import with_line
 from workbook.grading import python_grader
 
@@ -88,18 +87,19 @@ def names_the_line(answer: str, example: Example) -> float | None:
     return None if change is None else float(change[0] == example.item["line"])
 
 
-def by_tests(functions: Mapping[str, Mapping[str, Any]]) -> Grader:
-    """A grader: whether the function, mended as the answer says, passes its tests.
+def all_mended(
+    examples: Sequence[Example],
+    answers: Sequence[str | None],
+    functions: Mapping[str, Mapping[str, Any]],
+) -> list[bool]:
+    """Whether each function, mended as its answer says, passes its tests.
 
     functions: by name, each with `calls` and `values`; an example's item has `function`, its name,
         and `source`, with the mistake
     """
-
-    def grade(answer: str, example: Example) -> float | None:
-        code = mended(str(example.item["source"]), answer)
-        if code is None:
-            return None
+    trials = []
+    for example, answer in zip(examples, answers, strict=True):
         function = functions[str(example.item["function"])]
-        return float(passes(Trial(code, function["calls"], function["values"])))
-
-    return grade
+        code = mended(str(example.item["source"]), answer or "") or ""
+        trials.append(Trial(code, function["calls"], function["values"]))
+    return all_passing(trials)

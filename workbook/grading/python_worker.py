@@ -24,7 +24,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 EPERM, ENOSYS = 1, 38
-_NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2  # of prctl
+_DIE_WITH_PARENT, _NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 1, 38, 22, 2  # of prctl
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 # System calls by their numbers on x86_64 and aarch64 (None: it has no such call).
@@ -170,6 +170,8 @@ def shut_in(memory: int) -> bool:
     """
     _limit(memory)
     kernel = sys.platform == "linux" and platform.machine() in _ARCHITECTURES
+    if sys.platform == "linux":  # whoever asks may be killed while an endless answer runs
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, 9)
     if kernel:
         kernel = _hide_files() and _forbid_calls()
     _watch(kernel)
