@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openai
 from filelock import FileLock
 
 from workbook import paths, strict_json
@@ -108,7 +109,14 @@ def _schema(words: str) -> dict[str, Any]:
 def ask(host: Host, model: str, question: Question) -> Reply:
     """One answer. Raises WorkbookError, and what the host refuses as the openai package does."""
     began = time.perf_counter()
-    completion = host.patient.chat.completions.create(**body(model, question))
+    try:
+        completion = host.patient.chat.completions.create(**body(model, question))
+    except openai.BadRequestError as error:
+        if question.probabilities and "logprobs" in str(error):
+            raise WorkbookError(
+                f"{model} gives no probabilities of its tokens here: leave them out, and ask again."
+            ) from error
+        raise
     seconds = time.perf_counter() - began
     if not completion.choices:
         raise WorkbookError(f"{model} gave no answer at all.")

@@ -49,7 +49,7 @@ def add(host: Host) -> None:
                 notice("Asking for the models …")
 
             async def load() -> None:
-                models = await attempt(host, place, host.models)
+                models = await attempt(host, place, host.models, is_page=True)
                 if models:
                     place.clear()
                     with place:

@@ -62,6 +62,7 @@ def _failed(error: Exception) -> None:
 def page(host: Host, here: str) -> Iterator[None]:
     """The frame around a page. here: its place among `PAGES`."""
     ui.page_title(f"{PAGES[here]} · Studio")
+    link("To the content", "#main", "skip")
     with box("top", "header"), box("top-inner"):
         link("Studio", "/data", "brand")
         with box("nav", "nav").props('aria-label="Pages"'):
@@ -77,5 +78,5 @@ def page(host: Host, here: str) -> Iterator[None]:
         theme.props["aria-label"] = "Light or dark"
         theme.props["title"] = "Light or dark"
         theme.on("click", js_handler="() => nextTheme()")
-    with box("page", "main").props("id=main"):
+    with box("page", "main").props("id=main tabindex=-1"):
         yield

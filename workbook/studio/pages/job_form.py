@@ -41,8 +41,8 @@ def add(host: Host) -> None:
                 notice("Asking for files and models …")
 
             async def load() -> None:
-                files = await attempt(host, place, host.training_files)
-                models = files is not None and await attempt(host, place, host.models)
+                files = await attempt(host, place, host.training_files, is_page=True)
+                models = files is not None and await attempt(host, place, host.models, is_page=True)
                 if models:
                     place.clear()
                     with place:

@@ -4,6 +4,7 @@ Every text goes into the page as text, never as HTML. Knows nothing of what is s
 """
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -158,19 +159,33 @@ def told(words: object) -> None:
     ui.notify(plain(words), position="bottom", timeout=4_000)
 
 
-async def attempt(host: Host, place: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function gives; None after an error, which is then told in `place`."""
+async def attempt(
+    host: Host,
+    place: Any,
+    function: Callable[..., Any],
+    *arguments: Any,
+    is_page: bool = False,
+) -> Any:
+    """What a function gives; None after an error, which is then told in `place`.
+
+    is_page: without it there is no page, so that a new try begins the page anew
+    """
     try:
         value = await host.call(function, *arguments)
     except WorkbookError as error:
         if not place.is_deleted:
-            failure(host, place, error)
+            failure(host, place, error, is_page)
+        return None
+    except Exception as error:  # one that nobody foresaw: the page stays, the terminal has it all
+        traceback.print_exc()
+        if not place.is_deleted:
+            failure(host, place, WorkbookError(f"That did not work: {error!r}."), is_page)
         return None
     return True if value is None else value
 
 
-def failure(host: Host, place: Any, error: Exception) -> None:
-    """An error in `place`; where the host was not reached, with a button that connects anew."""
+def failure(host: Host, place: Any, error: Exception, is_page: bool = False) -> None:
+    """An error in `place`; where the lab was not reached, with a button that starts it."""
     import openai
 
     place.clear()
@@ -179,8 +194,14 @@ def failure(host: Host, place: Any, error: Exception) -> None:
         if lost and host.backend.is_lab:
 
             async def again() -> None:
-                if await attempt(host, place, host.reconnect):
+                if not await attempt(host, place, host.reconnect, is_page=is_page):
+                    return
+                if is_page:
                     ui.navigate.reload()
+                    return
+                place.clear()
+                with place:
+                    notice("The lab is running again: try once more.", "good")
 
             with shown:
                 button("Start the lab again", again)
