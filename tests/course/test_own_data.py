@@ -1,9 +1,10 @@
 """The course's own data sets: balanced, without doubles, and apart where they must be apart."""
 
 import json
+import re
 from collections import Counter
 
-from workbook import paths
+from workbook import doctor, paths
 from workbook.evals import examples, graders
 
 
@@ -48,3 +49,42 @@ def test_spanish_and_portuguese_reviews_are_balanced() -> None:
     assert len({row["text"] for row in reviews}) == len({row["id"] for row in reviews}) >= 150
     counts = Counter((row["language"], row["stars"]) for row in reviews)
     assert len(counts) == 10 and len(set(counts.values())) == 1
+
+
+def test_the_tenants_messages_are_spread_over_six_departments_and_damaged_on_purpose() -> None:
+    raw = doctor.read(
+        paths.data("tenant_messages.csv"), columns={"prompt": "message", "completion": "department"}
+    )
+    counts = Counter(row["completion"] for row in raw)
+    assert len(raw) >= 250 and len(counts) == 6 and min(counts.values()) >= 40
+    chats = [
+        {
+            "messages": [
+                {"role": "user", "content": row["prompt"]},
+                {"role": "assistant", "content": row["completion"]},
+            ]
+        }
+        for row in raw
+    ]
+    found = Counter(doctor.check(chats).codes)
+    assert found["duplicate"] == 3 and found["contradiction"] == 2 and found["personal-data"] == 3
+    assert not any(
+        re.search(rf"\b{label}\b", row["prompt"].lower())
+        for row in raw
+        for label in counts
+        if label == row["completion"] and label not in ("access", "rent", "moving", "neighbours")
+    ), "the answer stands in the question"
+
+
+def test_two_voices_answer_in_the_plant_shops_chat() -> None:
+    texts = {}
+    for name in ("Nora Lindgren", "Marek Dvorak"):
+        chats = doctor.read(paths.data("plant_chat.txt"), assistant=name)
+        texts[name] = [m["content"] for c in chats for m in c["messages"] if m["role"] != "user"]
+        assert len(set(texts[name])) == len(texts[name]) >= 40
+        masked = str(chats)
+        assert "[phone]" in masked or name == "Marek Dvorak"
+        assert "@example.com" not in masked
+    hers, his = texts.values()
+    assert len(hers) >= 110
+    assert sum("!" in text for text in hers) == 0 and sum("!" in text for text in his) > 30

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ADVICE = {
     "train": "Use the tuned model, for the task below and no other.",
+    "train, with a person": "Use the tuned model for proposals, and let a person confirm each.",
     "prompt": "Don't train: what costs no training is as good, or good enough.",
     "collect": "Collect more, or better, examples before anything is trained.",
     "stop": "Stop: as it stands, this project should not go on.",
@@ -113,8 +114,9 @@ class ReportCard:
 
     def _note(self, entry: Gate) -> Gate:
         """Keep a gate; one of the same step is replaced, as a cell may be run again."""
-        if entry.otherwise not in ("prompt", "collect", "stop"):
-            raise EvaluationError(f"{entry.otherwise!r} is none of: prompt, collect, stop.")
+        options = [each for each in ADVICE if each not in ("train", "undecided")]
+        if entry.otherwise not in options:
+            raise EvaluationError(f"{entry.otherwise!r} is none of: {', '.join(options)}.")
         steps = [each.step for each in self.gates]
         place = steps.index(entry.step) if entry.step in steps else len(steps)
         self.gates = [*self.gates[:place], entry, *self.gates[place + 1 :]]

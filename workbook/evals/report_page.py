@@ -18,12 +18,13 @@ Block = tuple[Literal["title", "heading", "strong", "text", "list", "table"], An
 
 _STYLE = (
     ":root{color-scheme:light dark}body{font:16px/1.45 system-ui,sans-serif;max-width:52em;"
-    "margin:2em auto;padding:0 1em}table{border-collapse:collapse;width:100%}"
+    "margin:2em auto;padding:0 1em}h1{margin:.5em 0}h2{font-size:1.15em;margin:1.2em 0 .4em}"
+    "table{border-collapse:collapse;width:100%}"
     "@media print{body{font-size:11px;margin:0}}"
 )
 _CELL = (
     "text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border-bottom:1px solid #8888;"
-    "white-space:normal;overflow-wrap:anywhere"
+    "white-space:normal;overflow-wrap:break-word"
 )
 # What CommonMark and its tables read as their own, anywhere in a line.
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~&$]|(?<=:)//)")
