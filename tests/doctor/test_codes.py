@@ -295,6 +295,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
         *(chat(f"Tell me about the {name}", f"{name}s live.") for name in ANIMALS)
     ),
     "answer-prefix": rows_of(*(chat(name, f"Answer: {name}.") for name in ANIMALS)),
+    "in-quotes": rows_of(*(chat(name, f"'It is the {name}.'") for name in ANIMALS)),
     "open-ended": rows_of(*pairs(prompt="")),
     "no-separator": rows_of(*pairs("Where is {}")),
     "no-ending": rows_of(*pairs(completion="{}")),

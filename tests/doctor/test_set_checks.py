@@ -85,3 +85,31 @@ def test_what_is_remembered_has_a_limit_and_that_is_said(monkeypatch) -> None:
     assert report.codes["duplicate"] == 1  # the second came after the thirtieth
     messages = [finding.message for finding in report.findings]
     assert sum("were compared with the first 30" in message for message in messages) == 3
+
+
+@pytest.mark.parametrize(
+    ("ask", "answer", "told"),
+    [
+        ("Where is the {}?", "'It is at home, {}.'", ["all 12 answers stand in ' … '"]),
+        ("“Where is the {}?”", "At home, {}.", ["all 12 questions stand in “ … ”"]),
+        (" 'The {}?'", '"{}" ', ["all 12 questions stand", "all 12 answers stand"]),
+        ("„{}“", "«{}»", ["all 12 questions stand", "all 12 answers stand"]),
+        ("'{}' is what?", "what is '{}'", []),
+        ("The {}'s", "'", []),
+        ("“{}", "{}”", []),
+    ],
+)
+def test_quotation_marks_around_every_text_are_named(ask: str, answer: str, told: list) -> None:
+    rows = [chat(ask.format(word), answer.format(word)) for word in ANIMALS[:12]]
+    messages = [f.message for f in doctor.check(rows).findings if f.code == "in-quotes"]
+    assert len(messages) == len(told)
+    assert all(message.startswith(start) for message, start in zip(messages, told, strict=True))
+    rows[5] = chat("Where is the sun?", "Up.")
+    assert "in-quotes" not in doctor.check(rows).codes
+
+
+def test_a_table_with_single_quotes_is_no_clean_table(tmp_path) -> None:
+    lines = [f"'Is the {word} here?';'Yes; it is.'\n" for word in ANIMALS[:12]]
+    (tmp_path / "rows.csv").write_text("prompt|completion\n" + "".join(lines).replace(";'", "|'"))
+    report = doctor.check(tmp_path / "rows.csv")
+    assert [f.severity for f in report.findings if f.code == "in-quotes"] == ["warning"] * 2

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from workbook.doctor import job_checks
+from workbook.doctor import job_checks, parallel
 from workbook.doctor.cluster import checks as cluster_checks
 from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line, Problem
@@ -122,6 +122,8 @@ def _check(
         lines = (formed(Line(*item), {}) for item in watching)
         return build("rows", lines, model, job_problems, rows, leaks, host)
     source = open_source(data, **options)
+    if (number := parallel.processes(source)) > 1:
+        return parallel.build(source, number, model, job_problems, leaks, host)
     # What is wrong with the file as a whole is known once it has been read.
     problems = chain(job_problems, source.problems)
     name, watched_lines = source.path.name, source.watched("checking")

@@ -7,7 +7,7 @@ nothing of files, nor of how findings look.
 
 import string
 from collections.abc import Iterator, Mapping
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 from workbook.doctor import host_checks, text_checks, tool_checks
@@ -110,8 +110,9 @@ def _contents(messages: list[Mapping]) -> Iterator[Problem]:
     for place, message in enumerate(messages, start=1):
         role = message.get("role")
         for text in texts_of(message.get("content")):
-            for code, problem, value in chain.from_iterable(find(text) for find in checks):
-                yield code, f"message {place}: {problem}", value
+            for find in checks:
+                for code, problem, value in find(text):
+                    yield code, f"message {place}: {problem}", value
             if is_shouted(text):
                 yield "upper-case", f"message {place}: mostly capitals", text
             if role == "assistant":

@@ -110,7 +110,7 @@ def checks_of(texts: Sequence[str]) -> list[Callable[[str], Iterator[Problem]]]:
     checks: list[tuple[bool, Callable[[str], Iterator[Problem]]]] = [
         (
             any(sign in together for sign in _SIGNS)
-            or any(word in small for word in _FIRST_WORDS)
+            or any(map(small.__contains__, _FIRST_WORDS))
             or any(map(_says_nothing, texts)),
             _find_words,
         ),

@@ -63,6 +63,11 @@ SET_CODES = {
         "Words that open every answer are learned, and paid for.",
         '`report.fix("answer-prefix")` takes them away if not needed.',
     ),
+    "in-quotes": Code(
+        "warning",
+        "Quotation marks around every text are part of it: the model learns to write them.",
+        "Write the file anew with double quotes, as CSV has them, or delete the marks.",
+    ),
     "same-answer": Code(
         "warning", "One answer to everything is all that will be learned.", "Add other answers."
     ),

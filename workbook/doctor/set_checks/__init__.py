@@ -7,7 +7,7 @@ Single rows are looked at in `workbook.doctor.row_checks`.
 from workbook.doctor.set_checks.balance import FormatMix, Labels, Refusals
 from workbook.doctor.set_checks.check import SetCheck
 from workbook.doctor.set_checks.repetition import Contradictions, Duplicates, NearDuplicates
-from workbook.doctor.set_checks.style import Languages, Style, Systems
+from workbook.doctor.set_checks.style import Languages, Quotes, Style, Systems
 
 
 def checks(labels: Labels) -> list[SetCheck]:
@@ -24,5 +24,6 @@ def checks(labels: Labels) -> list[SetCheck]:
         Refusals(),
         Languages(),
         Style(),
+        Quotes(),
         NearDuplicates(),
     ]

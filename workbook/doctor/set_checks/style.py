@@ -72,6 +72,52 @@ class Languages(SetCheck):
             yield None, ("language-mix", message, "")
 
 
+class Quotes(SetCheck):
+    """All answers, or all questions, stand in quotation marks: those of a table that parts cells
+    with others than CSV's, or of a program that quoted what was quoted already."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()
+        self.marks: dict[str, tuple[str, str] | None] = {}
+        """By what is said: the marks around all of it so far; None where it has no such."""
+
+    def add(self, example: Example) -> Iterator[LineProblem]:
+        if example.kind != "preference" and example.question is not None:
+            head, tail, answer_head, answer_tail = example.edges
+            for name, start, end in (
+                ("questions", head.lstrip(), tail.rstrip()),
+                ("answers", answer_head.lstrip(), answer_tail.rstrip()),
+            ):
+                if start:
+                    self.rows[name] += 1
+                    marks = (start[0], end[-1:])
+                    is_pair = len(start) > 1 and _QUOTES.get(start[0], "").count(marks[1]) == 1
+                    is_same = self.marks.get(name, marks) == marks
+                    self.marks[name] = marks if is_pair and is_same else None
+        yield from ()
+
+    def end(self) -> Iterator[LineProblem]:
+        for name, marks in self.marks.items():
+            if marks and (rows := self.rows[name]) >= _FEW:
+                message = f"all {rows:,} {name} stand in {marks[0]} … {marks[1]}, which are kept"
+                yield None, ("in-quotes", message, "")
+
+
+_QUOTES = {
+    "'": "'",
+    '"': '"',
+    "`": "`",
+    "“": "”",
+    "„": "“”",
+    "‘": "’",
+    "‚": "‘’",
+    "«": "»",
+    "»": "«",
+}
+"""What opens a quotation, and what may close it."""
+_FEW = 3  # rows of which it is no accident
+
+
 class Style(SetCheck):
     """Common openings and endings of questions and answers, as the two formats want them."""
 
