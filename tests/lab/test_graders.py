@@ -98,10 +98,74 @@ def test_similarities(metric: str, score: float) -> None:
     )
 
 
+# Banerjee and Lavie's formula by hand: 10 P R / (R + 9 P), times 1 - 0.5 (chunks / matches)^3.
+@pytest.mark.parametrize(
+    ("text", "reference", "matches", "chunks"),
+    [
+        ("the cat sat", "the cat sat", 3, 1),
+        ("The cat sat!", "the, cat. sat", 3, 1),
+        ("sat the cat", "the cat sat", 3, 2),
+        ("on the mat sat the cat", "the cat sat on the mat", 6, 3),
+        ("the cats were running", "the cat runs", 3, 2),  # by their stems
+        ("the the the", "the cat", 1, 1),
+        ("b a c", "a b a c", 3, 1),  # goes on where it stopped, instead of taking the first
+    ],
+)
+def test_meteor(text: str, reference: str, matches: int, chunks: int) -> None:
+    words, others = len(text.split()), len(reference.split())
+    precision, recall = matches / words, matches / others
+    mean = 10 * precision * recall / (recall + 9 * precision)
+    score = mean * (1 - 0.5 * (chunks / matches) ** 3)
+    assert grade(alike("meteor", input=text, reference=reference)).reward == pytest.approx(score)
+
+
+def test_meteor_of_nothing_and_of_much() -> None:
+    assert grade(alike("meteor", input="", reference="")).reward == 1
+    assert grade(alike("meteor", input="a", reference="")).reward == 0
+    assert grade(alike("meteor", input="a", reference="b")).reward == 0
+    began = time.process_time()
+    grade(alike("meteor", input="a b " * 20_000, reference="b a " * 20_000))
+    assert time.process_time() - began < 5
+
+
+class Vectors:
+    """Makes them by hand: two texts are as alike as the first letters they share."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def __call__(self, questions: list) -> list:
+        raise AssertionError("nobody asks for a verdict")
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        self.asked.append(texts)
+        return [[1.0, 0.0] if text.startswith("a") else [-0.6, 0.8] for text in texts]
+
+
+def test_cosine_asks_for_each_text_once_and_never_for_an_empty_one() -> None:
+    judge = Vectors()
+    grader = alike("cosine", reference="{{item.x}}")
+    answers = [
+        ({"x": "apple"}, "ant"),
+        ({"x": "apple"}, "bee"),
+        ({"x": "apple"}, ""),
+        ({"x": ""}, ""),
+        ({}, "ant"),
+        ({"x": "bear"}, "bee"),
+    ]
+    grades = graders.run_all(grader, answers, judge)
+    assert [each.reward for each in grades] == pytest.approx([1, 0, 0, 1, 0, 1])
+    assert grades[4].errors == {"invalid_variable_error"}
+    assert judge.asked == [["ant", "apple", "bear", "bee"]]
+    both = multi("a + b", a=grader, b=check_grader(reference="{{item.x}}"))
+    assert graders.run(both, {"x": "apple"}, "apple", judge).reward == 2
+    assert graders.embeds(both) and not graders.embeds(alike())
+
+
 def test_what_the_lab_can_not_grade_is_said() -> None:
     refused = [
-        (alike("cosine"), "unsupported_metric", "grader.evaluation_metric", "embedding"),
-        (alike("meteor"), "unsupported_metric", "grader.evaluation_metric", "WordNet"),
+        (alike("cosine"), "unsupported_grader", "grader.evaluation_metric", "vectors"),
+        (alike("Cosine"), "invalid_value", "grader.evaluation_metric", "cosine"),
         (
             {"type": "python", "name": "p", "source": "import os"},
             "invalid_python",
@@ -116,12 +180,6 @@ def test_what_the_lab_can_not_grade_is_said() -> None:
         ),
         (check_grader(input="{{os.environ}}"), "invalid_template", "grader.input", "os.environ"),
         (multi("a + b", a=check_grader()), "invalid_formula", "grader.calculate_output", "'b'"),
-        (
-            multi("a", a=alike("cosine")),
-            "unsupported_metric",
-            "grader.graders.a.evaluation_metric",
-            "",
-        ),
         (check_grader(operation="is"), "invalid_value", "grader.operation", ""),
         ({"type": "magic"}, "invalid_value", "grader.type", ""),
         (multi("a", a={"type": "multi"}), "invalid_value", "grader.graders.a.type", ""),

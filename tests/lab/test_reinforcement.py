@@ -354,6 +354,20 @@ def test_a_model_of_the_same_lab_judges(lab: Server) -> None:
     assert answer["sub_rewards"]["length"] == pytest.approx(0.1)
 
 
+def test_cosine_is_of_the_labs_own_vectors(lab: Server) -> None:
+    grader = CHECK | {"type": "text_similarity", "evaluation_metric": "cosine"}
+    del grader["operation"]
+    client = lab.client()
+    made = client.embeddings.create(model="tiny", input=["An answer.", "Question?"]).data
+    expected = sum(a * b for a, b in zip(made[0].embedding, made[1].embedding, strict=True))
+    path = "/fine_tuning/alpha/graders/run"
+    body = {"grader": grader, "item": {"letter": "Question?"}, "model_sample": "An answer."}
+    status, answer = lab.call("POST", path, body)
+    assert status == 200 and answer["reward"] == pytest.approx(max(0, expected), abs=1e-3)
+    body["model_sample"] = "many words " * 3000
+    assert lab.refused("POST", path, body)[1] == "string_above_max_length"
+
+
 def python(source: str) -> dict[str, Any]:
     return {"type": "python", "name": "code", "source": source}
 

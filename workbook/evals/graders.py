@@ -150,13 +150,16 @@ def json_schema(schema: Mapping[str, Any]) -> Grader:
     return grade
 
 
-def openai_grader(grader: Mapping[str, Any], client: Any = None) -> Grader:
+def openai_grader(
+    grader: Mapping[str, Any], client: Any = None, embeddings: str | None = None
+) -> Grader:
     """A grader as `client.fine_tuning.jobs.create` takes it, for the evaluation of the same task.
 
     Its templates name an example's data by {{item.NAME}}, its label by {{item.label}}, and the
     answer by {{sample.output_text}}. None where the answer can't be read as the grader wants it.
 
-    client: of the judge, for score_model and label_model.
+    client: of the judge, for score_model and label_model; and of the model that makes vectors.
+    embeddings: that model's name, for `cosine`.
     Raises EvaluationError where the grader can't be run.
     """
     whole = dict(grader)
@@ -174,17 +177,20 @@ def openai_grader(grader: Mapping[str, Any], client: Any = None) -> Grader:
     if graders.models(whole) and client is None:
         raise EvaluationError("This grader asks a model: give the client that reaches it.")
 
+    if graders.embeds(whole) and (client is None or embeddings is None):
+        raise EvaluationError(
+            "This grader compares vectors: give the client, and the name of a model that makes "
+            "them (embeddings=…)."
+        )
+    judge = _ClientJudge(client, embeddings)
     unreadable = {"sample_parse_error", "model_grader_parse_error"}
     if "sample.output_json" in json.dumps(whole):
         unreadable.add("invalid_variable_error")  # JSON, but without what is asked for
 
-    def ask(questions: list[Question]) -> list[Verdict]:
-        return [_verdict(client, question) for question in questions]
-
     def grade(answer: str, example: Example) -> float | None:
         item = {"messages": example.messages, "label": example.label} | dict(example.item)
         try:
-            result = graders.run(whole, item, answer, ask)
+            result = graders.run(whole, item, answer, judge)
         except GraderError as error:
             raise EvaluationError(error.message) from None
         if not result.errors:
@@ -197,6 +203,24 @@ def openai_grader(grader: Mapping[str, Any], client: Any = None) -> Grader:
     return grade
 
 
-def _verdict(client: Any, question: Question) -> Verdict:
-    answer = client.chat.completions.create(**question.body)
-    return Verdict(answer.choices[0].message.content or "", answer.usage.total_tokens)
+class _ClientJudge:
+    """Models that a client reaches."""
+
+    def __init__(self, client: Any, embeddings: str | None) -> None:
+        self._client, self._embeddings = client, embeddings
+
+    def __call__(self, questions: list[Question]) -> list[Verdict]:
+        return [self._verdict(question) for question in questions]
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        answer = self._client.embeddings.create(model=self._embeddings, input=texts)
+        return [_of_length_1(each.embedding) for each in answer.data]
+
+    def _verdict(self, question: Question) -> Verdict:
+        answer = self._client.chat.completions.create(**question.body)
+        return Verdict(answer.choices[0].message.content or "", answer.usage.total_tokens)
+
+
+def _of_length_1(vector: list[float]) -> list[float]:
+    length = math.hypot(*vector)
+    return [number / length for number in vector] if length else vector

@@ -4,6 +4,7 @@ A grader is a dictionary, as their interface has it. Where one asks a model, the
 the judge. Knows nothing of HTTP, jobs or models.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,12 +71,6 @@ def check(grader: dict[str, Any], where: str = "grader") -> None:
         case _:
             for name in ("input", "reference"):
                 templates.check(grader[name], f"{where}.{name}")
-            metric = grader.get("evaluation_metric", "")
-            if metric in text_metrics.MISSING:
-                reason, offered = text_metrics.MISSING[metric], ", ".join(text_metrics.METRICS)
-                message = f"'{metric}' can't be computed here: {reason}. There are {offered}."
-                param = f"{where}.evaluation_metric"
-                raise GraderError(message, "unsupported_metric", param)
 
 
 def _bad_function(error: Exception, where: str = "grader") -> GraderError:
@@ -105,6 +100,13 @@ def kinds(grader: dict[str, Any]) -> set[str]:
     """The types of a grader and of its parts."""
     parts = _parts(grader).values() if grader["type"] == "multi" else ()
     return {grader["type"]}.union(*(kinds(part) for part in parts))
+
+
+def embeds(grader: dict[str, Any]) -> bool:
+    """Whether a grader, or a part of it, compares vectors."""
+    if grader["type"] == "multi":
+        return any(map(embeds, _parts(grader).values()))
+    return bool(grader.get("evaluation_metric") == "cosine")
 
 
 def run(
@@ -141,6 +143,8 @@ def run_all(
             return _judged(grader, answers, judge, strict)
         case "string_check":
             return [_each(_check_string, grader, answer, strict) for answer in answers]
+        case _ if grader["evaluation_metric"] == "cosine":
+            return _cosines(grader, answers, judge, strict)
         case _:
             return [_each(_similarity, grader, answer, strict) for answer in answers]
 
@@ -183,15 +187,44 @@ def _matches(operation: str, text: str, reference: str) -> bool:
 
 def _similarity(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Grade:
     try:
-        text, reference = (
-            templates.fill(grader[name], item, sample) for name in ("input", "reference")
-        )
+        text, reference = _pair(grader, item, sample)
     except templates.MissingValueError as error:
         return Grade(0.0, errors={str(error)})
+    return Grade(text_metrics.score(grader["evaluation_metric"], text, reference))
+
+
+def _pair(grader: dict[str, Any], item: dict[str, Any], sample: str) -> tuple[str, str]:
+    """The two texts to compare. Raises MissingValueError, GraderError."""
+    text, reference = (
+        templates.fill(grader[name], item, sample) for name in ("input", "reference")
+    )
     if max(len(text), len(reference)) > text_metrics.MAX_LENGTH:
         message = f"A text to compare is longer than {text_metrics.MAX_LENGTH:,} characters."
         raise GraderError(message, "string_above_max_length", "model_sample")
-    return Grade(text_metrics.score(grader["evaluation_metric"], text, reference))
+    return text, reference
+
+
+def _cosines(
+    grader: dict[str, Any], answers: list[Answer], judge: Judge | None, strict: bool
+) -> list[Grade]:
+    """The vectors of all texts are asked for at once: references come again and again."""
+    if judge is None:
+        message = "No model that makes vectors can be asked here, which 'cosine' needs."
+        raise GraderError(message, "unsupported_grader", "grader.evaluation_metric")
+    pairs: list[tuple[str, str]] = []
+
+    def collect(grader: dict[str, Any], item: dict[str, Any], sample: str) -> Grade:
+        try:
+            pairs.append(_pair(grader, item, sample))
+        except templates.MissingValueError as error:
+            return Grade(0.0, errors={str(error)})
+        return Grade(math.nan)  # in whose place the cosine comes
+
+    grades = [_each(collect, grader, answer, strict) for answer in answers]
+    texts = sorted({text for pair in pairs for text in pair if text})
+    vectors = dict(zip(texts, judge.embed(texts) if texts else (), strict=True))
+    cosines = iter([text_metrics.cosine(*pair, vectors) for pair in pairs])
+    return [Grade(next(cosines)) if math.isnan(grade.reward) else grade for grade in grades]
 
 
 def _rewarded(function: str, answers: list[Answer], stopped: Callable[[], bool]) -> list[Grade]:

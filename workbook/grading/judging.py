@@ -6,9 +6,9 @@ nothing of which model that is, or of how it is reached.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from workbook.grading import templates
 from workbook.grading.errors import GraderError
@@ -38,7 +38,14 @@ class Verdict:
     failure: str = ""
 
 
-Judge = Callable[[list[Question]], list[Verdict]]  # in order
+class Judge(Protocol):
+    """Asks models: for verdicts, and for what texts are like."""
+
+    def __call__(self, questions: list[Question], /) -> list[Verdict]:
+        """A verdict on each, in order."""
+
+    def embed(self, texts: list[str], /) -> Sequence[Sequence[float]]:
+        """A vector of length 1 of each text, none of which is empty. May raise GraderError."""
 
 
 def check(grader: dict[str, Any], where: str) -> None:

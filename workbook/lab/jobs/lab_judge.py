@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
+from workbook.grading.errors import GraderError
 from workbook.grading.judging import Question, Verdict
 from workbook.lab.generation.answers import engine_error
 from workbook.lab.generation.plan import Plan
@@ -47,6 +48,20 @@ class LabJudge:
         while pending:
             self._collect(pending, verdicts)
         return [verdicts[i] for i in range(len(questions))]
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        """What the base model makes of each text. Raises GraderError where one is too long."""
+        engine = self._scheduler.engine.result()
+        tokens = [engine.tokenizer.text_prompt(text) for text in texts]
+        if (longest := max(map(len, tokens))) > engine.context:
+            message = (
+                f"A text to compare has {longest:,} tokens, more than the {engine.context:,} that "
+                "the model reads."
+            )
+            raise GraderError(message, "string_above_max_length", "model_sample")
+        packs = engine.embedder.submit(tokens)
+        vectors: list[list[float]] = [each.tolist() for pack in packs for each in pack.result()]
+        return vectors
 
     def _collect(
         self,
