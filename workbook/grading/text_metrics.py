@@ -101,7 +101,7 @@ def _aligned(words: list[str], reference: list[str]) -> dict[int, int]:
     before it stopped, if it can."""
     partners: dict[int, int] = {}
     taken: set[int] = set()
-    for form in (list[str], _stemmer.stemWords):
+    for form in (list[str], _stems):
         forms = form(reference)
         waiting: dict[str, deque[int]] = defaultdict(deque)
         for place, word in enumerate(forms):
@@ -119,6 +119,13 @@ def _aligned(words: list[str], reference: list[str]) -> dict[int, int]:
             partners[place] = partner
             taken.add(partner)
     return partners
+
+
+def _stems(words: list[str]) -> list[str]:
+    """Each word is looked at once: the stemmer is slow."""
+    different = sorted(set(words))
+    stems = dict(zip(different, _stemmer.stemWords(different), strict=True))
+    return [stems[word] for word in words]
 
 
 def cosine(text: str, reference: str, vectors: Mapping[str, Sequence[float]]) -> float:
