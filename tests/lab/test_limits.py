@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from labserver import MODEL, conform, offline
 
-from workbook.lab.api import batches, files, fine_tuning
+from workbook.lab import quotas
+from workbook.lab.api import files
 from workbook.lab.serving import scheduler
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
@@ -68,8 +69,7 @@ def test_a_batch_has_its_turn_in_the_gaps(tmp_path: Path, monkeypatch) -> None:
 
 def test_full_queues_of_jobs_and_batches(tmp_path: Path, monkeypatch) -> None:
     _, client = offline(tmp_path)
-    monkeypatch.setattr(fine_tuning, "MAX_WAITING", 2)
-    monkeypatch.setattr(batches, "MAX_WAITING", 2)
+    monkeypatch.setattr(quotas, "MAX_WAITING", 2)
     rows = upload(client, b"{}\n", "fine-tune").json()["id"]
     requests = upload(client, b"{}\n", "batch").json()["id"]
     job = {"model": MODEL, "training_file": rows}

@@ -100,7 +100,8 @@ def test_a_step_is_written_once_and_a_status_changes_only_from_where_it_may(tmp_
     assert store.metrics(record.id) == [{"train_loss": 2.0}]
     assert not store.update_job(record.id, ["running"], status="succeeded")
     assert store.update_job(record.id, ["queued"], status="running")
-    assert store.first_job("queued", "running", base="m").status == "running"
+    assert not store.first_jobs("queued", base="m")
+    assert [each.id for each in store.first_jobs("running", base="m")] == [record.id]
 
 
 def test_only_what_an_interrupted_call_left_is_swept(tmp_path: Path) -> None:

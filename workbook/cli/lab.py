@@ -11,15 +11,18 @@ from pathlib import Path
 import click
 
 from workbook import confirm
-from workbook.cli import exits, export, groups
+from workbook.cli import exits, export, groups, lab_keys
 from workbook.cli.state import with_state
 from workbook.errors import RefusedError, WorkbookError
 from workbook.lab import client, reach
 from workbook.lab import reset as resetting
 from workbook.lab.model import bases, weights
+from workbook.lab.quotas import Limits
 from workbook.lab.state import inventory
+from workbook.lab.students import Students
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LIMITS = Limits()
 
 
 @click.group(
@@ -53,7 +56,7 @@ def lab() -> None:
     "--host",
     metavar="ADDRESS",
     help="Listen on this address, so that other machines reach the lab (0.0.0.0: on every one); "
-    "needs a key of your own. Default: this machine only.",
+    "needs --keys, or a key of your own for everybody. Default: this machine only.",
 )
 @click.option(
     "--host-name",
@@ -69,6 +72,29 @@ def lab() -> None:
     multiple=True,
     help="Let pages of this origin (http://localhost:3000) call the lab from a browser.",
 )
+@click.option(
+    "--keys",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A key for each student, as `workbook lab keys make` writes them: each sees what is "
+    "theirs alone, jobs have their turn by student, and the limits below hold.",
+)
+@click.option(
+    "--max-jobs",
+    type=click.IntRange(1),
+    help=f"With --keys: jobs of one student at once; default: {LIMITS.jobs}.",
+)
+@click.option(
+    "--max-megabytes",
+    type=click.IntRange(1),
+    help="With --keys: files and tuned models that one student keeps; default: "
+    f"{LIMITS.megabytes}.",
+)
+@click.option(
+    "--max-requests",
+    type=click.IntRange(1),
+    help=f"With --keys: requests of one student in a minute; default: {LIMITS.requests}.",
+)
 def serve(
     folder: Path,
     port: int | None,
@@ -78,6 +104,8 @@ def serve(
     host: str | None,
     names: tuple[str, ...],
     origins: tuple[str, ...],
+    keys: Path | None,
+    **limits: int | None,
 ) -> int:
     """Run the lab until it is stopped."""
     from workbook.lab import serving_process  # other commands need none of what it brings
@@ -88,8 +116,19 @@ def serve(
     if device:
         os.environ["WORKBOOK_LAB_DEVICE"] = device  # the training process reads it, too
     key = api_key or os.environ.get("WORKBOOK_LAB_KEY")
-    serving_process.serve(folder, port, base, key, reach.reach(host, names, origins, key))
+    who = reach.reach(host, names, origins, key, keys is not None)
+    students = None if keys is None else Students(keys)
+    serving_process.serve(folder, port, base, key, who, students, _limits(keys, limits))
     return exits.DONE
+
+
+def _limits(keys: Path | None, options: dict[str, int | None]) -> Limits:
+    """The limits that were asked for, by their options' names."""
+    numbers = {name.removeprefix("max_"): n for name, n in options.items() if n is not None}
+    if numbers and keys is None:
+        option = f"--max-{next(iter(numbers))}"
+        raise WorkbookError(f"{option} is a limit for each student: give their keys with --keys.")
+    return Limits(**numbers)
 
 
 def _hide(key: str) -> None:
@@ -223,4 +262,5 @@ def _size(count: int) -> str:
 
 
 lab.add_command(export.export)
+lab.add_command(lab_keys.keys)
 COMMANDS = {"lab": lab}

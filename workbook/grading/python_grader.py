@@ -4,11 +4,13 @@ Knows the process, its time and its end; how it is shut in, `python_worker` know
 """
 
 import ast
+import functools
 import json
 import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +84,25 @@ def run_all(
         if worker:
             worker.end()
     return results
+
+
+@functools.cache
+def hides_files() -> bool:
+    """Whether a grader can read no file of its machine but Python's own: it is tried."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "secret"
+        path.write_text("1", encoding="utf-8")
+        result = run_all(_READS, [{"sample": {}, "item": {"path": str(path)}}], 20.0)[0]
+    return result.get("reward") == 0.0
+
+
+_READS = """
+def grade(sample, item):
+    try:
+        return float(open(item["path"]).read())
+    except OSError:
+        return 0.0
+"""
 
 
 class _Worker:

@@ -60,11 +60,16 @@ class Reach:
 
 
 def reach(
-    host: str | None, names: tuple[str, ...], origins: tuple[str, ...], key: str | None
+    host: str | None,
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    key: str | None,
+    has_students: bool = False,
 ) -> Reach:
     """What somebody has asked for. Raises WorkbookError where it is wrong, or not safe.
 
-    key: that was given with it.
+    key: that was given with it; without one, the lab makes a long one.
+    has_students: with keys of their own.
     """
     host = host or LOOPBACK
     if not _is_address(host):
@@ -80,9 +85,10 @@ def reach(
                 f"http://localhost:3000, and '{origin}' is none."
             )
     reach = Reach(host, tuple(name.lower() for name in names), origins)
-    if not reach.is_loopback and len(key or "") < MIN_KEY:
+    if not reach.is_loopback and len(key or "") < MIN_KEY and not (has_students and not key):
         raise WorkbookError(
-            f"With --host {host} other machines reach the lab. Choose the key that they must send, "
+            f"With --host {host} other machines reach the lab. Give each student a key "
+            "(`workbook lab keys make 20`, then --keys FILE), or choose one key for everybody, "
             f"with --api-key or WORKBOOK_LAB_KEY: at least {MIN_KEY} characters."
         )
     return reach

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbook.grading import graders
+from workbook.grading import graders, python_grader
+from workbook.lab import owner
 from workbook.lab.errors import ApiError
 from workbook.lab.generation import chat, completions, response_requests
 from workbook.lab.generation.plan import Plan
@@ -21,6 +22,7 @@ from workbook.lab.jobs.lab_judge import LabJudge
 from workbook.lab.jobs.runner import JobRunner
 from workbook.lab.model import template_rendering
 from workbook.lab.model.tokenizer import Tokenizer
+from workbook.lab.quotas import Limits, Quotas
 from workbook.lab.serving.grammar_trial import TRIALS
 from workbook.lab.serving.scheduler import Scheduler
 from workbook.lab.state.records import Model, UnknownIdError
@@ -39,15 +41,17 @@ _log = logging.getLogger("lab")
 class Lab:
     """The store, the runners, the base model's tokenizer and, once it is loaded, its engine."""
 
-    def __init__(self, folder: Path, base: Path, model: str) -> None:
+    def __init__(self, folder: Path, base: Path, model: str, limits: Limits | None = None) -> None:
         """Open the state; nothing runs before `start`.
 
         folder: the state folder.
         base: the folder of the base model, whose public name is `model`.
+        limits: of each student, where there are several.
         Raises WorkbookError or sqlite3.DatabaseError for a state that can't be used.
         """
         self.model, self.base = model, base
         self.store = Store(folder)
+        self.quotas = Quotas(self.store, limits or Limits())
         self.tokenizer = Tokenizer(base)
         config = json.loads((base / "config.json").read_text(encoding="utf-8"))
         self.context: int = config["max_position_embeddings"]  # tokens
@@ -109,9 +113,24 @@ class Lab:
 
     def check_grader(self, grader: dict[str, Any], where: str = "grader") -> None:
         """Raise GraderError or ApiError (404) for a grader that the lab can't run."""
+        if owner.current():
+            self._check_shared(graders.kinds(grader), where)
         graders.check(grader, where)
         for model in sorted(graders.models(grader)):
             self.adapter(model)
+
+    def _check_shared(self, kinds: set[str], where: str) -> None:
+        """Raise ApiError (400) for a grader that could reach what belongs to others."""
+        if "lambda" in kinds:
+            message = "This lab is shared, and a function would be one of its machine's."
+        elif "python" in kinds and not python_grader.hides_files():
+            message = (
+                "This lab is shared, and its machine can't keep Python from reading what belongs "
+                "to others (that takes Linux 5.13 or newer)."
+            )
+        else:
+            return
+        raise ApiError(400, f"{message} Use another grader here.", "unsupported_grader", where)
 
     def plan(self, endpoint: str, body: Any) -> Plan:
         """What is to be done for a body sent to one of ENDPOINTS. Raises ApiError (400, 404)."""

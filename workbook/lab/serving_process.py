@@ -16,8 +16,10 @@ from pathlib import Path
 from workbook.errors import WorkbookError
 from workbook.lab.jobs.process import FEW_SHAPES
 from workbook.lab.model import bases
-from workbook.lab.reach import Reach
+from workbook.lab.quotas import Limits
+from workbook.lab.reach import MIN_KEY, Reach
 from workbook.lab.state import server_file
+from workbook.lab.students import Students
 
 PORT = 8321  # if it is free and no other is asked for
 
@@ -30,6 +32,8 @@ def serve(
     base: str | None = None,
     api_key: str | None = None,
     reach: Reach | None = None,
+    students: Students | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Run the lab on a state folder until it is stopped.
 
@@ -37,6 +41,8 @@ def serve(
     base: the base model's name; default: see `bases.find`.
     api_key: what clients must send; default: the one in the state folder, made once.
     reach: who may reach it; default: this machine.
+    students: who have keys of their own, and see what is theirs.
+    limits: of each of them.
     Raises WorkbookError that says what is in the way.
     """
     # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
@@ -45,10 +51,24 @@ def serve(
     os.environ |= FEW_SHAPES | dict(os.environ)  # what the user has set stays
     reach = reach or Reach()
     with server_file.hold(folder), contextlib.closing(_listen(reach.host, port)) as listener:
-        _run(folder, server_file.api_key(folder, api_key), listener, base, reach)
+        key = server_file.api_key(folder, api_key)
+        if not reach.is_loopback and len(key) < MIN_KEY:  # chosen when nobody else reached it
+            raise WorkbookError(
+                f"With --host {reach.host} other machines reach the lab, and the key in {folder} "
+                f"has {len(key)} characters: give another with --api-key, {MIN_KEY} or more."
+            )
+        _run(folder, key, listener, base, reach, students, limits)
 
 
-def _run(folder: Path, key: str, listener: socket.socket, base: str | None, reach: Reach) -> None:
+def _run(
+    folder: Path,
+    key: str,
+    listener: socket.socket,
+    base: str | None,
+    reach: Reach,
+    students: Students | None,
+    limits: Limits | None,
+) -> None:
     import uvicorn
 
     from workbook.lab.api import app
@@ -57,14 +77,14 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None, reac
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     name, base_folder = bases.find(base)
     try:
-        lab = Lab(folder, base_folder, name)
+        lab = Lab(folder, base_folder, name, limits)
     except sqlite3.DatabaseError as error:
         raise WorkbookError(
             f"The state in {folder} can't be read: {error}. Give another folder with --state, or "
             "begin anew: workbook lab reset"
         ) from None
     config = uvicorn.Config(
-        app.create(lab, key, os.getpid(), reach),
+        app.create(lab, key, os.getpid(), reach, students),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -81,8 +101,12 @@ def _run(folder: Path, key: str, listener: socket.socket, base: str | None, reac
     server_file.announce(folder, port, reach.from_here)
     address = f"[{reach.host}]" if ":" in reach.host else reach.host
     _log.info("The lab answers at http://%s:%d/v1 with %s", address, port, name)
+    if students:
+        _log.info("%d students have keys; each sees what is theirs alone", len(students))
     if not reach.is_loopback:
-        _log.info("Other machines reach it, in plain HTTP; whoever has the key may do everything")
+        _log.info(
+            "Other machines reach it, in plain HTTP; whoever has the lab's key may do everything"
+        )
     try:
         server.run(sockets=[listener])
     finally:

@@ -6,6 +6,7 @@ What a path does, its module in `api` knows; what the paths share, `service`.
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
@@ -28,20 +29,26 @@ from workbook.lab.api.generate import GenerationEndpoint
 from workbook.lab.api.graders import GraderEndpoints
 from workbook.lab.api.lab import LabEndpoints
 from workbook.lab.api.models import ModelEndpoints
+from workbook.lab.api.unshared import Unshared
 from workbook.lab.api.upload_parts import UploadEndpoints
 from workbook.lab.api.vertex import app as vertex
 from workbook.lab.reach import Reach
 from workbook.lab.service import ENDPOINTS, Lab
+from workbook.lab.students import Students
 
 HERE = Reach()  # on this machine only
+THREADS = 240  # for the requests of several students; else 40
 
 
-def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
+def create(
+    lab: Lab, key: str, pid: int, reach: Reach = HERE, students: Students | None = None
+) -> ASGIApp:
     """The whole application: /health, OpenAI's paths under /v1, and Azure's and Google's shapes.
 
     key: what clients must send.
     pid: of the server's process, for /health.
     reach: by which names it may be called, and from which web pages.
+    students: who have keys of their own.
     """
 
     def health(request: Request) -> Response:
@@ -49,6 +56,8 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if students:  # one who lets many slow graders run must not stop the others
+            to_thread.current_default_thread_limiter().total_tokens = THREADS
         lab.start()
         yield
         await run_in_threadpool(lab.close)
@@ -57,20 +66,22 @@ def create(lab: Lab, key: str, pid: int, reach: Reach = HERE) -> ASGIApp:
     # Azure's client puts the deployment into the path, too; its older addresses have no v1.
     azure = _routes(lab, AzureJobs(lab), AzureModels(lab), AzureGeneration)
     azure += _generation(lab, AzureGeneration, "/deployments/{model:path}")
-    google = vertex.create(lab)
+    google, deployments = Unshared(vertex.create(lab)), DeploymentEndpoints(lab).routes()
+    for route in deployments:
+        route.app = Unshared(route.app)
     routes = [
         Route("/health", health),
-        *DeploymentEndpoints(lab).routes(),
+        *deployments,
         Mount("/v1beta1/projects", app=google),
         Mount("/v1/projects", app=google),
-        Mount("/storage/v1", app=vertex.storage(lab)),
+        Mount("/storage/v1", app=Unshared(vertex.storage(lab))),
         Mount("/v1", routes=openai),
         Mount("/openai/v1", routes=azure),
         Mount("/openai", routes=azure),
     ]
     handlers = error_responses.HANDLERS
     app: ASGIApp = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    app = AccessControl(app, key, reach)
+    app = AccessControl(app, key, reach, students, lab.quotas)
     if reach.origins:
         # Before the key is asked for: a browser asks whether it may call without sending one.
         app = CORSMiddleware(

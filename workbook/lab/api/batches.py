@@ -18,7 +18,6 @@ from workbook.lab.ids import new_id, now
 from workbook.lab.service import ENDPOINTS, Lab
 from workbook.lab.state.records import BATCH_UNFINISHED, Batch, File, UnknownIdError
 
-MAX_WAITING = 100  # batches not finished; more are answered with 429
 WINDOW = 24 * 3600  # seconds: the one completion window that OpenAI has
 
 
@@ -45,14 +44,6 @@ class BatchEndpoints:
                 "endpoint",
             )
         self._check_file(body["input_file_id"])
-        if len(self._store.batches(*BATCH_UNFINISHED)) >= MAX_WAITING:
-            raise ApiError(
-                429,
-                f"{MAX_WAITING} batches are waiting. Try again when some are done.",
-                "rate_limit_exceeded",
-                kind="requests",
-                headers={"Retry-After": "30"},
-            )
         created_at = now()
         batch = Batch(
             id=new_id("batch_"),
@@ -66,7 +57,9 @@ class BatchEndpoints:
             lifetime=body.get("output_expires_after", {}).get("seconds"),
         )
         try:
-            self._store.add_batch(batch)
+            with self._store.transaction():
+                self._lab.quotas.check_waiting(Batch, BATCH_UNFINISHED)
+                self._store.add_batch(batch)
         except UnknownIdError:  # someone was faster
             raise _no_file(batch.input_file) from None
         self._lab.batch_runner.wake()

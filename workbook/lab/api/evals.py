@@ -28,8 +28,6 @@ from workbook.lab.state.records import (
     UnknownIdError,
 )
 
-MAX_WAITING = 100  # runs not finished; more are answered with 429
-
 
 class EvalEndpoints:
     """/evals"""
@@ -113,10 +111,7 @@ class EvalEndpoints:
         evaluation = self._eval(request)
         body = schema.check("CreateEvalRunRequest", body)
         schema.check_metadata(body.get("metadata"))
-        if self._evals.count_unfinished() >= MAX_WAITING:
-            message = f"{MAX_WAITING} runs are waiting. Try again when some are done."
-            headers = {"Retry-After": "30"}
-            raise ApiError(429, message, "rate_limit_exceeded", kind="requests", headers=headers)
+        self._lab.quotas.check_waiting(EvalRun, RUN_UNFINISHED)
         source = body["data_source"]
         rows = rows_of(source["source"], self._store)
         validator = Draft202012Validator(evaluation.config["item_schema"])
@@ -140,7 +135,9 @@ class EvalEndpoints:
             EvalItem(new_id("outputitem_"), run.id, place, row, run.created_at)
             for place, row in enumerate(rows)
         ]
-        self._evals.add_run(run, items)
+        with self._store.transaction():
+            self._lab.quotas.check_waiting(EvalRun, RUN_UNFINISHED)
+            self._evals.add_run(run, items)
         self._lab.eval_runner.wake()
         return self._run_object(evaluation, run)
 

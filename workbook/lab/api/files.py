@@ -30,16 +30,11 @@ class FileEndpoints:
     """/files"""
 
     def __init__(self, lab: Lab) -> None:
-        self._store = lab.store
+        self._store, self._quotas = lab.store, lab.quotas
 
     async def create(self, request: Request) -> Response:
-        form = await uploads.read_form(request, self._store.uploads())
-        try:
+        async with uploads.form(request, self._store.uploads(), self._quotas) as form:
             file = await run_in_threadpool(self._create, form)
-        finally:
-            for upload in form.values():
-                if not isinstance(upload, str):
-                    await upload.close()
         return JSONResponse(responses.file(file))
 
     def _create(self, form: uploads.Form) -> File:

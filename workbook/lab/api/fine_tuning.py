@@ -31,8 +31,6 @@ from workbook.lab.state.records import (
     UnknownIdError,
 )
 
-MAX_WAITING = 100  # jobs not finished; more are answered with 429
-
 
 class JobEndpoints:
     """/fine_tuning/jobs"""
@@ -64,14 +62,9 @@ class JobEndpoints:
                 "integrations",
             )
         self._check_model(body["model"])
-        if self._store.count_jobs(*UNFINISHED) >= MAX_WAITING:
-            raise ApiError(
-                429,
-                f"{MAX_WAITING} jobs are waiting. Try again when some are done.",
-                "rate_limit_exceeded",
-                kind="requests",
-                headers={"Retry-After": "30"},
-            )
+        self._lab.quotas.check_waiting(Job, UNFINISHED)
+        with self._lab.quotas.room(0):
+            pass
         seed = body.get("seed")
         job = Job(
             id=new_id("ftjob-"),
@@ -87,20 +80,21 @@ class JobEndpoints:
             metadata=body.get("metadata"),
             created_at=now(),
         )
+        names = f"training file: {job.training_file}"
+        if job.validation_file:
+            names += f" and validation file: {job.validation_file}"
         try:
             self._hold_file(job, "training", job.training_file)
             if job.validation_file is not None:
                 self._hold_file(job, "validation", job.validation_file)
+            with self._store.transaction():
+                self._lab.quotas.check_waiting(Job, UNFINISHED)  # of several at the same moment
+                self._store.add(job)
+                self._store.add_event(job.id, f"Created fine-tuning job: {job.id}")
+                self._store.add_event(job.id, f"Validating {names}")
         except ApiError:
             shutil.rmtree(self._store.job_folder(job.id), ignore_errors=True)
             raise
-        names = f"training file: {job.training_file}"
-        if job.validation_file:
-            names += f" and validation file: {job.validation_file}"
-        with self._store.transaction():
-            self._store.add(job)
-            self._store.add_event(job.id, f"Created fine-tuning job: {job.id}")
-            self._store.add_event(job.id, f"Validating {names}")
         self._lab.job_runner.wake()
         return job
 

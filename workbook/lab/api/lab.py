@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from workbook.lab import owner
 from workbook.lab.api.bodies import read_json
 from workbook.lab.errors import ApiError
 from workbook.lab.model.tokenizer import TemplateError
@@ -50,6 +51,9 @@ class LabEndpoints:
         return {"object": "lab.loss_mask", "tokens": tokens}
 
     def stop(self, request: Request) -> Response:
-        """End the server cleanly; works where there are no signals."""
+        """End the server cleanly; works where there are no signals. Not for students."""
+        if owner.current():
+            message = "Only the lab's own key may stop it."
+            raise ApiError(403, message, "insufficient_permissions")
         self._lab.stop()
         return JSONResponse({"object": "lab.stop", "stopping": True})

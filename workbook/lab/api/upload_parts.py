@@ -27,7 +27,7 @@ class UploadEndpoints:
     """/uploads"""
 
     def __init__(self, lab: Lab) -> None:
-        self._store, self._uploads = lab.store, Uploads(lab.store)
+        self._store, self._uploads, self._quotas = lab.store, Uploads(lab.store), lab.quotas
 
     async def create(self, request: Request) -> Response:
         body = await read_json(request)
@@ -44,13 +44,8 @@ class UploadEndpoints:
 
     async def add_part(self, request: Request) -> Response:
         upload = await run_in_threadpool(self._pending, request)
-        form = await uploads.read_form(request, self._store.uploads())
-        try:
+        async with uploads.form(request, self._store.uploads(), self._quotas) as form:
             part = await run_in_threadpool(self._add_part, upload, form)
-        finally:
-            for field in form.values():
-                if not isinstance(field, str):
-                    await field.close()
         return JSONResponse(responses.upload_part(part))
 
     def _add_part(self, upload: Upload, form: uploads.Form) -> Part:

@@ -3,18 +3,22 @@
 Knows multipart bodies; knows nothing of what files are for.
 """
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
 from python_multipart.exceptions import MultipartParseError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from workbook.lab.api.bodies import limited
 from workbook.lab.errors import ApiError
+from workbook.lab.quotas import Quotas
 
 MAX_FILE = 512 * 2**20  # bytes, as OpenAI
 _FRAME = 2**20  # bytes of a form beside its file
@@ -22,20 +26,40 @@ _FRAME = 2**20  # bytes of a form beside its file
 Form = dict[str, str | UploadFile]
 
 
-async def read_form(request: Request, folder: Path) -> Form:
-    """The fields of a multipart body. An uploaded file must be closed, and is gone then.
+@contextlib.asynccontextmanager
+async def form(request: Request, folder: Path, quotas: Quotas) -> AsyncIterator[Form]:
+    """The fields of a multipart body; an uploaded file that was not taken over is gone in the end.
 
     folder: on the disk where uploads stay; the system's temporary one may be small, or memory.
-    Raises ApiError (400, 413, 415).
+    quotas: whether what is announced, and what has come, may be stored.
+    Raises ApiError (400, 413, 415, 429).
     """
+    announced = int(request.headers.get("content-length") or 0)
+    with contextlib.ExitStack() as rooms:
+        # What is too large for everybody is told so first.
+        if announced <= MAX_FILE + _FRAME:
+            await run_in_threadpool(rooms.enter_context, quotas.room(announced))
+        fields = await _read(request, folder)
+        files = [field for field in fields.values() if isinstance(field, UploadFile)]
+        try:
+            if not announced:
+                size = sum(file.size or 0 for file in files)
+                await run_in_threadpool(rooms.enter_context, quotas.room(size))
+            yield fields
+        finally:
+            for file in files:
+                await file.close()
+
+
+async def _read(request: Request, folder: Path) -> Form:
     kind = request.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "Send the file as 'multipart/form-data'.", "unsupported_media_type")
     try:
-        form = await _UploadParser(request, folder).parse()
+        fields = await _UploadParser(request, folder).parse()
     except (MultiPartException, MultipartParseError, LookupError, ValueError) as error:
         raise ApiError(400, f"The form could not be read: {error}", "invalid_form") from None
-    return dict(form.items())
+    return dict(fields.items())
 
 
 class _UploadParser(MultiPartParser):

@@ -3,6 +3,7 @@
 Knows the lines that are spoken and the job's grader; nothing of how answers are graded or made.
 """
 
+import contextvars
 import json
 import logging
 import threading
@@ -23,7 +24,9 @@ class AnswerGrading:
     ) -> None:
         """grader: None where the job's method has none; then there are no questions."""
         self._process, self._grader, self._judge = process, grader, judge
-        threading.Thread(target=self._run, name="grading", daemon=True).start()
+        # What a judge is asked is asked for the job's owner.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=[self._run], name="grading", daemon=True).start()
 
     def _run(self) -> None:
         for line in self._process.questions():

@@ -24,13 +24,16 @@ from workbook.lab.ids import base_of, now
 from workbook.lab.jobs import batch_input
 from workbook.lab.jobs.batch_output import ANSWERS, ERRORS, BatchOutput
 from workbook.lab.jobs.patience import plan_patiently
+from workbook.lab.jobs.turns import Turns
 from workbook.lab.jobs.worker_thread import WorkerThread
+from workbook.lab.owner import acting_for
 from workbook.lab.serving.scheduler import Scheduler
 from workbook.lab.serving.types import Completion
 from workbook.lab.state.records import BATCH_UNFINISHED, Batch, BatchStatus
 from workbook.lab.state.store import Store
 
 POLL = 0.1  # seconds between looks at whether a batch is still to be worked on
+TURN = 10.0  # seconds after which another owner's batch has its turn
 REPORT = 1.0  # seconds between counts written to the store
 
 _log = logging.getLogger("lab")
@@ -46,7 +49,8 @@ class _Pending:
 
 
 class BatchRunner:
-    """Works through the batches in the store, oldest first, one at a time."""
+    """Works through the batches in the store, oldest first, one at a time; of several owners, in
+    turns."""
 
     def __init__(
         self, store: Store, scheduler: Scheduler, base: str, plan: Callable[[str, Any], Plan]
@@ -59,6 +63,7 @@ class BatchRunner:
         self._store, self._scheduler, self._base, self._plan = store, scheduler, base, plan
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._turns = Turns()
         self._active: str | None = None  # the worker's batch: the clerk leaves it alone
         self._clerk = WorkerThread("batch clerk", self._stopping, self._tend)
         self._worker = WorkerThread("batch worker", self._stopping, self._work)
@@ -156,7 +161,7 @@ class BatchRunner:
         if self._scheduler.engine.exception():  # waits until the model is loaded
             return False
         with self._lock:
-            batch = next(filter(self._is_ours, self._store.batches("in_progress")), None)
+            batch = self._turns.next((each.owner, each) for each in self._waiting())
             self._active = None if batch is None else batch.id
         if batch is None:
             return False
@@ -171,10 +176,19 @@ class BatchRunner:
     def _is_ours(self, batch: Batch) -> bool:
         return batch.model is not None and base_of(batch.model) == self._base
 
+    def _waiting(self) -> list[Batch]:
+        return list(filter(self._is_ours, self._store.batches("in_progress")))
+
+    def _others_turn(self, batch: Batch, began: float) -> bool:
+        over = time.monotonic() - began > TURN
+        return over and any(other.owner != batch.owner for other in self._waiting())
+
     def _answer_all(self, batch: Batch) -> None:
-        """Have every request answered that is not yet; stops when the batch is to be left alone."""
+        """Have every request answered that is not yet; stops when the batch is to be left alone,
+        or when it is another owner's turn."""
         pending: list[_Pending] = []
-        reported = time.monotonic()
+        began = reported = time.monotonic()
+        done: dict[str, Any] = {"status": "finalizing"}
 
         def may_go_on() -> bool:
             nonlocal reported
@@ -192,12 +206,15 @@ class BatchRunner:
                         _collect(pending, output)
                     if not may_go_on():
                         return
+                    if self._others_turn(batch, began):
+                        done = {}
+                        break
                     self._begin(batch, custom_id, body, pending, output)
                 while pending:
                     _collect(pending, output)
                     if not may_go_on():
                         return
-                changes = {"status": "finalizing"} | _progress(batch, output)
+                changes = done | _progress(batch, output)
                 self._store.update_batch(batch.id, ["in_progress"], **changes)
             finally:
                 for row in pending:
@@ -232,10 +249,12 @@ class BatchRunner:
     def _failing(self, batch: Batch) -> Iterator[None]:
         """Whatever is wrong with a batch ends that batch: the others have their turn.
 
-        A disk that is full may have room later, so then it is tried again.
+        What is done with it is its owner's. A disk that is full may have room later, so then it is
+        tried again.
         """
         try:
-            yield
+            with acting_for(batch.owner):
+                yield
         except Exception as error:
             again = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
             if again or isinstance(error, sqlite3.OperationalError):

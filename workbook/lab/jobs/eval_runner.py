@@ -1,4 +1,5 @@
-"""Carries runs of evals through, oldest first, in the gaps between requests that clients wait for.
+"""Carries runs of evals through, in the gaps between requests that clients wait for: each owner's
+oldest first, in turns.
 
 What has been judged stands in the store, item by item: a restarted server goes on with the rest.
 Knows nothing of HTTP or of how answers are judged.
@@ -6,6 +7,7 @@ Knows nothing of HTTP or of how answers are judged.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ from workbook.lab.generation.answers import engine_error
 from workbook.lab.generation.plan import Plan
 from workbook.lab.jobs import eval_items
 from workbook.lab.jobs.patience import plan_patiently
+from workbook.lab.jobs.turns import Turns
 from workbook.lab.jobs.worker_thread import WorkerThread
+from workbook.lab.owner import acting_for
 from workbook.lab.serving.scheduler import BATCHED, Scheduler
 from workbook.lab.serving.types import Completion
 from workbook.lab.state.evals import RUN_UNFINISHED, Evals
@@ -26,6 +30,7 @@ from workbook.lab.state.records import Eval, EvalItem, EvalRun, UnknownIdError
 from workbook.lab.state.store import Store
 
 POLL = 0.1  # seconds between looks at whether a run is still to be worked on
+TURN = 10.0  # seconds after which another owner's run has its turn
 
 _log = logging.getLogger("lab")
 
@@ -58,6 +63,7 @@ class EvalRunner:
         self._ask = judge
         self._store, self._evals = store, Evals(store)
         self._scheduler, self._plan = scheduler, plan
+        self._turns = Turns()
         self._stopping = threading.Event()
         self._worker = WorkerThread("eval worker", self._stopping, self._work)
 
@@ -76,13 +82,14 @@ class EvalRunner:
         self._worker.thread.join()
 
     def _work(self) -> bool:
-        run = self._evals.first_run()
+        run = self._turns.next(self._evals.first_runs())
         if run is None:
             return False
         try:
             evaluation = self._store.get(Eval, run.eval_id)
             self._evals.update_run(run.id, ["queued"], status="in_progress")
-            self._judge_all(evaluation, run)
+            with acting_for(evaluation.owner):
+                self._judge_all(evaluation, run)
         except UnknownIdError:  # deleted meanwhile
             return True
         except ApiError as error:
@@ -93,27 +100,37 @@ class EvalRunner:
         return True
 
     def _judge_all(self, evaluation: Eval, run: EvalRun) -> None:
-        """Have every item judged that is not yet; stops when the run is to be left alone."""
+        """Have every item judged that is not yet; stops when the run is to be left alone, or when
+        it is another owner's turn."""
         place, pending = 0, list[_Pending]()
+        began, is_whole = time.monotonic(), False
         try:
-            while self._goes_on(run):
+            while self._goes_on(run) and not self._others_turn(evaluation, began):
                 items = self._evals.waiting_items(run.id, place, BATCHED)
                 for item in items:
                     while self._goes_on(run) and not self._scheduler.room(len(pending)):
                         self._collect(evaluation, pending)
                     if not self._goes_on(run):
                         return
+                    if self._others_turn(evaluation, began):
+                        break
                     place = item.place + 1
                     self._begin(evaluation, run, item, pending)
                 if not items:
+                    is_whole = True
                     break
             while pending and self._goes_on(run):
                 self._collect(evaluation, pending)
-            if self._goes_on(run):
+            if is_whole and self._goes_on(run):
                 self._evals.update_run(run.id, ["in_progress"], status="completed")
         finally:
             for each in pending:
                 each.answer.cancel()
+
+    def _others_turn(self, evaluation: Eval, began: float) -> bool:
+        if time.monotonic() - began <= TURN:
+            return False
+        return any(owner != evaluation.owner for owner, _ in self._evals.first_runs())
 
     def _begin(
         self, evaluation: Eval, run: EvalRun, item: EvalItem, pending: list[_Pending]

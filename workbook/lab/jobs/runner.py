@@ -22,8 +22,10 @@ from workbook.lab.jobs import checkpoint_rank, process, result_file, step_events
 from workbook.lab.jobs.answer_grading import AnswerGrading
 from workbook.lab.jobs.process import TrainingProcess
 from workbook.lab.jobs.progress_reader import ProgressReader
+from workbook.lab.jobs.turns import Turns
 from workbook.lab.jobs.worker_thread import WorkerThread
 from workbook.lab.model.tokenizer import TemplateError, Tokenizer
+from workbook.lab.owner import acting_for
 from workbook.lab.state.records import (
     UNFINISHED,
     Checkpoint,
@@ -43,7 +45,7 @@ _log = logging.getLogger("lab")
 
 
 class JobRunner:
-    """Runs the jobs in the store, oldest first, one training at a time.
+    """Runs the jobs in the store, one training at a time: each owner's oldest first, in turns.
 
     Jobs on another base than this lab serves wait until one serves it.
     """
@@ -59,6 +61,7 @@ class JobRunner:
         """
         self._store, self._base, self._tokenizer, self._limit = store, base, tokenizer, limit
         self._judge = judge
+        self._turns = Turns()  # of training
         self._steps = 0  # of the job in training, in all; the first line of its progress tells
         self._stopping = threading.Event()
         self._validator = WorkerThread("validation", self._stopping, self._validate_next)
@@ -82,7 +85,7 @@ class JobRunner:
         self._trainer.thread.join()
 
     def _first(self, status: JobStatus) -> Job | None:
-        return self._store.first_job(status, base=self._base.name)
+        return next(iter(self._store.first_jobs(status, self._base.name)), None)
 
     # Validation
 
@@ -134,7 +137,8 @@ class JobRunner:
     # Training
 
     def _train_next(self) -> bool:
-        job = self._first("running") or self._first("queued")
+        queue = self._store.first_jobs("queued", self._base.name)
+        job = self._first("running") or self._turns.next((job.owner, job) for job in queue)
         if job is None:
             return False
         with self._failing(job):
@@ -284,9 +288,11 @@ class JobRunner:
 
     @contextlib.contextmanager
     def _failing(self, job: Job) -> Iterator[None]:
-        """Whatever goes wrong with a job ends that job and not the server."""
+        """Whatever goes wrong with a job ends that job and not the server; what is done with it
+        is its owner's."""
         try:
-            yield
+            with acting_for(job.owner):
+                yield
         except UnknownIdError as error:
             message = f"The model {error.args[0]} was deleted before the job started."
             self._fail(job, "model_not_found", message, "model")

@@ -71,30 +71,37 @@ class Batch:
     # Admission
 
     def _admit(self) -> None:
-        arriving: list[np.ndarray] = []  # the prompts that get a slot now
+        arriving: list[tuple[str, np.ndarray]] = []  # owners and prompts that get a slot now
         self.waiting = [
             sequence
             for sequence in self.waiting
             if not sequence.future.cancelled() and not self._start(sequence, arriving)
         ]
 
-    def _start(self, sequence: Sequence, arriving: list[np.ndarray]) -> bool:
+    def _start(self, sequence: Sequence, arriving: list[tuple[str, np.ndarray]]) -> bool:
         """Give it a slot, unless there is none, or a neighbour is reading its beginning."""
         tokens, slot = np.array(sequence.tokens), len(self._active)
+        owner = sequence.request.owner
         if slot and (slot >= SLOTS or not self._fits(slot + 1, len(tokens) + HEADROOM)):
             return False
         n_cached, prefix = 0, None
         if not sequence.wants_prompt_logprobs:  # those must be read in full
-            n_cached, prefix = self._prefixes.longest(self, tokens)
-            reading = arriving + [np.array(s.tokens) for s in self._active if s.reads_prompt]
-            if any(shared_length(tokens, other) >= n_cached + WORTH_SHARING for other in reading):
+            n_cached, prefix = self._prefixes.longest(self, owner, tokens)
+            reading = arriving + [
+                (s.request.owner, np.array(s.tokens)) for s in self._active if s.reads_prompt
+            ]
+            if any(
+                shared_length(tokens, other) >= n_cached + WORTH_SHARING
+                for their, other in reading
+                if their == owner
+            ):
                 return False
         self._reserve(slot + 1, len(tokens) + 1)
         if prefix:
             self._cache.write(slot, prefix.k[:, :, :n_cached], prefix.v[:, :, :n_cached])
         sequence.begin(n_cached)
         self._active.append(sequence)
-        arriving.append(tokens)
+        arriving.append((owner, tokens))
         return True
 
     def _fits(self, slots: int, length: int = 0) -> bool:
@@ -168,7 +175,9 @@ class Batch:
                 rows.append(end - 1)
             if sequence.n_computed == len(sequence.request.prompt):
                 k, v = self._cache.read(chunk.slot, sequence.n_computed)
-                self._prefixes.add(Prefix(self, np.array(sequence.request.prompt), k, v))
+                self._prefixes.add(
+                    Prefix(self, sequence.request.owner, np.array(sequence.request.prompt), k, v)
+                )
         return ready, self.model.logits(x[rows]).cpu() if rows else torch.empty(0, 0)
 
     def _chunks(self) -> tuple[list[Chunk], list[Chunk]]:

@@ -18,9 +18,11 @@ class Prefix:
     """The beginning of a prompt as one model has read it.
 
     reader: who has read it; another's keys and values are of no use to it.
+    owner: for whom; nobody else is to learn that it was asked.
     """
 
     reader: object
+    owner: str
     tokens: np.ndarray  # (T,)
     k: Tensor  # (L, K, T, D)
     v: Tensor  # (L, K, T, D)
@@ -32,14 +34,14 @@ class PrefixCache:
     def __init__(self) -> None:
         self._entries: list[Prefix] = []  # in order of use: the one used last is the last
 
-    def longest(self, reader: object, tokens: np.ndarray) -> tuple[int, Prefix | None]:
+    def longest(self, reader: object, owner: str, tokens: np.ndarray) -> tuple[int, Prefix | None]:
         """How many tokens of a prompt are there already, and the entry that begins with them.
 
         At most all but the last token: from that one comes the first logits.
         """
         best, best_entry = 0, None
         for entry in self._entries:
-            if entry.reader is reader:
+            if entry.reader is reader and entry.owner == owner:
                 length = min(shared_length(tokens, entry.tokens), len(tokens) - 1)
                 if length > best:
                     best, best_entry = length, entry

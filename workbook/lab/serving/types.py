@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from workbook.lab.owner import current
+
 
 @dataclass
 class TokenLogprob:
@@ -63,6 +65,7 @@ class Request(SamplingParams):
     prompt_logprobs: whether to give those of the prompt's tokens, too.
     adapter: a tuned model's folder; None is the base.
     on_text: called from the engine's thread with each piece of text, as soon as it is certain.
+    owner: for whom it is; see `workbook.lab.owner`.
     """
 
     prompt: list[int]
@@ -72,6 +75,7 @@ class Request(SamplingParams):
     prompt_logprobs: bool = False
     adapter: Path | None = None
     on_text: OnText | None = None
+    owner: str = field(default_factory=current)
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Records in SQLite: read, listed in pages, and changed in transactions.
 
-Every change is on disk before the call returns. Knows tables and columns; knows nothing of what a
-record's bytes are or what its states mean.
+Every change is on disk before the call returns. What is read and counted here is what the `owner`
+of the work may see. Knows tables and columns; knows nothing of what a record's bytes are or what
+its states mean.
 """
 
 import contextlib
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from workbook.errors import WorkbookError
+from workbook.lab import owner
 from workbook.lab.state.mark import APPLICATION_ID
 from workbook.lab.state.records import Record, UnknownIdError
-from workbook.lab.state.tables import DATABASE, JSON_COLUMNS, MIGRATIONS, TABLES
+from workbook.lab.state.tables import DATABASE, JSON_COLUMNS, MIGRATIONS, OWN_COLUMN, OWNED, TABLES
 
 
 class Database:
@@ -72,8 +74,9 @@ class Database:
     # Records of any kind
 
     def get(self, kind: type[Record], id: str) -> Record:
-        """The record with this id. Raises UnknownIdError."""
-        row = self.first_row(f"SELECT * FROM {TABLES[kind]} WHERE id = ?", id)
+        """The record with this id. Raises UnknownIdError, also where it is somebody else's."""
+        mine, owners = of_owner(kind)
+        row = self.first_row(f"SELECT * FROM {TABLES[kind]} WHERE id = ? AND {mine}", id, *owners)
         if row is None:
             raise UnknownIdError(id)
         return self.record(kind, row)
@@ -92,8 +95,9 @@ class Database:
         after: the id of the record that they follow.
         Raises UnknownIdError when there is no record `after`.
         """
-        clauses: list[str] = ["1"]
-        values: list[Any] = []
+        mine, owners = of_owner(kind)
+        clauses: list[str] = [mine]
+        values: list[Any] = list(owners)
         for column, value in (where or {}).items():
             if column.startswith("metadata."):
                 clauses.append(
@@ -104,7 +108,8 @@ class Database:
                 clauses.append(f"{column} IS ?")
                 values.append(value)
         if after is not None:
-            row = self.first_row(f"SELECT number FROM {TABLES[kind]} WHERE id = ?", after)
+            sql = f"SELECT number FROM {TABLES[kind]} WHERE id = ? AND {mine}"
+            row = self.first_row(sql, after, *owners)
             if row is None:
                 raise UnknownIdError(after)
             clauses.append(f"number {'<' if newest_first else '>'} ?")
@@ -120,9 +125,20 @@ class Database:
     def add(self, record: Record) -> bool:
         """Write a new record; False when one with its id (or its job and step) is there already."""
         columns = {name: self.to_column(name, value) for name, value in vars(record).items()}
+        if OWNED[type(record)] == OWN_COLUMN:
+            columns["owner"] = owner.current()
         names, marks = ", ".join(columns), placeholders(columns)
         sql = f"INSERT OR IGNORE INTO {TABLES[type(record)]} ({names}) VALUES ({marks})"
         return self.change(sql, *columns.values()) == 1
+
+    def count(self, kind: type, statuses: Iterable[str]) -> int:
+        """How many records are in one of these states."""
+        mine, owners = of_owner(kind)
+        marks = placeholders(statuses)
+        sql = f"SELECT count(*) AS n FROM {TABLES[kind]} WHERE status IN ({marks}) AND {mine}"
+        [row] = self.rows(sql, *statuses, *owners)
+        count: int = row["n"]
+        return count
 
     def delete(self, kind: type[Record], id: str) -> None:
         """Remove a record. Raises UnknownIdError."""
@@ -177,6 +193,12 @@ class Database:
         """How many rows a statement has changed."""
         with self._lock:
             return self._db.execute(sql, values).rowcount
+
+
+def of_owner(kind: type) -> tuple[str, list[str]]:
+    """A condition on the rows of those whose work is being done, and its values."""
+    name = owner.current()
+    return (OWNED[kind], [name]) if name else ("1", [])
 
 
 def placeholders(values: Iterable[Any]) -> str:

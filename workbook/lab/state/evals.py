@@ -45,21 +45,16 @@ class Evals:
             for item in items:
                 self._store.add(item)
 
-    def first_run(self) -> EvalRun | None:
-        """The oldest run that is not finished."""
-        marks = placeholders(RUN_UNFINISHED)
-        sql = f"SELECT * FROM eval_runs WHERE status IN ({marks}) ORDER BY number LIMIT 1"
-        row = self._store.first_row(sql, *RUN_UNFINISHED)
-        return None if row is None else self._store.record(EvalRun, row)
-
-    def count_unfinished(self) -> int:
-        """How many runs are waiting or under way."""
+    def first_runs(self) -> list[tuple[str, EvalRun]]:
+        """Each owner, and their oldest run that is not finished; the oldest of all is the first."""
         sql = (
-            f"SELECT count(*) AS n FROM eval_runs WHERE status IN ({placeholders(RUN_UNFINISHED)})"
+            "SELECT eval_runs.*, evals.owner AS owner, min(eval_runs.number) "
+            "FROM eval_runs JOIN evals ON evals.id = eval_id "
+            f"WHERE status IN ({placeholders(RUN_UNFINISHED)}) "
+            "GROUP BY evals.owner ORDER BY eval_runs.number"
         )
-        [row] = self._store.rows(sql, *RUN_UNFINISHED)
-        count: int = row["n"]
-        return count
+        rows = self._store.rows(sql, *RUN_UNFINISHED)
+        return [(row["owner"], self._store.record(EvalRun, row)) for row in rows]
 
     def update_run(self, id: str, only_if: Iterable[RunStatus], **changes: Any) -> bool:
         """Change a run if its status is one of `only_if`; False when it is not."""

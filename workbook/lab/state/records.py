@@ -57,6 +57,7 @@ class Job:
     hyperparameters: numbers, or "auto".
     error: code, message and param of what ended it.
     settings: what a method has besides hyperparameters: the grader, the form of an answer.
+    owner: set when it is written; see `workbook.lab.owner`.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Job:
     error: dict[str, Any] | None = None
     method: Method = "supervised"
     settings: dict[str, Any] | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Batch:
     lifetime: seconds that its results are kept; None: for ever.
     errors: what is wrong with the input.
     times: when it came to `in_progress_at`, … (see OpenAI's document).
+    owner: as of a job.
     """
 
     id: str
@@ -143,6 +146,7 @@ class Batch:
     counts: dict[str, int] | None = None
     usage: dict[str, Any] | None = None
     times: dict[str, int] | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ class Eval:
     """What answers are to be judged by.
 
     config, criteria: as OpenAI's object has them.
+    owner: as of a job.
     """
 
     id: str
@@ -188,6 +193,7 @@ class Eval:
     criteria: list[dict[str, Any]]
     metadata: dict[str, str] | None
     created_at: int
+    owner: str = ""
 
 
 @dataclass(frozen=True)

@@ -202,23 +202,17 @@ class Store(Database):
         for half_written in (folder / "checkpoints").glob(".step-*"):
             shutil.rmtree(half_written, ignore_errors=True)
 
-    def first_job(self, *statuses: JobStatus, base: str) -> Job | None:
-        """The oldest job in one of these states that trains this base, or a model tuned from it."""
-        row = self.first_row(
-            f"SELECT * FROM jobs WHERE status IN ({placeholders(statuses)}) "
-            "AND (model = ? OR model GLOB ?) ORDER BY number LIMIT 1",
-            *statuses,
+    def first_jobs(self, status: JobStatus, base: str) -> list[Job]:
+        """Each owner's oldest job in this state that trains this base, or a model tuned from it;
+        the oldest of all is the first."""
+        rows = self.rows(  # min() picks the row that the other columns are of, too
+            "SELECT *, min(number) FROM jobs WHERE status = ? AND (model = ? OR model GLOB ?) "
+            "GROUP BY owner ORDER BY number",
+            status,
             base,
             f"ft:{base}:*",
         )
-        return None if row is None else self.record(Job, row)
-
-    def count_jobs(self, *statuses: JobStatus) -> int:
-        """How many jobs are in one of these states."""
-        sql = f"SELECT count(*) AS n FROM jobs WHERE status IN ({placeholders(statuses)})"
-        [row] = self.rows(sql, *statuses)
-        count: int = row["n"]
-        return count
+        return [self.record(Job, row) for row in rows]
 
     def update_job(self, job_id: str, only_if: Iterable[JobStatus], **changes: Any) -> bool:
         """Change a job if its status is one of `only_if`; False when it is not."""

@@ -40,6 +40,18 @@ JSON_COLUMNS = {"hyperparameters", "metadata", "error", "data", "metrics"}
 JSON_COLUMNS |= {"errors", "counts", "usage", "times"}
 JSON_COLUMNS |= {"settings", "config", "criteria", "data_source", "item", "results", "sample"}
 
+# Whose a record is: its own column says it, or that of what it is a part of.
+OWN_COLUMN = "owner = ?"
+_OF_JOB = "EXISTS (SELECT 1 FROM jobs WHERE jobs.id = job_id AND jobs.owner = ?)"
+OWNED: dict[type, str] = dict.fromkeys((File, Job, Batch, Upload, Eval, Deployment), OWN_COLUMN)
+OWNED |= dict.fromkeys((Event, Checkpoint, Model, TuningJob), _OF_JOB)
+OWNED |= {
+    Part: "EXISTS (SELECT 1 FROM uploads WHERE uploads.id = upload_id AND uploads.owner = ?)",
+    EvalRun: "EXISTS (SELECT 1 FROM evals WHERE evals.id = eval_id AND evals.owner = ?)",
+    EvalItem: "EXISTS (SELECT 1 FROM evals JOIN eval_runs ON evals.id = eval_runs.eval_id "
+    "WHERE eval_runs.id = run_id AND evals.owner = ?)",
+}
+
 # One entry a version of the schema; a newer lab brings an older state up by running the rest.
 MIGRATIONS = (
     """
@@ -114,5 +126,13 @@ MIGRATIONS = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, project TEXT NOT NULL,
         location TEXT NOT NULL, job_id TEXT NOT NULL, data TEXT NOT NULL,
         created_at INTEGER NOT NULL);
+    """,
+    """
+    ALTER TABLE files ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE batches ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE uploads ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE evals ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    ALTER TABLE deployments ADD COLUMN owner TEXT NOT NULL DEFAULT '';
     """,
 )
