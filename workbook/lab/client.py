@@ -2,6 +2,9 @@
 
 Whoever is not the lab asks here: the names of the state folder and of its files stand nowhere else.
 Knows nothing of what the lab answers.
+
+    WORKBOOK_LAB_URL    a lab on another machine, such as a classroom's: http://192.168.1.20:8321
+    WORKBOOK_LAB_KEY    the key for it
 """
 
 import contextlib
@@ -9,6 +12,8 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +28,7 @@ from workbook.lab.state import mark, server_file
 # The first start fetches and converts 98 MB of weights; later ones take seconds.
 START_SECONDS = 600
 KEY_FILE = server_file.KEY_FILE  # in the state folder
+SHARED, SHARED_KEY = "WORKBOOK_LAB_URL", "WORKBOOK_LAB_KEY"  # variables
 
 
 if sys.platform == "win32":
@@ -53,8 +59,12 @@ def url(server: dict[str, Any]) -> str:
 def running(folder: Path | None = None) -> dict[str, Any] | None:
     """What a running lab says of itself (port, status, model, …); None when none answers.
 
-    folder: its state folder; default: the usual one.
+    folder: its state folder; default: the usual one, or the lab of WORKBOOK_LAB_URL.
     """
+    if folder is None and os.environ.get(SHARED):
+        with contextlib.suppress(WorkbookError):
+            return _shared()
+        return None
     return server_file.find(folder or state_folder())
 
 
@@ -67,12 +77,11 @@ def stop(folder: Path | None = None) -> bool:
 
 
 def connect() -> Connection:
-    """Find the lab, or start it and wait until it has loaded its model. Raises WorkbookError."""
-    folder = state_folder()
-    mark.check(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
-        server = running() or _start(folder)
+    """Find the lab, or start it and wait until it has loaded its model. Raises WorkbookError.
+
+    With WORKBOOK_LAB_URL, the lab there; none is started.
+    """
+    server, key = _shared_with_key() if os.environ.get(SHARED) else _own()
     if server["status"] == "failed":
         raise WorkbookError(
             f"The lab can't load its model: {server['message']}. Stop it with "
@@ -82,8 +91,60 @@ def connect() -> Connection:
     hosts = os.environ.get("NO_PROXY", "")
     if server["host"] not in hosts:
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{hosts},{server['host']}".lstrip(",")
-    key = server_file.stored_key(folder)
     return Connection(f"{server_file.url(server)}/v1", key, server.get("model"))
+
+
+def _own() -> tuple[dict[str, Any], str]:
+    """The lab of this machine, running, and its key."""
+    folder = state_folder()
+    mark.check(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(folder / "starting.lock"):  # two notebooks may be opened at the same moment
+        server = running() or _start(folder)
+    return server, server_file.stored_key(folder)
+
+
+def _shared() -> dict[str, Any]:
+    """What the lab of WORKBOOK_LAB_URL says of itself. Raises WorkbookError."""
+    address = os.environ[SHARED].strip()
+    try:
+        parts = urllib.parse.urlsplit(address)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host = None
+    if not host or parts.scheme != "http" or parts.path.rstrip("/") not in ("", "/v1"):
+        raise WorkbookError(
+            f"{SHARED} is '{address[:80]}', and not the address of a lab as `workbook lab serve` "
+            "prints it, such as http://192.168.1.20:8321. Mend it, or unset it to use your own lab."
+        )
+    server = {"host": host, "port": port}
+    try:
+        return server | server_file.call(server, "/health")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise WorkbookError(
+            f"No lab answers at {address} ({reason}). Ask whoever runs it, or unset {SHARED} to "
+            "use a lab of your own."
+        ) from None
+
+
+def _shared_with_key() -> tuple[dict[str, Any], str]:
+    """That lab, and a key that it takes."""
+    key = os.environ.get(SHARED_KEY, "").strip()
+    if not key:
+        raise WorkbookError(f"{SHARED} is set, and {SHARED_KEY} is not: set it to your key.")
+    server = _shared()
+    try:
+        server_file.call(server, "/v1/models", key, "GET")
+    except urllib.error.HTTPError as error:
+        if error.code != 401:
+            raise WorkbookError(f"The lab at {url(server)} answers with {error.code}.") from None
+        raise WorkbookError(
+            f"The lab at {url(server)} does not take the key in {SHARED_KEY}. Ask whoever runs it."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise WorkbookError(f"The lab at {url(server)} does not answer: {error}.") from None
+    return server, key
 
 
 def _start(folder: Path) -> dict[str, Any]:

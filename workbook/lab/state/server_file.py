@@ -140,11 +140,13 @@ def url(server: dict[str, Any]) -> str:
     return f"http://{host}:{server['port']}"
 
 
-def call(server: dict[str, Any], path: str, key: str | None = None) -> dict[str, Any]:
-    """GET, or POST with a key, on this machine, past any proxy. Raises OSError or ValueError."""
+def call(
+    server: dict[str, Any], path: str, key: str | None = None, method: str = "POST"
+) -> dict[str, Any]:
+    """GET, or `method` with a key, past any proxy. Raises OSError or ValueError."""
     request = urllib.request.Request(url(server) + path)
     if key:
-        request.method = "POST"
+        request.method = method
         request.add_header("Authorization", f"Bearer {key}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=5) as answer:
