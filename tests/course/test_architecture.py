@@ -26,8 +26,10 @@ MAY_IMPORT = {
     "budget": {"backends", "doctor", "prices"},
     "hosts": {"doctor", "prices"},
     "studio": {"evals", "backends", "jobs", "budget", "doctor", "prices"},
+    "classroom": set(),
     "cli": {
         "studio",
+        "classroom",
         "hosts",
         "evals",
         "backends",

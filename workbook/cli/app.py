@@ -30,6 +30,7 @@ PARTS = {
     "compare": ("compare", "Which of two models is better, and how sure that is."),
     "studio": ("studio", "All of it as a page in the browser."),
     "lab": ("lab", "The service that trains on this machine."),
+    "class": ("classroom", "What whoever teaches the course needs."),
     "completion": ("app", "The lines that complete commands in your shell."),
 }
 EPILOG = "Exit status:\b\n\n\b\n" + "\n".join(
