@@ -73,6 +73,7 @@ SLOW = {
     "polars",
     "safetensors",
     "scipy",
+    "sphinx",
     "sklearn",
     "starlette",
     "tiktoken",
