@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python3 -m venv .venv
 torch=$(grep '^torch==' requirements.txt)
-.venv/bin/pip install --quiet "$torch" --index-url https://download.pytorch.org/whl/cpu ||
+.venv/bin/pip install --quiet --retries 0 "$torch" --index-url https://download.pytorch.org/whl/cpu ||
     echo "PyTorch's own index does not answer: the build of PyPI is taken."
 .venv/bin/pip install --quiet -r requirements.txt
 .venv/bin/python -c "from workbook.lab.model import weights; weights.ensure()"
