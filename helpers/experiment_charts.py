@@ -1,4 +1,4 @@
-"""Figures of experiments: quality by number of examples, and results of several seeds side by side.
+"""Figures of experiments: quality by number of examples, seeds side by side, a run on rewards.
 
 Each returns a matplotlib Figure; `workbook.figures.show` puts it in a notebook with alt text.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from workbook.figures import COLORS, STYLES, new
+from workbook.figures import COLORS, STYLES, PlainFigure, new
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,4 +67,38 @@ def side_by_side(
     axes.set_ylim(-0.5, len(rows) - 0.3)
     axes.set_xlim(-0.02 * largest, 1.02 * largest)
     axes.set_xlabel(f"{label} (circle: a seed; stroke: the mean; bar: 95 % interval)")
+    return fig
+
+
+_OF_REWARDS = (
+    ("train_reward_mean", "mean reward"),
+    ("entropy", "entropy (nats a token)"),
+    ("completion_tokens_mean", "tokens an answer"),
+)
+
+
+def reward_curves(results: "pd.DataFrame") -> Figure:
+    """A reinforcement job by step: reward (training, validation), entropy, length of answers.
+
+    results: as `workbook.jobs.results` gives them
+    """
+    fig = PlainFigure(figsize=(9.6, 3.0), layout="constrained")
+    for axes, (column, label) in zip(fig.subplots(1, 3), _OF_REWARDS, strict=True):
+        train = results.dropna(subset=[column])
+        axes.plot(train["step"], train[column], color=COLORS["blue"], label="training")
+        if column == "train_reward_mean":
+            valid = results.dropna(subset=["valid_reward_mean"])
+            axes.plot(
+                valid["step"],
+                valid["valid_reward_mean"],
+                "s--",
+                color=COLORS["red"],
+                label="validation",
+            )
+            axes.legend(frameon=False, labelcolor=_TEXT)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("training step")
+        axes.set_ylabel(label)
+        axes.grid(True, color="#DDDDDD", linewidth=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
     return fig

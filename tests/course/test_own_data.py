@@ -4,6 +4,8 @@ import json
 import re
 from collections import Counter
 
+from solutions import nb08
+
 from workbook import doctor, paths
 from workbook.evals import examples, graders
 
@@ -88,3 +90,18 @@ def test_two_voices_answer_in_the_plant_shops_chat() -> None:
     hers, his = texts.values()
     assert len(hers) >= 110
     assert sum("!" in text for text in hers) == 0 and sum("!" in text for text in his) > 30
+
+
+def test_sentences_of_two_words_keep_their_rule_and_the_exam_has_words_of_its_own() -> None:
+    pairs = rows("two_words.jsonl")
+    splits = Counter(row["split"] for row in pairs)
+    assert splits == {"start": 16, "train": 64, "validation": 20, "test": 60}
+    assert len({row["id"] for row in pairs}) == len({frozenset(row["words"]) for row in pairs})
+    used: dict[str, set[str]] = {}
+    for row in pairs:
+        used.setdefault(row["split"], set()).update(row["words"])
+        assert ("sentence" in row) == (row["split"] in ("start", "train"))
+        if "sentence" in row:
+            assert nb08.grade({"output_text": row["sentence"]}, row) == 1, row
+    assert not (used["start"] | used["train"]) & (used["validation"] | used["test"])
+    assert not used["validation"] & used["test"]

@@ -31,3 +31,20 @@ def test_conditions_stand_below_each_other_with_each_seed() -> None:
     heights = [place for place, _ in sorted(zip(axes.get_yticks(), rows, strict=True))]
     assert heights == [0, 1] and axes.get_yticks()[0] == 1, "the first row is the upper one"
     assert [text.get_text() for text in axes.texts] == ["0.45", "0.30"]
+
+
+def test_a_run_on_rewards_shows_what_its_reward_cost() -> None:
+    nan = float("nan")
+    results = pd.DataFrame(
+        {
+            "step": [0, 1, 2, 3],
+            "train_reward_mean": [nan, 0.1, 0.3, 0.5],
+            "valid_reward_mean": [0.1, nan, nan, 0.4],
+            "entropy": [nan, 2.0, 1.5, 1.0],
+            "completion_tokens_mean": [nan, 9, 14, 20],
+        }
+    )
+    reward, entropy, length = experiment_charts.reward_curves(results).axes
+    assert [list(line.get_ydata()) for line in reward.lines] == [[0.1, 0.3, 0.5], [0.1, 0.4]]
+    assert list(entropy.lines[0].get_ydata()) == [2.0, 1.5, 1.0]
+    assert list(length.lines[0].get_xdata()) == [1, 2, 3] and "tokens" in length.get_ylabel()
