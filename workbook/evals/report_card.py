@@ -149,7 +149,7 @@ class ReportCard:
         """The page, part by part."""
         day = f" As of {self.day}." if self.day else ""
         why = next((each for each in self.gates if not each.is_met), None)
-        reason = f" Because: {why.rule}; measured: {why.measured}." if why else ""
+        reason = f" Not met: {why.rule}; measured: {why.measured}." if why else ""
         page: list[Block] = [
             ("title", self.title),
             ("strong", f"Recommendation: {self.advice}. {ADVICE[self.advice]}{reason}"),
