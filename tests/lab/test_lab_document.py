@@ -28,12 +28,14 @@ def test_every_command_and_option_of_the_document_is_there(capsys) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("language", ["python", "sh"])
-def test_the_documents_examples_run(language: str, tmp_path, tool) -> None:
+def test_the_documents_examples_run(language: str, tmp_path, tool, package) -> None:
     server = start(tmp_path / "state")
     settings = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
     shell = {"python": [sys.executable, "-c"], "sh": [tool("bash"), "-c"]}[language]
     try:
         for example in re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL):
+            if "google" in example:
+                package("google.genai")
             done = subprocess.run(
                 [*shell, example],
                 env=os.environ | settings,
