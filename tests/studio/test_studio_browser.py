@@ -66,7 +66,7 @@ class Studio:
                 stdout=log,
                 stderr=log,
             )
-        for _ in range(900):
+        for _ in range(1500):
             if match := re.search(r"(http://\S+)/\?(token=\w+)", self.log.read_text()):
                 self.address, self.token = match.groups()
                 return
@@ -114,7 +114,7 @@ def open_page(
                 viewport={"width": width, "height": 900}, color_scheme=scheme
             )
             page = context.new_page()
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(120_000)
             page.on("pageerror", lambda error: pytest.fail(str(error)))
             page.goto(f"{studio.address}{path}{'&' if '?' in path else '?'}{studio.token}")
             return page

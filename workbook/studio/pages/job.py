@@ -48,6 +48,8 @@ class _View:
         self._shown: dict[str, Any] = {}
         self._charts: dict[str, Any] = {}
         self._head = box("stack")
+        self._progress = box("stack")
+        self._event_table: Table | None = None
         self._problems = box("stack")
         self._curves = box("charts wide")
         self._points = box("stack")
@@ -58,8 +60,10 @@ class _View:
         if job is None or self._head.is_deleted:
             return
         self._problems.clear()
-        if self._has_changed("status", (job.status, self._watch.step)):
+        if self._has_changed("status", job.status):
             self._draw_head(job)
+        if self._has_changed("step", self._watch.step):
+            self._draw_progress()
         if self._has_changed("events", len(self._watch.events)):
             self._draw_curves()
             self._draw_events()
@@ -80,16 +84,10 @@ class _View:
 
     def _draw_head(self, job: Any) -> None:
         self._head.clear()
-        watch = self._watch
         with self._head:
             with box("line"):
                 text(short(job.id, 34), "h1")
                 text(job.status.replace("_", " "), "span", f"badge {job.status}")
-            if watch.steps:
-                words = f"Step {watch.step:,} of {watch.steps:,}"
-                bar = box("progress", "progress").props(f"max={watch.steps} value={watch.step}")
-                bar.props["aria-label"] = words
-                text(words, "p", "hint")
             if job.status == "succeeded" and job.fine_tuned_model:
                 with notice(f"The model is ready: {job.fine_tuned_model}", "good") as ready, ready:
                     base = f"a={job.model}&b={job.fine_tuned_model}"
@@ -105,6 +103,17 @@ class _View:
                         text(name, "dt")
                         text(value, "dd")
             self._actions(job)
+
+    def _draw_progress(self) -> None:
+        watch = self._watch
+        self._progress.clear()
+        if not watch.steps:
+            return
+        with self._progress:
+            words = f"Step {watch.step:,} of {watch.steps:,}"
+            bar = box("progress", "progress").props(f"max={watch.steps} value={watch.step}")
+            bar.props["aria-label"] = words
+            text(words, "p", "hint")
 
     def _actions(self, job: Any) -> None:
         jobs = self._host.client.fine_tuning.jobs
@@ -141,8 +150,6 @@ class _View:
 
     async def _draw_blame(self, job: Any) -> None:
         lines = await attempt(self._host, self._problems, job_views.blame, self._host, job)
-        with self._problems:
-            pass
         with self._head:
             message = job.error.message if job.error else "The host gives no reason."
             notice(message, "error", urgent=True)
@@ -176,9 +183,11 @@ class _View:
                 link("Try the last two beside each other", f"/playground?a={a}&b={b}")
 
     def _draw_events(self) -> None:
-        self._events.clear()
+        if self._event_table is not None:
+            self._event_table.show(self._watch.events)
+            return
         with self._events, section("Events"):
-            Table(
+            self._event_table = Table(
                 ("When", "What"),
                 self._watch.events,
                 lambda event: (clock(event.created_at), event.message),

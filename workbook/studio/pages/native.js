@@ -4,7 +4,7 @@ export default {
   inheritAttrs: false,
   template: `
     <div :id="id" class="field" :class="[$attrs.class, 'field-' + kind]">
-      <label v-if="kind !== 'check'" :for="control" :class="{ hidden: quiet }">{{ label }}</label>
+      <label v-if="kind !== 'check'" :for="control" :class="{ 'sr-only': quiet }">{{ label }}</label>
       <select v-if="kind === 'select'" v-bind="bound" v-model="inner" @change="send">
         <option v-for="option in options" :key="option[0]" :value="option[0]">{{ option[1] }}</option>
       </select>

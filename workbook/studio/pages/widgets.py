@@ -67,7 +67,10 @@ def button(words: str, on_click: Callable[..., Any], kind: str = "plain", label:
         element.props["aria-label"] = label
 
     async def clicked() -> None:
-        element.props["disabled"] = True
+        # Not `disabled`: that would take the focus away from who presses it with a key.
+        if "aria-disabled" in element.props:
+            return
+        element.props["aria-disabled"] = "true"
         element.update()
         try:
             result = on_click()
@@ -75,7 +78,7 @@ def button(words: str, on_click: Callable[..., Any], kind: str = "plain", label:
                 await result
         finally:
             if not element.is_deleted:
-                del element.props["disabled"]
+                del element.props["aria-disabled"]
                 element.update()
 
     element.on("click", clicked, args=[])
@@ -226,6 +229,11 @@ class Table:
         self.rows, self._cells, self._size, self._page = rows, cells, size, 0
         self._headings, self._name = headings, name
         self._place = box("table")
+        # Kept while the rows change, and with it the focus.
+        with box("pager") as self._pager:
+            button("‹ Earlier", lambda: self._turn(-1), "quiet", f"Earlier {name}")
+            self._span = text("", "span", "muted")
+            button("Later ›", lambda: self._turn(1), "quiet", f"Later {name}")
         self.show()
 
     def show(self, rows: Sequence[Any] | None = None) -> None:
@@ -236,16 +244,16 @@ class Table:
         self._page = min(self._page, pages - 1)
         start = self._page * self._size
         self._place.clear()
-        with self._place:
-            with box("", "table").props(f'aria-label="{self._name}"'):
-                with box("", "thead"), box("", "tr"):
-                    for heading in self._headings:
-                        text(heading, "th").props("scope=col")
-                with box("", "tbody"):
-                    for row in self.rows[start : start + self._size]:
-                        self._row(row)
-            if pages > 1:
-                self._pager(start, pages)
+        with self._place, box("", "table").props(f'aria-label="{self._name}"'):
+            with box("", "thead"), box("", "tr"):
+                for heading in self._headings:
+                    text(heading, "th").props("scope=col")
+            with box("", "tbody"):
+                for row in self.rows[start : start + self._size]:
+                    self._row(row)
+        end = min(start + self._size, len(self.rows))
+        self._span.set_text(f"{start + 1:,}–{end:,} of {len(self.rows):,}")
+        self._pager.set_visibility(pages > 1)
 
     def _row(self, row: Any) -> None:
         with box("", "tr"):
@@ -255,13 +263,6 @@ class Table:
                         cell()
                 else:
                     text(cell, "td").props(f'data-label="{heading}"')
-
-    def _pager(self, start: int, pages: int) -> None:
-        end = min(start + self._size, len(self.rows))
-        with box("pager"):
-            button("‹ Earlier", lambda: self._turn(-1), "quiet", f"Earlier {self._name}")
-            text(f"{start + 1:,}–{end:,} of {len(self.rows):,}", "span", "muted")
-            button("Later ›", lambda: self._turn(1), "quiet", f"Later {self._name}")
 
     def _turn(self, step: int) -> None:
         pages = max(1, -(-len(self.rows) // self._size))
