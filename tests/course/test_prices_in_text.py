@@ -106,8 +106,10 @@ def trainings() -> dict[str, float]:
         "04": estimates.job(marv, MINI).usd + stars + estimates.job(marv[:32], MINI, 6).usd,
         "05": 2 * stars + estimates.job(chats[:25], MINI).usd,
         "07": costs.training_cost(600_000, 1, MINI),
+        "09": costs.training_cost(17_000, 1, MINI),
         "11": costs.training_cost(4_000, 12, MINI),  # 69 conversations of 58 tokens, two seeds
         "13": costs.training_cost(7_300, 3, MINI),  # 126 rows of 58 tokens
+        "13": costs.training_cost(7_300, 4, MINI),  # 126 rows of 58 tokens
     }
 
 
