@@ -73,7 +73,7 @@ WRONG = {
     "09.4": [
         ({}, "two keys"),
         ({**_answers(), "looks": 4000}, "4,000 looks"),
-        (_answers(70), r"0\.30 of the new phrasings"),
+        (_answers(90), r"0\.10 of the new phrasings"),
         ({**_answers(), "answers": {"phrasings_1": "SELECT 1"}}, "Only 1"),
         ({**_answers(), "answers": ["SELECT 1"]}, "no dictionary"),
         ({**_answers(), "answers": {"phrasings_1": 3}}, "no dictionary"),
