@@ -18,7 +18,10 @@ def test_every_command_and_option_of_the_document_is_there(capsys) -> None:
     for name in ("lab", "jobs"):
         commands = set(re.findall(rf"workbook {name} ([a-z]+)", DOCUMENT))
         assert len(commands) >= 3
-        for command in [*commands, *(["models add", "models remove"] if name == "lab" else [])]:
+        for command in [
+            *commands,
+            *(["models add", "models remove", "keys make"] if name == "lab" else []),
+        ]:
             assert cli.main([name, *command.split(), "--help"]) == exits.DONE
     helped = capsys.readouterr().out
     assert set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", DOCUMENT)) <= set(
