@@ -41,7 +41,7 @@ def colab() -> dict[str, str]:
     return dict(line.split("==") for line in lines("tests/colab-versions.txt"))
 
 
-def test_colab_satisfies_the_lower_bounds_and_lacks_seven_packages() -> None:
+def test_colab_satisfies_the_lower_bounds_and_lacks_eight_packages() -> None:
     versions = colab()
     lacking = []
     for needed in map(Requirement, lines("requirements-colab.txt")):
@@ -58,6 +58,7 @@ def test_colab_satisfies_the_lower_bounds_and_lacks_seven_packages() -> None:
         "detect-secrets",
         "datasketch",
         "ftfy",
+        "ruff",
     ]
 
 

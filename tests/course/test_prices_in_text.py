@@ -109,6 +109,7 @@ def trainings() -> dict[str, float]:
         "09": costs.training_cost(17_000, 1, MINI),
         "11": costs.training_cost(4_000, 12, MINI),  # 69 conversations of 58 tokens, two seeds
         "13": costs.training_cost(7_300, 3, MINI),  # 126 rows of 58 tokens
+        "10": costs.training_cost(30_500, 1, MINI),
     }
 
 
