@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -93,5 +94,82 @@ def test_a_killed_job_has_the_same_steps_and_rewards(
         for name in ("train_reward_mean", "valid_reward_mean", "entropy"):
             assert ours.get(name) == pytest.approx(theirs.get(name), abs=0.02), (step, name)
     assert entries(broken, "done")[0] == entries(whole, "done")[0]
+    kept = [{path.name for path in (each / "checkpoints").iterdir()} for each in (whole, broken)]
+    assert kept[0] == kept[1] and len(kept[0]) == 3
+
+
+# A process that has torch already and forks the trainer: so thirty starts take seconds. It does no
+# arithmetic of its own, as threads of that would not be there in the fork.
+STORM = """
+import json, os, random, sys, time
+from pathlib import Path
+from workbook.lab.training import defaults, reinforcement
+
+folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+defaults.SAVE_SECONDS = 0.0
+dice = random.Random(seed)
+
+def grade(answers):
+    return [
+        {"reward": float("a" in each["output"]), "parts": {}, "errors": []} for each in answers
+    ]
+
+def size():
+    path = folder / "progress.jsonl"
+    return path.stat().st_size if path.exists() else 0
+
+done = killed = 0
+while True:
+    child = os.fork()
+    if not child:
+        reinforcement.train(folder, grade)
+        os._exit(0)
+    if killed < kills:
+        # From before its first line to some steps later, in the midst of whatever it does.
+        until, before, lines = time.monotonic() + 60, size(), dice.choice([0, 1, 1])
+        while lines and size() == before and time.monotonic() < until:
+            time.sleep(0.002)
+        time.sleep(dice.uniform(0, 0.15))
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break  # faster than the storm
+        os.kill(child, 9)
+        killed += 1
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status):
+        break
+print(json.dumps({"killed": killed, "status": status}))
+"""
+KILLS = 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_storm_of_thirty_kills_changes_no_step_and_no_reward(home: Path, tmp_path: Path) -> None:
+    base = bases.add("tiny", tinybase.folder(tmp_path / "hf"))
+    whole, broken = (job(tmp_path / name, base) for name in ("whole", "broken"))
+    for folder in (whole, broken):
+        spec = json.loads((folder / "spec.json").read_text())
+        (folder / "spec.json").write_text(json.dumps(spec | {"n_epochs": 15}))
+    assert start(whole, 0.0).wait(300) == 0
+    seed = os.environ.get("WORKBOOK_KILL_SEED") or str(random.randrange(10**6))
+    storm = subprocess.run(
+        [sys.executable, "-c", STORM, str(broken), str(KILLS), seed],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    said = f"WORKBOOK_KILL_SEED={seed}\n{storm.stdout}{storm.stderr[-2000:]}"
+    assert storm.returncode == 0, said
+    assert json.loads(storm.stdout.splitlines()[-1]) == {"killed": KILLS, "status": 0}, said
+    steps = [{e["step"]: e for e in entries(each, "step")} for each in (whole, broken)]
+    assert list(steps[1]) == list(steps[0]) == list(range(len(steps[0]))), said
+    assert len(steps[0]) > KILLS, said
+    for step in steps[0]:
+        ours, theirs = steps[1][step], steps[0][step]
+        for name in ("train_reward_mean", "valid_reward_mean", "entropy"):
+            assert ours.get(name) == pytest.approx(theirs.get(name), abs=0.02), (step, name, said)
+    assert entries(broken, "done") == entries(whole, "done")
     kept = [{path.name for path in (each / "checkpoints").iterdir()} for each in (whole, broken)]
     assert kept[0] == kept[1] and len(kept[0]) == 3
