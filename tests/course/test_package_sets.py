@@ -26,7 +26,7 @@ from workbook import paths
 
 ROOT = paths.ROOT
 OPTIONAL = {"google", "distributed", "fsspec", "genai_prices", "onnxruntime"}  # of Colab; extras
-OPTIONAL |= {"peft", "transformers", "xllamacpp"}
+OPTIONAL |= {"nicegui", "peft", "transformers", "xllamacpp"}
 RUNNERS = ["pytest", "nbval", "nbclient", "hypothesis"]  # what runs notebooks and tests
 
 
