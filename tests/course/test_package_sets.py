@@ -26,7 +26,7 @@ from workbook import paths
 
 ROOT = paths.ROOT
 OPTIONAL = {"google", "distributed", "fsspec", "genai_prices", "onnxruntime"}  # of Colab; extras
-OPTIONAL |= {"nicegui", "peft", "transformers", "xllamacpp"}
+OPTIONAL |= {"nicegui", "peft", "sphinx", "transformers", "xllamacpp"}
 RUNNERS = ["pytest", "nbval", "nbclient", "hypothesis"]  # what runs notebooks and tests
 
 
@@ -73,7 +73,8 @@ def test_the_pins_satisfy_the_lower_bounds() -> None:
 def test_everything_that_is_imported_is_required() -> None:
     owners = packages_distributions()
     required = {canonicalize_name(Requirement(line).name) for line in lines("requirements.txt")}
-    provided_by_jupyterlab = {"ipython", "ipykernel", "nbformat", "nbclient", "packaging"}
+    provided = {"ipython", "ipykernel", "nbformat", "nbclient", "packaging"}  # by jupyterlab
+    provided.add("anyio")  # by starlette, which runs on it
     missing = {}
     ours = ("workbook", "helpers", "tools")
     for path in sorted(path for folder in ours for path in (ROOT / folder).rglob("*.py")):
@@ -81,7 +82,7 @@ def test_everything_that_is_imported_is_required() -> None:
             if name in sys.stdlib_module_names or name in (*ours, *OPTIONAL):
                 continue
             distributions = {canonicalize_name(owner) for owner in owners.get(name, [name])}
-            if not distributions & (required | provided_by_jupyterlab):
+            if not distributions & (required | provided):
                 missing[name] = path.name
     assert not missing
 
