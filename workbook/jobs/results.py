@@ -31,13 +31,22 @@ def results(client: "OpenAI", job: "FineTuningJob") -> "pd.DataFrame":
 
 
 def result_text(client: "OpenAI", job: "FineTuningJob") -> str:
-    """The job's result file as it is, CSV. Raises WorkbookError for a job without one."""
+    """The job's result file as it is, CSV. Raises WorkbookError for a job without one, and where
+    the host names one that it does not have."""
+    import openai
+
     if not job.result_files:
         raise WorkbookError(
             f"Job {job.id} has no result file: its status is {job.status}. "
             "Only a job that succeeded writes one."
         )
-    return decode(client.files.content(job.result_files[0]).read())
+    try:
+        return decode(client.files.content(job.result_files[0]).read())
+    except openai.NotFoundError:
+        raise WorkbookError(
+            f"Job {job.id} names {job.result_files[0]} as its result file, and the host has no such "
+            f"file (any more). What else it says of the job: workbook jobs show {job.id}"
+        ) from None
 
 
 def decode(content: bytes) -> str:
