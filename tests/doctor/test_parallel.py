@@ -50,6 +50,9 @@ def test_without_them_it_is_done_here(large, file, alone, how, monkeypatch) -> N
         if how == "can't be started":
             raise OSError("no processes")
         if how == "die at once" or len(tasks) > 2:
+            if self._process:
+                self._process.kill()
+                self._process.wait()
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "print('hello')"],
                 stdin=subprocess.PIPE,

@@ -135,7 +135,8 @@ def test_batches_that_are_not_created(lab: Server) -> None:
 def test_a_cancelled_batch_keeps_what_it_has(lab: Server) -> None:
     first = create(lab, [line(i, max_tokens=100, temperature=1) for i in range(200)])
     waiting = create(lab, [line(0)])
-    while lab.call("GET", f"/batches/{first.id}")[1]["request_counts"]["completed"] < 1:
+    while (now := lab.call("GET", f"/batches/{first.id}")[1])["request_counts"]["completed"] < 1:
+        assert now["status"] != "failed", now
         time.sleep(0.1)
     for batch in (waiting, first):
         status = lab.call("POST", f"/batches/{batch.id}/cancel")[1]["status"]

@@ -108,9 +108,12 @@ def _parts(
             task, future = pending.popleft()
             yield task, future.result()
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.end()
-        threads.shutdown(cancel_futures=True)
+        threads.shutdown()
+        for worker in workers:  # one may just have been starting
+            worker.end()
 
 
 class _Worker:
@@ -119,14 +122,18 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_usable = True
+        self._is_wanted = True
 
     def check(self, task: _Task) -> PartialResult:
-        """What a stretch holds. Raises what `check_lines` does."""
+        """What a stretch holds. Raises what `check_lines` does, and OSError or EOFError after
+        `end`: nobody waits for it any more."""
         if self._is_usable:
             try:
                 return self._ask(task)
-            except (OSError, EOFError, pickle.UnpicklingError):  # it is gone, or never was
-                self.end()
+            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+                if not self._is_wanted:
+                    raise
+                self._is_usable = False  # it is gone, or never was
         return check_stretch(task)
 
     def _ask(self, task: _Task) -> PartialResult:
@@ -146,7 +153,7 @@ class _Worker:
 
     def end(self) -> None:
         """Kill it: it has nothing that is worth waiting for."""
-        self._is_usable = False
+        self._is_wanted = False
         if self._process is not None:
             self._process.kill()
             self._process.wait()

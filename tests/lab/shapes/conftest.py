@@ -8,12 +8,12 @@ import tinylab
 from labserver import Server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shapes")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def lab(folder: Path) -> Iterator[Server]:
     with tinylab.serving(folder) as server:
         yield server
