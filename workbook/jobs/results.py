@@ -44,8 +44,8 @@ def result_text(client: "OpenAI", job: "FineTuningJob") -> str:
         return decode(client.files.content(job.result_files[0]).read())
     except openai.NotFoundError:
         raise WorkbookError(
-            f"Job {job.id} names {job.result_files[0]} as its result file, and the host has no such "
-            f"file (any more). What else it says of the job: workbook jobs show {job.id}"
+            f"Job {job.id} names {job.result_files[0]} as its result file, and the host has no "
+            f"such file (any more). What else it says of the job: workbook jobs show {job.id}"
         ) from None
 
 
