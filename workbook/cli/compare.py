@@ -30,7 +30,7 @@ class GraderOption(click.ParamType):
         try:
             return graders.by_name(value)
         except WorkbookError as error:
-            raise click.BadParameter(str(error), param, ctx) from None
+            raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command()
