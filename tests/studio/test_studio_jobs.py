@@ -145,15 +145,18 @@ def test_a_watch_adds_only_what_is_new_and_sorts_figures_by_kind(server: StudioH
     server.events = [step(1, 9, train_loss=2.0, train_mean_token_accuracy=0.5)]
     host, watch = server.host(), job_views.Watch("ftjob-0001")
     watch.look(host)
-    newest = step(2, 9, train_loss=1.0, valid_loss=1.5, train_reward_mean=0.25)
+    newest = step(
+        2, 9, train_loss=1.0, valid_loss=1.5, train_reward_mean=0.25, train_mean_reward=0.25
+    )
     server.events.insert(0, newest)
     watch.look(host)
     watch.look(host)
     assert watch.series == {
         "Loss": {"training loss": [(1, 2.0), (2, 1.0)], "validation loss": [(2, 1.5)]},
         "Accuracy": {"training mean token accuracy": [(1, 0.5)]},
-        "Reward": {"training reward mean": [(2, 0.25)]},
+        "Reward": {"training reward mean": [(2, 0.25)], "training mean reward": [(2, 0.25)]},
     }
+    assert list(watch.curves("Reward")) == ["training reward mean"]  # one figure, two names
     assert [event.id for event in watch.events] == ["event-2", "event-1"]
     assert (watch.step, watch.steps) == (2, 9)
     assert "training loss 1.000" in watch.words("Loss")
@@ -197,10 +200,17 @@ def test_checkpoints_stand_beside_each_other_by_step(server: StudioHost) -> None
             "fine_tuned_model_checkpoint": f"ft:base:me::x:ckpt-step-{number}",
             "fine_tuning_job_id": "ftjob-0001",
             "step_number": number,
-            "metrics": {"step": number, "train_loss": 3.0 / number, "full_valid_loss": None},
+            "metrics": {
+                "step": number,
+                "train_loss": 3.0 / number,
+                "full_valid_loss": None,
+                "valid_reward_mean": 0.5 * number,
+                "full_valid_mean_reward": 0.5 * number,
+                "entropy": 2.0,
+            },
         }
         for number in (3, 1)
     ]
     points = job_views.checkpoints(server.host(), "ftjob-0001")
     assert [point["step"] for point in points] == [1, 3]
-    assert points[1]["figures"] == {"training loss": 1.0}
+    assert points[1]["figures"] == {"training loss": 1.0, "validation reward mean": 1.5}

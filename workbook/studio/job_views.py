@@ -101,9 +101,13 @@ class Watch:
     def has_ended(self) -> bool:
         return self.job is not None and self.job.status in ENDED
 
+    def curves(self, kind: str) -> dict[str, list[tuple[int, float]]]:
+        """The figures of a kind, each once: of rewards, OpenAI and Bedrock name the same ones."""
+        return _each_once(self.series[kind])
+
     def words(self, kind: str) -> str:
         """The last values of a kind of figure, in a sentence."""
-        parts = [f"{name} {points[-1][1]:.3f}" for name, points in self.series[kind].items()]
+        parts = [f"{name} {points[-1][1]:.3f}" for name, points in self.curves(kind).items()]
         return f"{kind} after step {self.step}: {', '.join(parts)}."
 
 
@@ -113,15 +117,37 @@ def readable(name: str) -> str:
     return " ".join(words.get(part, part) for part in name.split("_"))
 
 
+def _each_once(figures: dict[str, Any]) -> dict[str, Any]:
+    """Without those that have the values of an earlier one."""
+    names = {json.dumps(values): name for name, values in reversed(figures.items())}
+    return {name: values for name, values in figures.items() if name in names.values()}
+
+
 def checkpoints(host: Host, job_id: str) -> list[dict[str, Any]]:
-    """The checkpoints beside each other, by step: `model`, `step`, and what was measured."""
-    rows = []
-    for point in islice(host.client.fine_tuning.jobs.checkpoints.list(job_id), 100):
-        metrics = point.metrics.to_dict(mode="json")
-        figures = {readable(k): v for k, v in metrics.items() if k != "step" and v is not None}
-        row = {"model": point.fine_tuned_model_checkpoint, "step": point.step_number}
-        rows.append(row | {"figures": figures})
-    return sorted(rows, key=lambda row: row["step"])
+    """The checkpoints beside each other, by step: `model`, `step`, and the `figures` that tell
+    which is better: losses, accuracies, rewards, each once."""
+    points = sorted(
+        islice(host.client.fine_tuning.jobs.checkpoints.list(job_id), 100),
+        key=lambda point: point.step_number,
+    )
+    measured = [point.metrics.to_dict(mode="json") for point in points]
+    names = dict.fromkeys(name for metrics in measured for name in metrics)
+    figures = {
+        readable(name): [metrics.get(name) for metrics in measured]
+        for name in names
+        if any(word in name for word in _KINDS)
+    }
+    figures = {
+        name: values for name, values in _each_once(figures).items() if set(values) != {None}
+    }
+    return [
+        {
+            "model": point.fine_tuned_model_checkpoint,
+            "step": point.step_number,
+            "figures": {name: values[place] for name, values in figures.items()},
+        }
+        for place, point in enumerate(points)
+    ]
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ class _View:
 
     def _draw_curves(self) -> None:
         watch = self._watch
-        for kind, series in watch.series.items():
+        for kind in watch.series:
+            series = watch.curves(kind)
             if kind in self._charts:
                 update_curves(self._charts[kind], series, watch.words(kind))
             else:
