@@ -26,5 +26,5 @@ def show() -> None:
     """Say which scale is in force, and how to change it."""
     text = "Quick scale: fewer seeds, examples and questions, so wider intervals."
     if not is_quick():
-        text = "Full scale. For fewer seeds and examples: `%env WORKBOOK_SCALE=quick` before this."
+        text = "Full scale. For fewer seeds and examples: %env WORKBOOK_SCALE=quick before this."
     display.box(text, "note")

