@@ -16,7 +16,7 @@ from workbook.doctor.fingerprints import Example, example_of
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.profiles import profile
 from workbook.doctor.progress import watched
-from workbook.doctor.readers.columns import renamed
+from workbook.doctor.readers.columns import in_rows, renamed_line
 from workbook.doctor.readers.source import formed, open_source
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import build
@@ -117,7 +117,8 @@ def _check(
     if not isinstance(data, (str, Path)):
         rows = data if isinstance(data, Sequence) else list(data)
         if names := options.get("columns"):
-            rows = [renamed(Line(*item), names).value for item in enumerate(rows, start=1)]
+            named = in_rows((Line(*item) for item in enumerate(rows, start=1)), names)
+            rows = [renamed_line(line, names).value for line in named]
         watching = enumerate(watched(rows, "checking"), start=1)
         lines = (formed(Line(*item), {}) for item in watching)
         return build("rows", lines, model, job_problems, rows, leaks, host)

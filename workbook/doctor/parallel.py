@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.partial_results import PartialResult, check_lines
@@ -40,7 +40,7 @@ class _Task(NamedTuple):
     path: str
     start: int
     end: int
-    columns: dict[str, str] | None
+    columns: dict[str, str]
     model: str | None
     with_texts: bool
     host: str
@@ -66,6 +66,7 @@ def build(
     Raises WorkbookError for an unknown model, or where the file goes away meanwhile.
     """
     builder = ReportBuilder(source.path.name, model, leaks, host)
+    source.require_columns()
     try:
         with byte_bar(source.size, f"checking {source.path.name}") as bar:
             for task, part in _parts(source, builder, number):
@@ -80,7 +81,7 @@ def _parts(
     source: Source, builder: ReportBuilder, number: int
 ) -> Iterator[tuple[_Task, PartialResult]]:
     """The stretches in their order; a few are looked at ahead."""
-    columns = source.options.get("columns")
+    columns = source.options.get("columns") or {}
     path, host = str(source.path.resolve()), builder.host.id
     workers = [_Worker() for _ in range(number)]
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -178,9 +179,8 @@ def _lines(task: _Task) -> Iterator[Line]:
             stream.seek(task.start - 1)
             next(bounded_lines(stream), b"")
         size = task.end - stream.tell()
-        options: dict[str, Any] = {"columns": task.columns}
         for number, raw in enumerate(bounded_lines(stream, size), start=2 if task.start else 1):
-            yield formed(value_of(number, raw), options)
+            yield formed(value_of(number, raw), task.columns)
 
 
 def main() -> None:

@@ -68,6 +68,7 @@ class _FileCheck:
         self.client, self.file, self.options = client, file, options
         self.model, self.host = model, host
         self.source = open_file(file, options)
+        self.source.require_columns()
         self.spans = spans(self.source, range_bytes)
         self.futures = deque(self._submit(span, span[0] < _SAMPLE) for span in self.spans)
 
@@ -126,4 +127,4 @@ def lines(
 ) -> Iterator[Line]:
     """The lines that begin between two bytes, read."""
     for number, raw in enumerate(raw_lines(file, start, end), start=2 if start else 1):
-        yield formed(value_of(number, raw), options)
+        yield formed(value_of(number, raw), options.get("columns") or {})

@@ -64,24 +64,35 @@ class Source(DataFile):
 
         Raises UnreadableError where the file goes away meanwhile.
         """
-        names = self.options.get("columns")
-        for number, line in enumerate(self.raw_lines(), start=1):
-            if not isinstance(line, bytes):
-                yield line
-            elif names:
-                yield formed(jsonl.value_of(number, line), self.options)
-            else:
-                yield jsonl.line_of(number, line)
+        in_table = self.format in _TABLES  # whose readers know the headings
+        names = {} if in_table else self.options.get("columns") or {}
+        values = (
+            jsonl.value_of(number, line) if isinstance(line, bytes) else line
+            for number, line in enumerate(self._values(), start=1)
+        )
+        for line in columns.in_rows(values, names):
+            yield formed(line, names, in_table)
 
     def raw_lines(self) -> Iterator[bytes | Line]:
-        """As `lines`, but those of JSONL as they stand there, in UTF-8: a quick look may do."""
-        binary = bool(self.packed) or self.format in _BINARY
+        """As `lines`, but those of JSONL as they stand there, in UTF-8: a quick look may do. Nobody
+        names their keys."""
         in_table = self.format in _TABLES
+        for line in self._values():
+            yield line if isinstance(line, bytes) else formed(line, {}, in_table)
+
+    def require_columns(self) -> None:
+        """Raises DatasetError where the first rows lack a key that is named."""
+        if self.options.get("columns"):
+            next(self.lines(), None)
+
+    def _values(self) -> Iterator[bytes | Line]:
+        """The rows before their form is looked for."""
+        binary = bool(self.packed) or self.format in _BINARY
         last = 0
         try:
             for line in _READERS[self.format](self):
                 last = last + 1 if isinstance(line, bytes) else line.number
-                yield line if isinstance(line, bytes) else formed(line, self.options, in_table)
+                yield line
         except WorkbookError:
             raise
         except OSError as error:
@@ -104,12 +115,12 @@ class Source(DataFile):
             yield _damaged(last + 1, error)
 
 
-def formed(line: Line, options: Mapping[str, Any], in_table: bool = False) -> Line:
+def formed(line: Line, names: Mapping[str, str], in_table: bool = False) -> Line:
     """The line with its row in a format that is trained on.
 
-    options: `columns` names its keys.
+    names: of its keys, as in {"prompt": "Question"}
     """
-    return recognition.line(columns.renamed(line, options.get("columns") or {}), in_table)
+    return recognition.line(columns.renamed_line(line, names), in_table)
 
 
 def _damaged(number: int, error: BaseException) -> Line:

@@ -4,14 +4,16 @@ Knows headings that are missing, doubled or below a title; knows neither files n
 """
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
 from workbook.doctor.forms.turns import is_turn, is_turns
 from workbook.doctor.forms.values import decoded, decoded_if
 from workbook.doctor.lines import Line, Problem
+from workbook.doctor.readers import columns
 from workbook.doctor.readers.data_file import DataFile
 from workbook.quoting import excerpt
 
@@ -53,7 +55,7 @@ def lines(file: DataFile, numbered: Iterable[tuple[int, Cells] | Line]) -> Itera
         if isinstance(item, Line):
             yield item
         elif headings is not None:
-            yield row_of(*item, headings)
+            yield row_of(*item, headings, _names(file))
         else:
             waiting.append(item)
             if _has_names(item[1]) or len(waiting) >= _TITLES:
@@ -71,7 +73,7 @@ def _has_names(cells: Cells) -> bool:
 def _begin(file: DataFile, waiting: list[tuple[int, Cells]]) -> Generator[Line, None, list[str]]:
     """The first rows; returns the headings."""
     place = next((n for n, (_, cells) in enumerate(waiting) if _has_names(cells)), None)
-    if place is None and not file.options.get("columns") and _looks_like_data(waiting[0][1]):
+    if place is None and not _names(file) and _looks_like_data(waiting[0][1]):
         width = max(len(cells) for _, cells in waiting)
         headings = [str(number) for number in range(1, width + 1)]
         message = "the first row looks like an example, not like headings; columns are numbered"
@@ -86,9 +88,20 @@ def _begin(file: DataFile, waiting: list[tuple[int, Cells]]) -> Generator[Line, 
             title = excerpt(_joined(cells))
             file.problems.append(("lost", f"lost: row {number}, above the headings: {title}", ""))
         headings = _headings(file, waiting[place][1])
+    columns.require(_names(file), waiting[max(place, 0)][0], _keys(headings))
     for number, cells in waiting[place + 1 :]:
-        yield row_of(number, cells, headings)
+        yield row_of(number, cells, headings, _names(file))
     return headings
+
+
+def _names(file: DataFile) -> dict[str, str]:
+    """What the person calls the columns."""
+    return file.options.get("columns") or {}
+
+
+def _keys(headings: list[str]) -> list[str]:
+    """What the columns are called in a row, also those without a heading."""
+    return [heading or f"column {place}" for place, heading in enumerate(headings, start=1)]
 
 
 def _joined(cells: Cells) -> str:
@@ -97,7 +110,7 @@ def _joined(cells: Cells) -> str:
 
 def _names_numbers(file: DataFile) -> bool:
     """Whether `--columns` names columns by their numbers, so that there are no headings."""
-    names = file.options.get("columns") or {}
+    names = _names(file)
     return bool(names) and all(str(column).isdigit() for column in names.values())
 
 
@@ -125,8 +138,13 @@ def _headings(file: DataFile, cells: Cells) -> list[str]:
     return headings
 
 
-def row_of(number: int, cells: Cells, headings: list[str]) -> Line:
-    """A table's row under its headings; with more cells than headings it can't be read."""
+def row_of(
+    number: int, cells: Cells, headings: list[str], names: Mapping[str, str] = MappingProxyType({})
+) -> Line:
+    """A table's row under its headings; with more cells than headings it can't be read.
+
+    names: that the person gave to columns, as in {"prompt": "Question"}
+    """
     surplus = [cell for cell in cells[len(headings) :] if cell not in (None, "")]
     if surplus:
         count = len(cells)
@@ -137,11 +155,12 @@ def row_of(number: int, cells: Cells, headings: list[str]) -> Line:
         return Line.unreadable(number, ("cells", message, _joined(cells)))
     problems: list[Problem] = []
     row: dict[str, Any] = {}
-    whole = zip_longest(headings, cells[: len(headings)])
-    for place, (heading, cell) in enumerate(whole, start=1):
-        if heading == "" and cell in (None, ""):
+    whole = zip_longest(headings, _keys(headings), cells[: len(headings)])
+    for heading, key, cell in whole:
+        if heading == "" and cell in (None, "") and key not in names.values():
             continue
-        row[heading or f"column {place}"] = cell
+        row[key] = cell
+    row = columns.renamed(row, names) if names else row
     return Line(number, shaped(row, problems), tuple(problems))
 
 

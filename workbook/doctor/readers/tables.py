@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from workbook.doctor.lines import Line
-from workbook.doctor.readers import table_rows
+from workbook.doctor.readers import columns, table_rows
 from workbook.doctor.readers.bounded_lines import bounded_lines
 from workbook.doctor.readers.data_file import DataFile
 from workbook.rows.rules import MAX_LINE
@@ -137,10 +137,12 @@ def parquet_rows(file: DataFile) -> Iterator[Line]:
     import polars  # here: few files need it
 
     number = 0
+    names = file.options.get("columns") or {}
     with file.unpacked() as path:
-        for batch in polars.scan_parquet(path).collect_batches(
-            chunk_size=1_000, maintain_order=True
-        ):
+        table = polars.scan_parquet(path)
+        columns.require(names, 1, table.collect_schema().names())
+        for batch in table.collect_batches(chunk_size=1_000, maintain_order=True):
             for row in batch.iter_rows(named=True):
                 number += 1
-                yield Line(number, table_rows.shaped(dict(row), []))
+                named = columns.renamed(row, names) if names else dict(row)
+                yield Line(number, table_rows.shaped(named, []))
