@@ -101,6 +101,22 @@ def test_a_deployment_goes_even_where_its_use_fails(account: azure.Account, job)
     assert account.list() == []
 
 
+def test_an_account_at_azure_is_read_from_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "sub")
+    monkeypatch.delenv("AZURE_RESOURCE_GROUP", raising=False)
+    monkeypatch.delenv("AZURE_MANAGEMENT_TOKEN", raising=False)
+    endpoint = "https://shop.openai.azure.com/openai/v1/"
+    names = "needs AZURE_RESOURCE_GROUP, AZURE_MANAGEMENT_TOKEN"
+    with pytest.raises(WorkbookError, match=names):
+        azure.Account.of_environment(endpoint)
+    monkeypatch.setenv("AZURE_RESOURCE_GROUP", "g")
+    monkeypatch.setenv("AZURE_MANAGEMENT_TOKEN", "secret")
+    account = azure.Account.of_environment(endpoint)
+    assert account.is_billed and "secret" not in repr(account)
+    assert account.url("marv").startswith(f"{azure.MANAGEMENT}/subscriptions/sub/resourceGroups/g/")
+    assert "/accounts/shop/deployments/marv?" in account.url("marv")
+
+
 def test_nothing_is_deployed_that_nobody_has_agreed_to(account: azure.Account, job) -> None:
     with (
         pytest.raises(WorkbookError, match="hour"),

@@ -139,6 +139,7 @@ def test_the_agent_that_does_not_exist_before_the_first_job(send, lab, folder, t
         ([row(1, tools=[])], "line 13: `tools` is nothing that the lab trains on"),
         ([{"contents": []}], "line 13: `contents` must be a list"),
         ([{"contents": [{"role": "bot", "parts": []}]}], r"line 13: `contents\[0\].role` is 'bot'"),
+        ([{"contents": [{"role": ["user"], "parts": []}]}], r"contents\[0\].role` is \['user'\]"),
         (
             [{"contents": [{"role": "user", "parts": [{"inlineData": {}}]}]}],
             "has inlineData; the lab reads text only",
@@ -160,6 +161,8 @@ def test_a_job_tells_what_is_wrong_with_its_file(send, folder, rows, words) -> N
         ({"supervisedTuningSpec": {"trainingDatasetUri": "gs://shop/../x.jsonl"}}, "not exist"),
         ({"supervisedTuningSpec": {"trainingDatasetUri": "gs://../x.jsonl"}}, "no address"),
         ({"supervisedTuningSpec": {"trainingDatasetUri": "gs://shop/none.jsonl"}}, "not exist"),
+        (spec(f"gs://shop/{'a' * 300}.jsonl"), "not exist"),
+        (spec("gs://shop/a\0.jsonl"), "not exist"),
         ({"supervisedTuningSpec": {"trainingDatasetUri": "gs://shop/a.csv"}}, ".jsonl"),
         ({"preferenceOptimizationSpec": {"a": 1}}, "does not support"),
         (spec("gs://shop/train.jsonl", epochCount=0), "epochCount"),

@@ -50,8 +50,12 @@ def path_of(uri: str, param: str) -> Path:
         message = f"Invalid '{param}': '{uri[:200]}' is no address like gs://BUCKET/FILE.jsonl."
         raise ApiError(400, message, None, param)
     bucket = (folder() / match[1]).resolve()
-    path = (bucket / match[2]).resolve()
-    if not path.is_relative_to(bucket) or not path.is_file():
+    try:
+        path = (bucket / match[2]).resolve()
+        is_there = path.is_relative_to(bucket) and path.is_file()
+    except (OSError, ValueError):  # no file system has such a name
+        is_there = False
+    if not is_there:
         message = (
             f"'{uri[:200]}' does not exist. In the lab a bucket is a folder: the file should be "
             f"{folder() / match[1] / match[2]}"

@@ -27,7 +27,7 @@ def messages(row: Any) -> list[dict[str, str]]:
     for number, content in enumerate(contents):
         where = f"contents[{number}]"
         role = content.get("role", "user") if isinstance(content, dict) else None
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             raise ContentsError(f"`{where}.role` is {role!r}, not 'user' or 'model'")
         found.append({"role": _ROLES[role], "content": _text(content, where)})
     return found
