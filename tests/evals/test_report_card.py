@@ -1,5 +1,6 @@
 """A project's report: rules that stop it, what is advised, and hostile texts that stay texts."""
 
+import html
 import html.parser
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def test_rivals_stand_on_the_page_with_their_intervals(card: ReportCard) -> None
         card.compare("tuned", "people")
 
 
+def test_a_comparison_that_is_run_again_leaves_no_old_result(card: ReportCard) -> None:
+    card.rivals = {"tuned": answers([1] * 36 + [0] * 4), "words": answers([1] * 16 + [0] * 24)}
+    card.compare("tuned", "words")
+    card.rivals["tuned"] = answers([1] * 16 + [0] * 24)
+    again = card.compare("tuned", "words").verdict
+    text = report_page.as_markdown(card.blocks())
+    assert "better than" not in text and again in html.unescape(text.replace("\\", ""))
+
+
 def test_the_page_says_which_file_it_was(card: ReportCard, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"a,b\n")
     card.describe(tmp_path / "rows.csv", 1, {"duplicate": 3})
@@ -120,7 +130,7 @@ def test_hostile_texts_stay_texts(card: ReportCard, tmp_path: Path, text: str) -
     for each, word in ((plain, "t"), (hostile, text)):
         each.data = {word: word}
         each.rivals = {word: answers([1, 0])}
-        each.results = [word]
+        each.results = {(word, word): word}
         each.costs = [{word: word, "hosting": word}]
         each.verdict(word, word, word, False)
         each.write()

@@ -66,7 +66,7 @@ class ReportCard:
     data: dict[str, str] = field(default_factory=dict)
     gates: list[Gate] = field(default_factory=list)
     rivals: "dict[str, pd.DataFrame]" = field(default_factory=dict)
-    results: list[str] = field(default_factory=list)
+    results: dict[tuple[str, str], str] = field(default_factory=dict)
     costs: list[dict[str, str]] = field(default_factory=list)
 
     def describe(self, file: Path, rows: int, findings: Mapping[str, int], **more: object) -> None:
@@ -123,12 +123,12 @@ class ReportCard:
         return entry
 
     def compare(self, ours: str, theirs: str, score: str = "correct") -> comparison.Report:
-        """Compare two rivals in pairs, and note the result."""
+        """Compare two rivals in pairs, and note the result in the place of an earlier one."""
         for name in (ours, theirs):
             if name not in self.rivals:
                 raise EvaluationError(f"There is no rival {name!r}: {', '.join(self.rivals)}.")
         report = comparison.report((ours, theirs), (self.rivals[ours], self.rivals[theirs]), score)
-        self.results = [*dict.fromkeys([*self.results, report.verdict])]
+        self.results[ours, theirs] = report.verdict
         return report
 
     def best(self, *names: str, score: str = "correct") -> str:
@@ -165,7 +165,7 @@ class ReportCard:
                 ("heading", "Who did how well on the held-out rows"),
                 ("table", self._shares()),
             ]
-        page += [("text", text) for text in self.results]
+        page += [("text", text) for text in self.results.values()]
         if self.costs:
             table = [list(self.costs[0]), *([*row.values()] for row in self.costs)]
             page += [("heading", "What it costs, here and elsewhere"), ("table", table)]

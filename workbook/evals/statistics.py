@@ -91,7 +91,8 @@ def of_runs(
     """The mean over runs and examples, or how much greater it is than that of others; low, high.
 
     A bootstrap that draws both, since other seeds and other examples might have come (Owen 2007,
-    Ann. Appl. Stat. 1, 386–411). Always the same draws. With two or three runs somewhat too narrow.
+    Ann. Appl. Stat. 1, 386–411). Always the same draws. With two or three runs somewhat too narrow,
+    and without any width where all scores are the same: then there is but one thing to draw.
 
     runs: (runs, examples), the score of each; others: the same examples, any number of runs
     Raises EvaluationError for fewer than two examples, and for others on other examples.
