@@ -3,6 +3,7 @@
 Knows HTTP and how hosts put an error; knows no host.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -25,7 +26,8 @@ class RefusedRequestError(WorkbookError):
 def send(method: str, url: str, token: str, body: Any = None, seconds: float = 60) -> Any:
     """The JSON of the answer; None where it is empty.
 
-    Raises RefusedRequestError with the host's own sentence, and WorkbookError without a connection.
+    Raises RefusedRequestError with the host's own sentence, and WorkbookError without a connection
+    or where the answer is no JSON: something else answers at that address.
     """
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=method)
@@ -38,11 +40,18 @@ def send(method: str, url: str, token: str, body: Any = None, seconds: float = 6
             text = answer.read()
     except urllib.error.HTTPError as error:
         raise _refused(f"{method} {urlsplit(url).path}", error) from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         host = urlsplit(url).netloc
         reason = getattr(error, "reason", error)
         raise WorkbookError(f"{host} could not be reached: {reason}.") from None
-    return json.loads(text) if text.strip() else None
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        start = text[:80].decode("utf-8", "replace")
+        raise WorkbookError(
+            f"{method} {urlsplit(url).path}: {urlsplit(url).netloc} answered with what is no JSON: "
+            f"{start!r}. Is that the host's address?"
+        ) from None
 
 
 def _refused(what: str, error: urllib.error.HTTPError) -> RefusedRequestError:
