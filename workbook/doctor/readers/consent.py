@@ -1,7 +1,8 @@
 """Who agreed that a chat's messages are used: nobody's words are read who has not.
 
 Knows the senders of a chat and two lists of names. Whether somebody really agreed, and to what, it
-can't know: that is for the person who writes the list.
+can't know: that is for the person who writes the list. Nor can it know that an answer which came
+after the pause between two conversations belongs to the one before.
 """
 
 from collections.abc import Iterable
