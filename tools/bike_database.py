@@ -7,7 +7,6 @@ Knows tables and how their rows are drawn: always the same ones. Nothing in it i
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
@@ -136,7 +135,7 @@ def rows(seed: int = SEED) -> dict[str, list[Row]]:
     dice = random.Random(seed)
     names = [f"{first} {last}" for first in FIRST for last in LAST]
     dice.shuffle(names)
-    cities = [(i, *one) for i, one in enumerate(_cities(), 1)]
+    cities = [(i, name, *more) for i, (name, more) in enumerate(CITIES.items(), 1)]
     stations = [
         (i, (i - 1) % len(cities) + 1, name, dice.randrange(8, 41), _day(dice, 2017, 2021))
         for i, name in enumerate(STATIONS, 1)
@@ -155,11 +154,6 @@ def rows(seed: int = SEED) -> dict[str, list[Row]]:
         "trip": [(i, *trip) for i, trip in enumerate(trips, 1)],
         "repair": [(i, *_repair(dice)) for i in range(1, 171)],
     }
-
-
-def _cities() -> Iterator[Row]:
-    for name, (country, population) in CITIES.items():
-        yield name, country, population
 
 
 def _day(dice: random.Random, first: int, last: int) -> str:

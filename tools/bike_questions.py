@@ -24,7 +24,7 @@ FILE = "bike_questions.jsonl"
 SEED = 9
 TRAIN, VALIDATION, EXAM = 24, 3, 5  # of each type that is taught
 NEW = 6  # of each type that only the exam has
-# Every so manieth query of the pool is one that a colleague wrote in a hurry: it does not run.
+# One in so many queries of the pool was written by a colleague in a hurry: it does not run.
 HURRY = 25
 SLIPS = (("SELECT ", "SELEKT "), ("count(*)", "count(*"), (".name", ".title"), ("WHERE ", "WERE "))
 
@@ -50,7 +50,7 @@ VALUES: dict[str, list[Any]] = {
 
 
 def rows(database: Path) -> list[dict[str, str]]:
-    """All questions, in a fixed order: id, split, type, phrasing, question, sql.
+    """All questions, in a fixed order: id, split, type, question, sql.
 
     Splits: "pool" (to learn from), "validation" (to decide with), and the exam's three parts:
     "phrasings" (taught types, other words), "types" (types nobody taught), "written" (one by one).

@@ -1,12 +1,13 @@
-"""Reading what a student hands in: one of several words, a dictionary with certain keys.
+"""Reading what a student hands in: one of several words, a dictionary with certain keys, a plan.
 
 Raises `WrongAnswerError` with a sentence where it is something else. Numbers and functions are read
 in `values`; nothing of single exercises is known here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from helpers.exercises.values import number, whole
 from helpers.exercises.verdicts import WrongAnswerError
 
 
@@ -30,3 +31,17 @@ def keyed(
         count = ("no", "one", "two", "three", "four", "five")[len(names)]
         raise WrongAnswerError(f"{what} its {count} keys.", ", ".join(map(repr, names)))
     return answer
+
+
+def epochs_of(plan: Mapping[str, Any]) -> int:
+    """The epochs of a plan by which a job can be trained; its learning rate is judged, too."""
+    epochs = whole(plan["n_epochs"], "'n_epochs'")
+    rate = number(plan["learning_rate_multiplier"], "'learning_rate_multiplier'")
+    if epochs < 1:
+        raise WrongAnswerError("At least one epoch is needed.", "1 reads every row once.")
+    if not 0 < rate <= 10:
+        raise WrongAnswerError(
+            f"A learning rate multiplied by {rate:g} teaches nothing, or breaks the model.",
+            "1 is the usual rate; between 0.5 and 2 is worth a try.",
+        )
+    return epochs

@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers import ratings, reviews
 from helpers.exercises import exercise
-from helpers.exercises.choices import keyed, word
+from helpers.exercises.choices import epochs_of, keyed, word
 from helpers.exercises.values import number, whole
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor
@@ -72,19 +72,12 @@ _REVIEWS = 2406
 def _plan(answer: Any) -> str:
     keys = ("examples", "n_epochs", "learning_rate_multiplier")
     answer = keyed(answer, keys, "The plan keeps")
-    examples, epochs = (whole(answer[key], f"{key!r}") for key in keys[:2])
-    rate = number(answer[keys[2]], f"{keys[2]!r}")
+    examples = whole(answer["examples"], "'examples'")
     if not 10 <= examples <= _REVIEWS:
         raise WrongAnswerError(
             f"A job takes 10 examples at least, and there are {_REVIEWS:,} reviews."
         )
-    if epochs < 1:
-        raise WrongAnswerError("At least one epoch is needed.", "1 reads every example once.")
-    if not 0 < rate <= 10:
-        raise WrongAnswerError(
-            f"A learning rate multiplied by {rate:g} teaches nothing, or breaks the model.",
-            "1 is the usual rate; between 0.5 and 2 is worth a try.",
-        )
+    epochs = epochs_of(answer)
     if examples * epochs > _LIMIT:
         raise WrongAnswerError(
             f"{examples:,} examples × {epochs} epochs = {examples * epochs:,}, above {_LIMIT:,}.",

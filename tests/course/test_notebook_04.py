@@ -1,23 +1,17 @@
 """Notebook 04: a plan of the student's own trains and reaches the bar; claims follow results."""
 
-import nbformat
+import cells
 import pytest
 
 from helpers import claims
 from tests.solutions import nb04
-from tools import notebooks
 
 NEEDED = ("backends.connect", "def upload", "import check", "def rate", "def train_by")
 
 
 @pytest.mark.full
 def test_a_good_plan_trains_and_reaches_the_bar(capsys: pytest.CaptureFixture) -> None:
-    [notebook] = notebooks.select(["04"])
-    cells = [c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code"]
-    names = {"plan": nb04.PLAN}
-    for source in cells:
-        if any(part in source for part in NEEDED):
-            exec(compile(source, "cell", "exec"), names)
+    cells.run("04", NEEDED, {"plan": nb04.PLAN})
     assert "✔ Exercise 04.4: Right: 0." in capsys.readouterr().out
 
 

@@ -1,5 +1,6 @@
 """Mended functions judged by their tests: what passes, what can't, and that nothing gets out."""
 
+import ast
 import json
 import os
 import random
@@ -251,8 +252,6 @@ def test_there_are_enough_functions_and_no_form_is_in_two_splits() -> None:
 
 def form(source: str) -> str:
     """A function's syntax tree without its names, numbers and words."""
-    import ast
-
     tree = ast.parse(source).body[0]
     assert isinstance(tree, ast.FunctionDef)
     tree.body = tree.body[1:]
