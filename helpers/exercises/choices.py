@@ -33,8 +33,12 @@ def keyed(
     return answer
 
 
-def epochs_of(plan: Mapping[str, Any]) -> int:
-    """The epochs of a plan by which a job can be trained; its learning rate is judged, too."""
+def looks(plan: Mapping[str, Any], rows: int, limit: int) -> int:
+    """How many rows a training by this plan reads, again and again; at most `limit`.
+
+    plan: its `n_epochs` and `learning_rate_multiplier` are judged
+    rows: how many different ones it has
+    """
     epochs = whole(plan["n_epochs"], "'n_epochs'")
     rate = number(plan["learning_rate_multiplier"], "'learning_rate_multiplier'")
     if epochs < 1:
@@ -44,4 +48,9 @@ def epochs_of(plan: Mapping[str, Any]) -> int:
             f"A learning rate multiplied by {rate:g} teaches nothing, or breaks the model.",
             "1 is the usual rate; between 0.5 and 2 is worth a try.",
         )
-    return epochs
+    if rows * epochs > limit:
+        raise WrongAnswerError(
+            f"{rows:,} rows × {epochs} epochs = {rows * epochs:,}, above {limit:,}.",
+            "Fewer rows, or fewer epochs.",
+        )
+    return rows * epochs

@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers import ratings, reviews
 from helpers.exercises import exercise
-from helpers.exercises.choices import epochs_of, keyed, word
+from helpers.exercises.choices import keyed, looks, word
 from helpers.exercises.values import number, whole
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook import doctor
@@ -77,13 +77,7 @@ def _plan(answer: Any) -> str:
         raise WrongAnswerError(
             f"A job takes 10 examples at least, and there are {_REVIEWS:,} reviews."
         )
-    epochs = epochs_of(answer)
-    if examples * epochs > _LIMIT:
-        raise WrongAnswerError(
-            f"{examples:,} examples × {epochs} epochs = {examples * epochs:,}, above {_LIMIT:,}.",
-            "Fewer examples, or fewer epochs.",
-        )
-    return f"Right: {examples} reviews × {epochs} epochs = {examples * epochs} looks at a review."
+    return f"Right: {looks(answer, examples, _LIMIT):,} looks at {examples:,} reviews."
 
 
 _BAR = 0.50

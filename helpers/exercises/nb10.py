@@ -6,7 +6,7 @@ import pandas as pd
 
 from helpers import bugs
 from helpers.exercises import exercise
-from helpers.exercises.choices import epochs_of, keyed, word
+from helpers.exercises.choices import keyed, looks, word
 from helpers.exercises.values import function_of, result_of, whole
 from helpers.exercises.verdicts import WrongAnswerError
 from workbook.evals import repairs
@@ -76,14 +76,7 @@ def _plan(answer: Any) -> str:
             raise WrongAnswerError(f"{name!r} is {count}; there are {_MISTAKES:,} to learn from.")
     if mistakes + hints < 10:
         raise WrongAnswerError("A job takes 10 rows at least.", "'mistakes' and 'hints' add up.")
-    epochs = epochs_of(answer)
-    rows = (mistakes + hints) * epochs
-    if rows > _LIMIT:
-        raise WrongAnswerError(
-            f"({mistakes} + {hints}) rows × {epochs} epochs = {rows:,}, above {_LIMIT:,}.",
-            "Fewer rows, or fewer epochs.",
-        )
-    return f"Right: {rows:,} looks at a mistake."
+    return f"Right: {looks(answer, mistakes + hints, _LIMIT):,} looks at a mistake."
 
 
 # Four of 62: that a training taught anything. The first plan of the full scale mends 0.13 of them;

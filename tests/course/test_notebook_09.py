@@ -1,4 +1,4 @@
-"""Notebook 09: the worked solution trains and passes where the lazy choice does not."""
+"""Notebook 09: the worked solution trains and passes; the cells hold together."""
 
 import cells
 import pytest

@@ -32,7 +32,8 @@ def kind(database: Path, answer: str, label: str) -> str:
     """Which of KINDS a model's answer is, beside the right query.
 
     Of several mistakes the first in the order of KINDS is named. Nested queries count as part of
-    the clause in which they begin. Raises QueryError for a label that can't be run.
+    the clause in which they begin, and a table under another name as another join.
+    Raises QueryError for a label that can't be run.
     """
     expected = sql.run(database, label)
     query = sql.query_of(answer)
