@@ -12,13 +12,14 @@ from training_rows import MODEL
 
 from workbook import doctor, paths
 from workbook.doctor import parallel
+from workbook.doctor.readers.source import open_source
 from workbook.errors import WorkbookError
 
 
 @pytest.fixture
 def large(monkeypatch) -> None:
     """Some kilobytes count as large."""
-    monkeypatch.setattr(parallel, "_WORTH", 10_000)
+    monkeypatch.setattr(parallel, "WORTH", 10_000)
     monkeypatch.setattr(parallel, "_PART", 9_000)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
@@ -43,26 +44,54 @@ def test_several_processes_find_what_one_finds(large, file: Path, alone: tuple) 
 
 @pytest.mark.parametrize("how", ["die at once", "die at the second question", "can't be started"])
 def test_without_them_it_is_done_here(large, file, alone, how, monkeypatch) -> None:
-    ask, tasks = parallel._Worker._ask, []
+    start, ask, tasks = subprocess.Popen, parallel._ask, []
 
-    def dying(self: parallel._Worker, task: parallel._Task) -> object:
-        tasks.append(task)
+    def starting(command: list[str], **options) -> subprocess.Popen:
         if how == "can't be started":
             raise OSError("no processes")
-        if how == "die at once" or len(tasks) > 2:
-            if self._process:
-                self._process.kill()
-                self._process.wait()
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "print('hello')"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-        return ask(self, task)
+        if how == "die at once":
+            command = [sys.executable, "-c", "print('hello')"]
+        return start(command, **options)
 
-    monkeypatch.setattr(parallel._Worker, "_ask", dying)
+    def dying(process: subprocess.Popen, task: parallel._Task) -> object:
+        tasks.append(task)
+        if how == "die at the second question" and len(tasks) > 2:
+            process.kill()
+        return ask(process, task)
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    monkeypatch.setattr(parallel, "_ask", dying)
     assert content_of(doctor.check(file, MODEL)) == alone
-    assert tasks
+    assert bool(tasks) == (how != "can't be started")
+
+
+def test_no_process_is_left_when_somebody_stops(large, file, monkeypatch) -> None:
+    start, processes = subprocess.Popen, []
+
+    def starting(*arguments, **options) -> subprocess.Popen:
+        processes.append(start(*arguments, **options))
+        return processes[-1]
+
+    def stop(self, part, before) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    monkeypatch.setattr(parallel.ReportBuilder, "add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        doctor.check(file, MODEL)
+    assert len(processes) == 2
+    assert all(process.returncode is not None for process in processes)
+
+
+@pytest.mark.parametrize(
+    ("size", "number"), [(parallel.WORTH - 1, 1), (parallel.WORTH, 2), (2**40, 3)]
+)
+def test_a_small_file_is_worth_no_second_process(tmp_path, monkeypatch, size, number) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    source = open_source(tmp_path / "rows.jsonl")
+    source.size = size
+    assert parallel.processes(source) == number
 
 
 def test_a_file_that_goes_away_is_named(large, file, tmp_path, monkeypatch) -> None:
@@ -86,7 +115,7 @@ def test_a_script_needs_no_guard(file: Path, tmp_path: Path) -> None:
         f"""
 from workbook import doctor
 from workbook.doctor import parallel
-parallel._WORTH, parallel._PART = 10_000, 60_000
+parallel.WORTH, parallel._PART = 10_000, 60_000
 parallel.os.cpu_count = lambda: 2
 print("checked", doctor.check({str(file)!r}).counts.shape[0])
 """

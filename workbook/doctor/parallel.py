@@ -30,8 +30,8 @@ from workbook.doctor.report_builder import ReportBuilder
 from workbook.doctor.set_checks.check import SetCheck
 
 _PART = 2 * 2**20  # bytes of a stretch
-_WORTH = 12 * 2**20  # bytes for which it pays to start another process
-_MOST = 8  # processes; what is done here with their results takes a sixth of the whole
+WORTH = 12 * 2**20  # bytes for which it pays to start another process
+MOST = 8  # processes; what is done here with their results takes a sixth of the whole
 
 
 class _Task(NamedTuple):
@@ -50,7 +50,7 @@ def processes(source: Source) -> int:
     """How many processes a file is worth; it takes a second to start one."""
     if not source.plain:
         return 1
-    return min(os.cpu_count() or 1, _MOST, source.size // _WORTH + 1)
+    return min(os.cpu_count() or 1, MOST, source.size // WORTH + 1)
 
 
 def build(
@@ -83,10 +83,8 @@ def _parts(
     """The stretches in their order; a few are looked at ahead."""
     columns = source.options.get("columns") or {}
     path, host = str(source.path.resolve()), builder.host.id
-    workers = [_Worker() for _ in range(number)]
+    workers: list[_Worker] = []
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
 
     def check(task: _Task) -> PartialResult:
         worker = idle.get()
@@ -98,6 +96,9 @@ def _parts(
     pending: deque[tuple[_Task, Future[PartialResult]]] = deque()
     threads = ThreadPoolExecutor(number, thread_name_prefix="checking")
     try:
+        for _ in range(number):  # by this thread, so that none can start once they are ended
+            workers.append(_Worker())
+            idle.put(workers[-1])
         for start in range(0, source.size, _PART):
             end = min(start + _PART, source.size)
             task = _Task(path, start, end, columns, builder.model, builder.needs_texts, host)
@@ -113,32 +114,15 @@ def _parts(
         for worker in workers:
             worker.end()
         threads.shutdown()
-        for worker in workers:  # one may just have been starting
-            worker.end()
 
 
 class _Worker:
-    """A process, asked for one stretch at a time; it starts with the first."""
+    """A process, asked for one stretch at a time."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_usable = True
         self._is_wanted = True
-
-    def check(self, task: _Task) -> PartialResult:
-        """What a stretch holds. Raises what `check_lines` does, and OSError or EOFError after
-        `end`: nobody waits for it any more."""
-        if self._is_usable:
-            try:
-                return self._ask(task)
-            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
-                if not self._is_wanted:
-                    raise
-                self._is_usable = False  # it is gone, or never was
-        return check_stretch(task)
-
-    def _ask(self, task: _Task) -> PartialResult:
-        if self._process is None:
+        self._process: subprocess.Popen[bytes] | None = None  # None: done here, for want of one
+        with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
                 stdin=subprocess.PIPE,
@@ -146,22 +130,42 @@ class _Worker:
                 stderr=subprocess.DEVNULL,
                 env=os.environ | {"RAYON_NUM_THREADS": "1"},
             )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        pickle.dump(tuple(task), self._process.stdin)
-        self._process.stdin.flush()
-        part: PartialResult = pickle.load(self._process.stdout)
-        return part
+
+    def check(self, task: _Task) -> PartialResult:
+        """What a stretch holds. Raises what `check_lines` does, and OSError or EOFError after
+        `end`: nobody waits for it any more."""
+        if self._process is not None:
+            try:
+                return _ask(self._process, task)
+            except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+                if not self._is_wanted:
+                    raise
+                _kill(self._process)
+                self._process = None
+        return check_stretch(task)
 
     def end(self) -> None:
         """Kill it: it has nothing that is worth waiting for."""
         self._is_wanted = False
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                with contextlib.suppress(OSError, ValueError):
-                    if pipe is not None:
-                        pipe.close()
+        if (process := self._process) is not None:
+            _kill(process)
+
+
+def _ask(process: subprocess.Popen[bytes], task: _Task) -> PartialResult:
+    assert process.stdin is not None and process.stdout is not None
+    pickle.dump(tuple(task), process.stdin)
+    process.stdin.flush()
+    part: PartialResult = pickle.load(process.stdout)
+    return part
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError, ValueError):
+            if pipe is not None:
+                pipe.close()
 
 
 def check_stretch(task: _Task) -> PartialResult:
