@@ -43,9 +43,10 @@ the machine the ratio by the clock moved between 4 and 13. The whole list needed
 rows.
 
 The whole list has become faster since: 2,586 rows by the clock and 3,226 a second of processor time
-in one process. A file of {parallel.WORTH // 2**20} MiB or more is now checked by several processes, \
-as many as there are
-processors ({parallel.MOST} at most). Their start and what they tell each other cost 13 % more processor time (one
+in one process. A file of {parallel.WORTH // 2**20} MiB or more is now checked by several \
+processes, as many as there are
+processors ({parallel.MOST} at most). Their start and what they tell each other cost 13 % more \
+processor time (one
 run in turns over 40,000 rows: 2,451 rows a second of processor time in one process, 2,133 in two,
 both on a machine full of other work). How much faster that is by the clock on a quiet one was not
 measured.

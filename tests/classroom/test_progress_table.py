@@ -39,7 +39,7 @@ def test_files_and_folders_become_one_table(tmp_path: Path, capsys) -> None:
     write(tmp_path / "all" / "Ben" / "work" / "learning_log.md", "# My log\n## 00\n## 01\n")
     ana = write(tmp_path / "ana.json", done("00.1", tries=3) | {"00.2": {"tries": 2, "done": None}})
     status, rows, err = table(capsys, ana, tmp_path / "all")
-    assert status == exits.DONE and "2 files, 0 of them" in err
+    assert status == exits.DONE and "2 files, 0 with a remark" in err
     assert [row["student"] for row in rows] == ["ana", "Ben"]
     assert rows[0]["00"] == f"1/{len(IDS['00'])}" and rows[0]["tries"] == "5"
     assert rows[0]["done"] == "1" and rows[0]["last"] == DAY and rows[0]["log entries"] == ""

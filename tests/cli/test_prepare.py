@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -62,7 +63,8 @@ def test_convert_and_split(home, tmp_path, capsys) -> None:
 
 
 def _piece(stream: io.RawIOBase) -> bytes:
-    """The next bytes; what has ended would be waited for in vain."""
+    """The next bytes; what has ended, or hangs, would be waited for in vain."""
+    assert select.select([stream], [], [], 120)[0], "the command says nothing any more"
     piece = stream.read(10_000)
     assert piece, "the command ended before its bar was seen"
     return piece

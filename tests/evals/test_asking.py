@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import openai
 import pytest
 from echo import Echo
+from waiting import until
 
 from workbook import evals, paths
 from workbook.evals import asking
@@ -142,9 +142,7 @@ def test_a_killed_or_interrupted_run_goes_on_where_it_stopped(
         command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None and process.stdout.readline()
-    until = time.monotonic() + 20
-    while server.asked.total() < 12 and time.monotonic() < until:
-        time.sleep(0.005)
+    until(lambda: server.asked.total() >= 12, 20, 0.005)
     process.send_signal(how)
     process.wait(20)
     kept = len(store.read_bytes().splitlines())
@@ -161,8 +159,7 @@ def test_two_runs_do_not_write_to_one_file(server: Echo, examples: Examples, sto
         target=asking.run, args=(server.client(), "m", examples, store), kwargs={"progress": False}
     )
     first.start()
-    while not server.asked:
-        time.sleep(0.005)
+    until(lambda: server.asked, pause=0.005)
     with pytest.raises(EvaluationError, match="Another run writes"):
         asking.run(server.client(), "m", examples, store, progress=False)
     first.join()

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from waiting import until
 
 from workbook import backends, evals, jobs, paths
 from workbook.errors import WorkbookError
@@ -94,8 +95,8 @@ def test_a_job_goes_the_whole_way_on_somebody_elses_fake(address: str, home: Pat
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
     asking: Any = {"model": backend.model, "training_file": file.id, "method": method}
     job = client.fine_tuning.jobs.create(**asking, suffix="marv", metadata={"course": "12"})
-    while job.status not in jobs.ENDED:
-        job = client.fine_tuning.jobs.retrieve(job.id)
+    until(lambda: client.fine_tuning.jobs.retrieve(job.id).status in jobs.ENDED)
+    job = client.fine_tuning.jobs.retrieve(job.id)
     model = jobs.model_of(client, job)
     assert model.startswith("ft:gpt-4o-mini") and "marv" in model
     assert job.id in [each.id for each in client.fine_tuning.jobs.list(limit=1)]

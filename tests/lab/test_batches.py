@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import openai
 import pytest
 from labserver import MODEL, Server, conform, offline, start
+from waiting import until
 
 from workbook.lab.ids import now
 from workbook.lab.jobs.batch_output import BatchOutput
@@ -35,13 +36,17 @@ def create(lab: Server, lines: list, endpoint: str = CHAT, **more):
 
 
 def ended(lab: Server, batch, seconds: float = 120):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         now = lab.call("GET", f"/batches/{batch.id}")[1]  # also checks it against the spec
         if now["status"] in ("completed", "failed", "expired", "cancelled"):
             return SimpleNamespace(**dict.fromkeys(openai.types.Batch.model_fields) | now)
         time.sleep(0.05)
     raise AssertionError(f"{now}; log:\n{lab.log.read_text()[-3000:]}")
+
+
+def until_validated(lab: Server, batch) -> None:
+    until(lambda: lab.call("GET", f"/batches/{batch.id}")[1]["status"] != "validating", pause=0.02)
 
 
 def rows(lab: Server, file_id: str | None) -> dict[str, dict]:
@@ -135,9 +140,7 @@ def test_batches_that_are_not_created(lab: Server) -> None:
 def test_a_cancelled_batch_keeps_what_it_has(lab: Server) -> None:
     first = create(lab, [line(i, max_tokens=100, temperature=1) for i in range(200)])
     waiting = create(lab, [line(0)])
-    while (now := lab.call("GET", f"/batches/{first.id}")[1])["request_counts"]["completed"] < 1:
-        assert now["status"] != "failed", now
-        time.sleep(0.1)
+    until(lambda: lab.call("GET", f"/batches/{first.id}")[1]["request_counts"]["completed"])
     for batch in (waiting, first):
         status = lab.call("POST", f"/batches/{batch.id}/cancel")[1]["status"]
         assert status in ("cancelling", "cancelled")
@@ -153,8 +156,7 @@ def test_a_cancelled_batch_keeps_what_it_has(lab: Server) -> None:
 
 def test_somebody_who_waits_is_answered_before_a_batch(lab: Server) -> None:
     batch = create(lab, [line(i, max_tokens=200, temperature=1) for i in range(300)])
-    while lab.call("GET", f"/batches/{batch.id}")[1]["status"] == "validating":
-        time.sleep(0.05)
+    until_validated(lab, batch)
     began = time.monotonic()
     for _ in range(3):
         lab.client().chat.completions.create(**line(0)["body"])
@@ -169,9 +171,9 @@ def test_a_killed_server_goes_on_without_a_doubled_or_missing_row(tmp_path: Path
         batch = create(server, [line(i, max_tokens=16, temperature=1) for i in range(40)])
         answers = server.state / "batches" / batch.id / "output.jsonl"
         for least in (5, 20):
-            until = time.monotonic() + 120
+            end = time.monotonic() + 120
             while not answers.exists() or answers.read_bytes().count(b"\n") < least:
-                assert time.monotonic() < until, server.log.read_text()[-3000:]
+                assert time.monotonic() < end, server.log.read_text()[-3000:]
                 time.sleep(0.01)
             server.kill()
             before = answers.read_bytes()
@@ -191,8 +193,7 @@ def test_a_batch_whose_time_is_over_says_what_was_not_reached(tmp_path: Path) ->
     server = start(tmp_path / "state")
     try:
         batch = create(server, [line(i, max_tokens=300, temperature=1) for i in range(60)])
-        while server.call("GET", f"/batches/{batch.id}")[1]["status"] == "validating":
-            time.sleep(0.02)
+        until_validated(server, batch)
         server.kill()
         store = Store(server.state)
         store.update_batch(batch.id, ["in_progress"], expires_at=1)
@@ -265,10 +266,7 @@ def ready(lab, lines: list[dict], folder: str = "batch_1") -> Batch:
 def until_ended(lab, *ids: str) -> list[Batch]:
     lab.batch_runner.start()
     try:
-        until = time.monotonic() + 20
-        while lab.store.batches(*BATCH_UNFINISHED):
-            assert time.monotonic() < until, lab.store.batches(*BATCH_UNFINISHED)
-            time.sleep(0.02)
+        until(lambda: not lab.store.batches(*BATCH_UNFINISHED), 20, 0.02)
     finally:
         lab.batch_runner.close()
     return [lab.store.get(Batch, id) for id in ids]

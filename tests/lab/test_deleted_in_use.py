@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 
 import openai
 import pytest
 import tinylab
 from labserver import ASK, Server, rows
+from waiting import until
 
 pytestmark = pytest.mark.full
 ONE_EPOCH = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
@@ -75,12 +75,12 @@ def test_each_row_of_a_batch_has_an_answer_or_is_told(lab: Server, models: list[
     batch = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
-    while not client.batches.retrieve(batch.id).request_counts.completed:
-        time.sleep(0.05)
+    until(lambda: client.batches.retrieve(batch.id).request_counts.completed)
     client.models.delete(models[2])
     client.files.delete(file.id)
-    while (batch := client.batches.retrieve(batch.id)).status in ("in_progress", "finalizing"):
-        time.sleep(0.05)
+    under_way = ("in_progress", "finalizing")
+    until(lambda: client.batches.retrieve(batch.id).status not in under_way)
+    batch = client.batches.retrieve(batch.id)
     counts = batch.request_counts
     assert batch.status == "completed" and counts.completed + counts.failed == count
     files = filter(None, [batch.output_file_id, batch.error_file_id])

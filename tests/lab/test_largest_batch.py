@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from labserver import MODEL, Server
+from waiting import until
 
 from workbook.lab.jobs.batch_input import MAX_REQUESTS
 
@@ -35,15 +36,19 @@ def test_it_is_taken_in_listed_and_cancelled_quickly(lab: Server) -> None:
         return asked(client.batches.create, input_file_id=file.id, **how)
 
     def ended(batch: Any) -> Any:
-        while batch.status not in ("failed", "cancelled"):
-            time.sleep(0.1)
-            batch = asked(client.batches.retrieve, batch.id)
-        return batch
+        def is_over() -> bool:
+            return asked(client.batches.retrieve, batch.id).status in ("failed", "cancelled")
+
+        until(is_over, 600)
+        return client.batches.retrieve(batch.id)
 
     refused, batch = batch_of(MAX_REQUESTS + 1), batch_of(MAX_REQUESTS)
-    while not client.batches.retrieve(batch.id).request_counts.completed:
+
+    def has_begun() -> int:
         assert batch.id in [each.id for each in asked(client.batches.list).data]
-        time.sleep(0.2)
+        return client.batches.retrieve(batch.id).request_counts.completed
+
+    until(has_begun, 600, 0.2)
     assert client.batches.retrieve(batch.id).request_counts.total == MAX_REQUESTS
     began = time.monotonic()
     asked(client.batches.cancel, batch.id)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from labserver import KEY, Server, start
+from labserver import KEY, Server, offline, start
 
 from workbook import paths
 from workbook.cli import exits
@@ -63,6 +63,14 @@ def test_the_log_has_a_line_a_request_without_secrets(lab: Server) -> None:
     text = lab.log.read_text()
     assert "POST /v1/chat/completions 200" in text
     assert KEY not in text and "my-secret-thought" not in text and "Traceback" not in text
+
+
+def test_a_device_that_is_not_there_is_one_sentence(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("WORKBOOK_LAB_DEVICE", "tpu")
+    lab, _ = offline(tmp_path)
+    lab._load()
+    assert "it can be auto, cpu, cuda, mps" in caplog.text and "Traceback" not in caplog.text
+    assert lab.health()["status"] == "failed"
 
 
 def test_the_state_is_for_its_owner_alone(lab: Server) -> None:

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from workbook.cli import exits
 from workbook.cli.app import main
@@ -92,6 +93,16 @@ def test_what_is_no_file_of_keys_is_named_and_left_alone(path: Path, text: str, 
         error = capsys.readouterr().err
         assert str(path) in error or "no name for a student" in error
     assert path.read_bytes() == text.encode("utf-8", "surrogateescape")
+
+
+def test_a_file_that_another_command_holds_is_not_waited_for_for_ever(path, monkeypatch) -> None:
+    monkeypatch.setattr(students, "PATIENCE", 0.1)
+    with (
+        FileLock(path.with_name(f".{path.name}.lock")),
+        pytest.raises(WorkbookError, match="another command"),
+    ):
+        students.make(path, ["ana"])
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("name", ["", " ana", "a\nb", "x" * 65])

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import tinybase
 import torch
+from waiting import until
 
 from workbook import paths
 from workbook.lab.model import bases, weights
@@ -79,9 +79,12 @@ def test_a_killed_job_goes_on_and_ends_as_if_nothing_had_happened(folder, tmp_pa
     whole, broken = (job_folder(folder, tmp_path / name, 3) for name in ("whole", "broken"))
     assert start(whole).wait(600) == 0
     process = start(broken)
-    while not (broken / "checkpoints" / "step-3").exists():  # until the first epoch is done
-        time.sleep(0.01)
+
+    def has_first_epoch() -> bool:
         assert process.poll() is None
+        return (broken / "checkpoints" / "step-3").exists()
+
+    until(has_first_epoch, pause=0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not entries(broken, "done")

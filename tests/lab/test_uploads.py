@@ -5,11 +5,11 @@ import os
 import socket
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 from labserver import KEY, Server, offline
+from waiting import until
 
 LARGE = b"x" * (3 * 2**20)  # bytes: more than is kept in memory
 
@@ -33,13 +33,6 @@ def open_files(process: int, folder: Path) -> list[str]:
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             targets.append(os.readlink(link))
     return [target for target in targets if target.startswith(str(folder))]
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_an_app_leaves_everybody_elses_temporary_folder_alone(tmp_path: Path, monkeypatch) -> None:

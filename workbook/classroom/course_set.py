@@ -15,6 +15,7 @@ from typing import Any
 
 from workbook import files, strict_json
 from workbook.classroom import solutions
+from workbook.classroom.progress import CHECK
 from workbook.errors import RefusedError, WorkbookError
 
 # Of the course's folder; whatever is not named here stays out of the students' set.
@@ -23,7 +24,6 @@ FOR_STUDENTS += ("pyproject.toml", "requirements.txt", "requirements-colab.txt")
 FOR_STUDENTS += ("README.md", "CREDITS.md", "CHANGELOG.md", "LICENSE")
 TEACHING = Path("docs", "teaching.md")
 SOLUTIONS = Path("tests", "solutions")
-_CHECK = re.compile(r"^check\(\s*[\"'](\d\d\.\w+)[\"']", re.MULTILINE)
 _LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "*.egg-info", "executed")
 
 
@@ -34,7 +34,7 @@ def make(course: Path, target: Path, changed: bool = False) -> tuple[int, int]:
     changed: also where a notebook is not as it was committed.
     Raises WorkbookError or RefusedError; then nothing is written.
     """
-    target = target.absolute()
+    course, target = course.resolve(), target.resolve()
     notebooks = sorted((course / "notebooks").glob("*.ipynb"))
     if not notebooks or not (course / SOLUTIONS).is_dir():
         raise WorkbookError(
@@ -46,10 +46,7 @@ def make(course: Path, target: Path, changed: bool = False) -> tuple[int, int]:
             f"{target} is there already, and nothing in it was changed. Give a folder that is not "
             "there yet."
         )
-    if target.is_relative_to(course.absolute()) and target.relative_to(course).parts[0] in (
-        *FOR_STUDENTS,
-        "tests",
-    ):
+    if any(target.is_relative_to(course / name) for name in (*FOR_STUDENTS, "tests")):
         raise WorkbookError(f"{target} lies within the course itself: give a folder outside.")
     if not changed and (names := _changed(course)):
         raise RefusedError(
@@ -97,7 +94,7 @@ def with_solutions(notebook: dict[str, Any], answers: dict[str, str]) -> None:
     for cell in notebook["cells"]:
         cells.append(cell)
         if cell["cell_type"] == "code":
-            ids = _CHECK.findall("".join(cell["source"]))
+            ids = CHECK.findall("".join(cell["source"]))
             cells += [_solution(id, left.pop(id)) for id in ids if id in left]
     notebook["cells"] = cells + [_solution(id, text) for id, text in left.items()]
 

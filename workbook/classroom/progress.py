@@ -20,7 +20,7 @@ FILE, LOG = "exercises.json", "learning_log.md"
 FIRST_DAY = date(2026, 1, 1)  # the course is younger
 MAX_BYTES = 2**20
 MAX_TRIES = 10_000
-_ID = re.compile(r"^check\(\s*[\"'](\d\d\.\w+)[\"']", re.MULTILINE)
+CHECK = re.compile(r"^check\(\s*[\"'](\d\d\.\w+)[\"']", re.MULTILINE)  # a cell's, with the id
 
 
 @dataclass
@@ -53,7 +53,7 @@ def exercise_ids(notebooks: Path) -> dict[str, list[str]]:
             sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
         except (ValueError, KeyError, TypeError):
             raise WorkbookError(f"{path} is no notebook.") from None
-        ids[path.name[:2]] = {id for source in sources for id in _ID.findall(source)}
+        ids[path.name[:2]] = {id for source in sources for id in CHECK.findall(source)}
     if not any(ids.values()):
         raise WorkbookError(
             f"There are no notebooks with exercises in {notebooks}. Run this in a copy of the "
@@ -78,13 +78,10 @@ def collect(
         try:
             data = _read(path)
             _note(row, data, known, today or date.today())
+            row.entries = _entries(path.with_name(LOG))
         except (OSError, ValueError) as error:
             row.remarks.append(f"unreadable: {error}")
             continue
-        log = path.with_name(LOG)
-        if log.is_file():
-            text = log.read_text(encoding="utf-8", errors="replace")
-            row.entries = len(re.findall(r"^## ", text, re.MULTILINE))
         digest = hashlib.sha256(data).hexdigest()
         if (twin := content.setdefault(digest, row)) is not row and row.exercises:
             for one, other in ((row, twin), (twin, row)):
@@ -94,6 +91,13 @@ def collect(
         if others:
             row.remarks.append(f"a name that is also that of {', '.join(others)}")
     return sorted(rows, key=lambda row: (row.student.casefold(), str(row.file)))
+
+
+def _entries(log: Path) -> int | None:
+    if not log.is_file():
+        return None
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return len(re.findall(r"^## ", text, re.MULTILINE))
 
 
 def _same(row: Row, other: Row) -> bool:

@@ -60,7 +60,7 @@ def collect(files: tuple[Path, ...], as_csv: bool) -> int:
     odd = [row for row in rows if row.remarks]
     for row in odd:
         click.echo(f"{row.file}: {'; '.join(row.remarks)}", err=True)
-    click.echo(f"{len(rows)} files, {len(odd)} of them with a remark", err=True)
+    click.echo(f"{len(rows)} file{'s' * (len(rows) != 1)}, {len(odd)} with a remark", err=True)
     return exits.NO if odd else exits.DONE
 
 

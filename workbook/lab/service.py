@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbook.errors import WorkbookError
 from workbook.grading import graders, python_grader
 from workbook.lab import owner
 from workbook.lab.errors import ApiError
@@ -147,5 +148,6 @@ class Lab:
 
             self.scheduler.engine.set_result(Engine(self.base))
         except BaseException as error:
-            _log.exception("loading the model")
+            expected = isinstance(error, WorkbookError)  # such as a device that is not there
+            _log.error("The model can't be loaded: %s", error, exc_info=not expected)
             self.scheduler.engine.set_exception(error)

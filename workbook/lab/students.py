@@ -5,20 +5,22 @@ owner alone. A key has 192 random bits, so that a plain hash gives nothing away.
 HTTP or of what students do.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from workbook import files, strict_json
 from workbook.errors import WorkbookError
 
 MAX_NAME = 64  # characters
+PATIENCE = 10.0  # seconds for another command that changes the same file
 
 _log = logging.getLogger("lab")
 
@@ -116,9 +118,17 @@ class Students:
         return status.st_mtime_ns, status.st_ino
 
 
-def _locked(path: Path) -> FileLock:
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE):
+            yield
+    except Timeout:  # also of a folder that takes no files, and does not say so
+        raise WorkbookError(
+            f"{path} is being changed by another command, or its folder takes no files. Nothing "
+            "was changed: try again, or give another place with --file."
+        ) from None
 
 
 def _write(path: Path, hashes: Mapping[str, str | None]) -> None:

@@ -1,7 +1,6 @@
 """Azure's shape, by Azure's client over real sockets: names, rules for jobs, deployments."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from types import SimpleNamespace
@@ -34,7 +33,7 @@ def account(lab: Server) -> azure.Account:
 
 
 @pytest.fixture(scope="module")
-def job(client: openai.AzureOpenAI) -> Any:
+def job(client: openai.AzureOpenAI, lab: Server) -> Any:
     """A job sent as Azure's guide does: a file with a byte order mark, a short suffix."""
     file = client.files.create(file=("train.jsonl", MARK + rows(12).encode()), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(
@@ -45,9 +44,8 @@ def job(client: openai.AzureOpenAI) -> Any:
         extra_body={"trainingType": "developerTier"},
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}},
     )
-    while job.status not in ("succeeded", "failed"):
-        time.sleep(0.1)
-        job = client.fine_tuning.jobs.retrieve(job.id)
+    lab.finished(job.id, 120)
+    job = client.fine_tuning.jobs.retrieve(job.id)
     assert job.status == "succeeded", job.error
     return job
 

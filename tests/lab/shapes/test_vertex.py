@@ -5,13 +5,13 @@ By google-genai where it is installed (the full tier), and by plain HTTP for wha
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from labserver import KEY, Server
+from waiting import until
 
 from workbook.hosts import rest
 
@@ -53,11 +53,9 @@ def spec(uri: str, **settings: Any) -> dict[str, Any]:
 
 
 def ended(send: Callable[..., Any], name: str) -> dict[str, Any]:
-    while True:
-        job: dict[str, Any] = send("GET", name)
-        if job["state"] in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
-            return job
-        time.sleep(0.1)
+    states = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+    until(lambda: send("GET", name)["state"] in states)
+    return send("GET", name)
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +209,8 @@ def test_googles_own_client_goes_the_whole_way(lab, folder, package) -> None:
         training_dataset=types.TuningDataset(gcs_uri=uri),
         config=types.CreateTuningJobConfig(epoch_count=1, tuned_model_display_name="marv"),
     )
-    while not job.has_ended:
-        time.sleep(0.1)
-        job = client.tunings.get(name=job.name)
+    until(lambda: client.tunings.get(name=job.name).has_ended)
+    job = client.tunings.get(name=job.name)
     assert job.has_succeeded, job.error
     names = [each.name for each in client.tunings.list(config={"page_size": 1})]
     assert job.name in names
