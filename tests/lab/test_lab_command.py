@@ -18,8 +18,9 @@ from labserver import MODEL, Server, rows, start
 
 from workbook import cli, paths
 from workbook.cli import exits
-from workbook.lab import serving_process
+from workbook.lab import serving_process, students
 from workbook.lab.model import bases
+from workbook.lab.quotas import Limits
 from workbook.lab.state import inventory
 from workbook.lab.state.records import Batch
 from workbook.lab.state.store import Store
@@ -173,6 +174,22 @@ def test_the_device_reaches_whoever_computes(run, home: Path, tmp_path, monkeypa
     assert run("serve", "--state", tmp_path / "state", "--device", "mps")[1] == "mps\n"
     assert run("serve", "--state", tmp_path / "state")[1] == "mps\n"  # as the environment says
     assert run("serve", "--device", "tpu")[0] == exits.ERROR
+
+
+def test_limits_reach_the_lab_and_a_short_key_of_before_no_other_machine(
+    run, home: Path, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(serving_process, "_run", lambda *given: print(given[-1]))
+    keys, serve = tmp_path / "keys.json", ("serve", "--state", tmp_path / "state")
+    students.make(keys, ["ana"])
+    monkeypatch.setenv("WORKBOOK_LAB_KEY", "short")
+    assert run(*serve)[0] == exits.DONE
+    monkeypatch.delenv("WORKBOOK_LAB_KEY")
+    options = ("--max-jobs", 3, "--max-megabytes", 5, "--max-requests", 7)
+    limits = Limits(jobs=3, megabytes=5, requests=7)
+    assert run(*serve, "--keys", keys, *options)[1] == f"{limits}\n"
+    status, _, error = run(*serve, "--keys", keys, "--host", "0.0.0.0")
+    assert status == exits.ERROR and "has 5 characters" in error
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there a process can't begin again in its place")
