@@ -104,7 +104,9 @@ def example_of(line: Line, with_texts: bool = True) -> Example | None:
 def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
     """(all that comes before the answer, the answer); `_NO_QUESTION` and "" where there is none."""
     if kind == "completion":
-        return row.get("prompt"), row.get("completion")
+        if row.get("completion") is None:
+            return _NO_QUESTION, ""
+        return row.get("prompt"), row["completion"]
     if kind == "preference":
         prompt, answer = row.get("input"), row.get("preferred_output")
         last = answer[-1] if isinstance(answer, list) and answer else None

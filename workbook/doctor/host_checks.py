@@ -205,6 +205,10 @@ class HostChecks:
         picture, host = picture_at(address_of(part) or ""), self.host
         if picture.problem:
             return  # `workbook.rows` says so
+        if picture.bucket and picture.bucket not in (host.value("image_buckets") or ()):
+            shown = excerpt(address_of(part) or "", 40)
+            text = f"`{shown}` lies in a cloud's bucket, which {host.label} can't open"
+            yield "image-bucket", f"{where}{text}", part
         formats, modes = host.value("image_formats"), host.value("image_modes")
         if formats and picture.format and picture.format not in formats:
             text = f"the image is {picture.format}: {host.label} takes {', '.join(formats)}"

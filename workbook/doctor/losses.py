@@ -23,11 +23,14 @@ class DataLossWarning(UserWarning):
     """Something of the data did not come along."""
 
 
-def count_unused(message: Mapping[str, Any], used: Set[str], lost: Counter[str]) -> None:
-    """Count the keys of a message that hold something and have no place in another form."""
-    for key in sorted(message.keys() - used):
-        if message[key] is not None:
-            lost[f"`{key}` of messages"] += 1
+def count_unused(
+    value: Mapping[str, Any], used: Set[str], lost: Counter[str], of: str = "messages"
+) -> None:
+    """Count the keys of a message, or of what `of` says, that hold something and have no place in
+    another form."""
+    for key in sorted(map(str, value.keys() - used)):
+        if value.get(key) is not None:
+            lost[f"`{key}` of {of}"] += 1
 
 
 class Losses(Counter[str]):

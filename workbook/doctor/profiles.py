@@ -36,6 +36,7 @@ RULES: dict[str, str] = {
     "image_formats": "formats of images",
     "image_modes": "modes of images",
     "image_addresses": "images by their address",
+    "image_buckets": "images in buckets of its cloud",
     "image_examples": "examples with images, at most",
     "dpo_images": "images in preferences",
     "min_examples": "examples, at least",

@@ -15,6 +15,7 @@ from workbook.quoting import excerpt
 DETAILS = ("auto", "low", "high")
 """How closely a model looks (OpenAI's specification)."""
 _DATA = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),", re.IGNORECASE)
+_BUCKET = re.compile(r"(gs|s3)://[^/\s]+/\S")
 _ENDING = re.compile(r"(?i)\.(jpe?g|png|webp|gif|bmp|tiff?|svg|heic|avif|pdf)(?:[?#].*)?$")
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -40,6 +41,7 @@ class Picture:
     is_inside: whether it stands in the row itself.
     size: bytes.
     mode: of its colours, by Pillow's names: L is grey, P a palette.
+    bucket: "gs" or "s3" where it lies in a cloud's store, which no other cloud's host opens.
     """
 
     problem: str = ""
@@ -47,6 +49,7 @@ class Picture:
     format: str | None = None
     size: int | None = None
     mode: str | None = None
+    bucket: str = ""
 
 
 @lru_cache(maxsize=2)  # the validator asks, and then who checks for a host: one long text, twice
@@ -57,6 +60,9 @@ def picture_at(url: str) -> Picture:
     if url[:8].lower().startswith(("http://", "https://")):
         ending = _ENDING.search(url[-300:])
         return Picture(format=_name(ending[1]) if ending else None)
+    if bucket := _BUCKET.match(url):
+        ending = _ENDING.search(url[-300:])
+        return Picture(format=_name(ending[1]) if ending else None, bucket=bucket[1])
     if url.startswith(_BARE) or _BASE64.fullmatch(url[:200].strip()):
         return Picture("bare base64: `data:image/png;base64,`, or the like, must stand before it")
     shown = excerpt(url, 40)

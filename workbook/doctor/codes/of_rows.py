@@ -16,13 +16,14 @@ ROW_CODES = {
         "The rows have the form of one host. They were read as chat; others don't take them so.",
         "Nothing for that host; for others `workbook convert --to chat`.",
         once=True,
+        explains=("image-bucket",),
     ),
     "unknown-form": Code(
         "error",
         "What these rows are is known, or guessed, but not how to learn from them.",
         "Say which keys are the question and the answer: --columns prompt=…,completion=….",
         once=True,
-        explains=("no-format", "key-case", "unknown-key"),
+        explains=("no-format", "key-case", "unknown-key", "prompt", "completion"),
     ),
     "judged": Code(
         "error",
@@ -194,6 +195,11 @@ ROW_CODES = {
         "error",
         "An image is a public address, or stands in the row as `data:image/…;base64,…`.",
         "Write the address, or the image itself, in this form.",
+    ),
+    "image-bucket": Code(
+        "error",
+        "An image in a bucket (gs://, s3://) can be opened by the host of that cloud alone.",
+        "Write a public address, or the image itself as `data:image/…;base64,…`.",
     ),
     "prompt-turn": Code(
         "error",

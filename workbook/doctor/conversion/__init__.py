@@ -15,7 +15,7 @@ from workbook.doctor.conversion.pairs import pair_of, to_chat, to_prompt_complet
 from workbook.doctor.conversion.vertex import to_vertex
 from workbook.doctor.errors import ConversionError
 from workbook.doctor.forms import hints
-from workbook.doctor.forms.preferences import UNLIKE
+from workbook.doctor.forms.preferences import REFUSALS
 from workbook.doctor.forms.recognition import recognised
 from workbook.doctor.forms.values import is_empty
 from workbook.doctor.losses import Losses
@@ -60,8 +60,9 @@ def _converted(row: Any, to: str, lost: Counter[str], system: str | None) -> Row
     row, problems = recognised(row)
     if not isinstance(row, Mapping):
         raise ConversionError("The row is no object.")
-    if any(message == UNLIKE for _, message, _ in problems):
-        raise ConversionError(UNLIKE)
+    for _, message, _ in problems:
+        if message in REFUSALS:
+            raise ConversionError(message)
     rest = _without_mark(dict(row))
     kind = format_of(rest)
     if to == "dpo" or (to == "azure" and kind == "preference"):

@@ -42,7 +42,7 @@ def to_bedrock(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
             answer = {"toolUseId": message.get("tool_call_id"), "content": blocks}
             blocks, role = [{"toolResult": answer}], "user"
         elif role == "assistant":
-            blocks += map(_use, objects_in(message.get("tool_calls")))
+            blocks += [_use(call, lost) for call in objects_in(message.get("tool_calls"))]
         elif role != "user":
             raise ConversionError(f"Bedrock has no place for the role {role!r}.")
         if turns and turns[-1]["role"] == role:
@@ -59,6 +59,7 @@ def to_bedrock(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
     for tool in objects_in(chat.get("tools")):
         if not isinstance(tool.get("function"), Mapping):
             raise ConversionError("A tool is no function.")
+        count_unused(tool, {"type", "function"}, lost, "tools")
         function = dict(tool["function"])
         schema = {"json": function.pop("parameters", {"type": "object"})}
         specs.append({"toolSpec": {**function, "inputSchema": schema}})
@@ -80,10 +81,10 @@ def _blocks(content: Any, lost: Counter[str]) -> list[Row]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             blocks.append({"text": part["text"]})
         elif match := _DATA_URL.match(url):
-            _note_detail(image, lost)
+            _note_unused(image, lost)
             blocks.append({"image": {"format": match[1], "source": {"bytes": match[2]}}})
         elif url.startswith("s3://"):
-            _note_detail(image, lost)
+            _note_unused(image, lost)
             kind = url.rpartition(".")[2].lower()
             source = {"s3Location": {"uri": url}}
             image = {"format": "jpeg" if kind == "jpg" else kind, "source": source}
@@ -93,10 +94,12 @@ def _blocks(content: Any, lost: Counter[str]) -> list[Row]:
     return blocks
 
 
-def _use(call: Mapping[str, Any]) -> Row:
+def _use(call: Mapping[str, Any], lost: Counter[str]) -> Row:
     function = call.get("function")
     if not isinstance(function, Mapping):
         raise ConversionError("The function of a call is no object.")
+    count_unused(call, {"id", "type", "function"}, lost, "calls")
+    count_unused(function, {"name", "arguments"}, lost, "calls")
     try:
         arguments = json.loads(function.get("arguments"))  # type: ignore[arg-type]
     except (TypeError, ValueError, RecursionError):
@@ -105,6 +108,6 @@ def _use(call: Mapping[str, Any]) -> Row:
     return {"toolUse": use}
 
 
-def _note_detail(image: Any, lost: Counter[str]) -> None:
-    if isinstance(image, Mapping) and image.get("detail") is not None:
-        lost["`detail` of images"] += 1
+def _note_unused(image: Any, lost: Counter[str]) -> None:
+    if isinstance(image, Mapping):
+        count_unused(image, {"url"}, lost, "images")

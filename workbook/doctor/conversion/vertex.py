@@ -52,8 +52,12 @@ def to_vertex(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
         content["parts"] = [part.pop("_", part) for part in _in_order(content["parts"], call_names)]
     row: Row = {"systemInstruction": {"role": "system", "parts": systems}} if systems else {}
     row["contents"] = contents
-    functions = [tool.get("function") for tool in objects_in(chat.get("tools"))]
-    if functions := [*filter(None, functions), *objects_in(chat.get("functions"))]:
+    functions = []
+    for tool in objects_in(chat.get("tools")):
+        if isinstance(function := tool.get("function"), Mapping):
+            functions.append(function)
+        count_unused(tool, {"type", "function"} if function else {"type"}, lost, "tools")
+    if functions := [*functions, *objects_in(chat.get("functions"))]:
         row["tools"] = [{"functionDeclarations": functions}]
     for key in ("tools", "functions"):
         if chat.get(key) and not objects_in(chat[key]):
@@ -106,11 +110,14 @@ def _calls(message: Mapping[str, Any], call_names: dict[str, str], lost: Counter
         function = call.get("function", {})
         if not isinstance(function, Mapping):
             raise ConversionError("The function of a call is no object.")
+        count_unused(call, {"id", "type", "function"}, lost, "calls")
         call_names[str(call.get("id"))] = str(function.get("name"))
         lost[CALL_IDS] += 1
         functions.append(function)
     if isinstance(message.get("function_call"), Mapping):
         functions.append(message["function_call"])
+    for function in functions:
+        count_unused(function, {"name", "arguments"}, lost, "calls")
     return [
         {
             "functionCall": {
@@ -141,10 +148,10 @@ def _parts(content: Any, lost: Counter[str]) -> list[Row]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             parts.append({"text": part["text"]})
         elif match := _DATA_URL.match(url):
-            _note_detail(image, lost)
+            _note_unused(image, lost)
             parts.append({"inlineData": {"mimeType": match[1], "data": match[2]}})
         elif url.startswith("gs://"):
-            _note_detail(image, lost)
+            _note_unused(image, lost)
             kind = image.get("mimeType") if isinstance(image, Mapping) else None
             parts.append({"fileData": {"fileUri": url, "mimeType": kind or mime_type(url)}})
         else:
@@ -152,6 +159,6 @@ def _parts(content: Any, lost: Counter[str]) -> list[Row]:
     return parts
 
 
-def _note_detail(image: Any, lost: Counter[str]) -> None:
-    if isinstance(image, Mapping) and image.get("detail") is not None:
-        lost["`detail` of images"] += 1
+def _note_unused(image: Any, lost: Counter[str]) -> None:
+    if isinstance(image, Mapping):
+        count_unused(image, {"url", "mimeType"}, lost, "images")

@@ -12,6 +12,7 @@ from workbook.doctor.forms.turns import (
     from_blocks,
     from_responses,
     has_foreign_blocks,
+    instructions_in,
     is_turn,
     is_turns,
     messages_from,
@@ -66,7 +67,7 @@ def chat(rest: Row) -> Row | None:
         if "role" not in messages[0] and "author" in messages[0] and "system" not in rest:
             rest["system"] = rest.pop("context", None)  # PaLM's
         messages = messages_from(messages)
-    if text_in(rest.get("system")) is not None:
+    if instructions_in(rest.get("system")) is not None:
         messages = with_system(messages, rest.pop("system"))
     if isinstance(rest.get("toolConfig"), Mapping) and "tools" not in rest:
         settings = dict(rest.pop("toolConfig"))
@@ -197,6 +198,8 @@ def message_pairs(rest: Row) -> Row | None:
     """TRL's conversational pairs: a prompt and a completion that are lists of messages."""
     prompt = decoded_if(rest.get("prompt"), is_turns)
     completion = decoded_if(rest.get("completion"), is_turns)
+    if is_turns(prompt) and isinstance(completion, str):
+        completion = [{"role": "assistant", "content": completion}]
     if not is_turns(completion) or not (is_turns(prompt) or isinstance(prompt, str)):
         return None
     rest["prompt"] = prompt
@@ -263,8 +266,11 @@ def _is_items(value: Any) -> bool:
 
 
 def evals(rest: Row) -> Row | None:
-    """Rows of OpenAI's evals: `input` is a list of messages, `ideal` what is expected."""
-    turns, ideal = decoded(rest.get("input")), rest.get("ideal")
+    """Rows of OpenAI's evals: `input` is a list of messages, or a question, `ideal` what is
+    expected."""
+    turns, ideal = decoded_if(rest.get("input"), is_turns), rest.get("ideal")
+    if isinstance(turns, str) and turns:
+        turns = [{"role": "user", "content": turns}]
     if not is_turns(turns) or is_empty(ideal) or "output" in rest:
         return None
     del rest["input"], rest["ideal"]

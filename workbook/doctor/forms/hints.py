@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workbook.doctor.forms.examples import PROMPTS
+from workbook.doctor.forms.examples import COMPLETIONS, PROMPTS
+from workbook.doctor.forms.turns import is_turns
 from workbook.doctor.lines import Problem
+from workbook.quoting import kind_of
 from workbook.rows.validator import format_of
 
 _TEMPLATES = re.compile(
@@ -40,13 +42,15 @@ def hints(row: Mapping[str, Any], in_table: bool) -> Iterator[Problem]:
         yield "judged", "one answer with a mark, good or bad, as KTO has it", value
     elif (several := _several_answers(row)) and "completion" not in row and kind != "chat":
         yield "unknown-form", several, row
-    elif kind is None and (what := _named(row, in_table)):
+    elif (kind == "completion" and (what := _unanswered(row))) or (
+        kind is None and (what := _named(row, in_table))
+    ):
         yield "unknown-form", what, row
 
 
 def _several_answers(row: Mapping[str, Any]) -> str:
     """What a row is that has a list of answers to one question, as UltraFeedback has them."""
-    for key in ("completions", "responses", "answers", "candidates", "generations"):
+    for key in ("completions", "responses", "answers", "candidates", "generations", "output"):
         listed = row.get(key)
         if isinstance(listed, list) and len(listed) > 1 and set(PROMPTS) & row.keys():
             return (
@@ -56,12 +60,38 @@ def _several_answers(row: Mapping[str, Any]) -> str:
     return ""
 
 
+def _unanswered(row: Mapping[str, Any]) -> str:
+    """What a row with a prompt and without a completion is, if something else is beside it."""
+    others = [key for key, value in row.items() if key != "prompt" and _holds_words(value)]
+    if "completion" in row or not others:
+        return ""
+    if is_turns(row["prompt"]):
+        return (
+            "`prompt` is a list of messages: call it `messages`, and let it end with the answer "
+            "(for reinforcement it ends with the question, and the reference stands beside it)"
+        )
+    listed = ", ".join(f"`{key}`" for key in others[:8])
+    way = _NAMING.format("prompt", others[0])
+    return f"no `completion` beside `prompt`: which of {listed} is the answer? For example {way}"
+
+
+def _holds_words(value: Any) -> bool:
+    return isinstance(value, (str, list, Mapping)) and bool(value)
+
+
 def _named(row: Mapping[str, Any], in_table: bool) -> str:
     """What a row without a known format is, and the way on."""
     keys = [key for key in row if isinstance(key, str)]
     body = row.get("body")
     if isinstance(body, Mapping) and "url" in row:
         return "requests of a batch: they have no answers to learn from"
+    if isinstance(row.get("response"), Mapping):
+        return (
+            "answers of an interface, as a batch or a log has them: put each behind the messages "
+            "of its request, as `messages` of one row"
+        )
+    if "input_ids" in row:
+        return "token ids, made for one model: go back to the texts that they were made of"
     if {"role", "content"} <= row.keys():
         return (
             "one message a row: the messages of a conversation must stand together, as the list "
@@ -82,6 +112,10 @@ def _named(row: Mapping[str, Any], in_table: bool) -> str:
         )
     if {"train", "test"} & row.keys() and len(keys) <= 3:
         return "several sets in one object: write each to a file of its own"
+    question = next((key for key in keys if key in PROMPTS and row[key]), None)
+    answer = next((key for key in keys if key in COMPLETIONS and key != question), None)
+    if question and answer and isinstance(row[answer], (bool, int, float)):
+        return f"the answer, `{answer}`, is {kind_of(row[answer])}: write it as text, in quotes"
     if not in_table:
         return ""
     listed = ", ".join(f"`{key}`" for key in keys[:8])

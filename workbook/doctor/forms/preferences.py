@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from workbook.doctor.common_text import common_start
 from workbook.doctor.forms.examples import CONVERSATIONS, asked
 from workbook.doctor.forms.tool_lists import tools_of
 from workbook.doctor.forms.turns import is_turn, is_turns, messages_from, with_system
@@ -19,11 +20,17 @@ _REJECTED = (
     "dispreferred_response",
 )  # fmt: skip
 _HH = re.compile(r"\n\n(Human|Assistant):")
+_ONE_ANSWER = ("response", "completion", "answer", "output")
 UNLIKE = "The two answers differ before their last message: a preference example compares one."
+NO_QUESTION = "Two answers, and no question before them: name its key, --columns prompt=…."
+ONE_EMPTY = "One of the two answers is empty: a preference example compares two."
+REFUSALS = (UNLIKE, NO_QUESTION, ONE_EMPTY)
+"""Why rows with two answers are no preference examples."""
 
 
 class UnlikeError(ValueError):
-    """Two conversations of which more than the last message differs, or that end elsewhere."""
+    """Two conversations of which more than the last message differs, or that end elsewhere; no
+    question, no second answer."""
 
 
 def preference(rest: Row) -> Row | None:
@@ -32,9 +39,13 @@ def preference(rest: Row) -> Row | None:
     Raises UnlikeError where one message each can't show what was preferred.
     """
     rejected_key = first_key(rest, _REJECTED)
+    chosen_key = first_key(rest, _CHOSEN)
+    if _is_half(rest):
+        raise UnlikeError(ONE_EMPTY)
     if rejected_key is None or "preferred_output" in rest:
         return _ranked(rest)
-    chosen_key = first_key(rest, _CHOSEN)
+    if chosen_key is None and "messages" not in rest:  # ms-swift's, with `query` and `response`
+        chosen_key = first_key(rest, _ONE_ANSWER)
     messages = decoded(rest.get("messages"))
     rejected = _answer_turns(rest[rejected_key])
     chosen: list[Row] | None = _answer_turns(rest[chosen_key]) if chosen_key else []
@@ -42,14 +53,47 @@ def preference(rest: Row) -> Row | None:
         return None
     if chosen_key is not None:
         del rest[rejected_key], rest[chosen_key]
+        if is_turns(messages) and _all_words(messages_from(messages)) == _all_words(chosen):
+            del rest["messages"]  # UltraFeedback has the better conversation twice
+            if messages_from(messages) != chosen:
+                rest["messages (not used)"] = messages
         before = _before(rest)
+        if not before and not chosen[:-1]:
+            return None
     elif is_turns(messages) and messages[-1].get("role") == "assistant":
         del rest[rejected_key], rest["messages"]
         before = messages_from(messages)
-        chosen = [before.pop()]
+        if rejected[:-1]:  # a whole conversation beside another
+            before, chosen = _before(rest), before
+        else:
+            chosen = [before.pop()]
     else:
         return None
     return _compared(rest, before, chosen, rejected)
+
+
+def _is_half(row: Row) -> bool:
+    """Whether one of two answers is there, and nothing that could be the other."""
+    there = [not is_empty(row.get(key)) for key in ("chosen", "rejected")]
+    return any(there) and not all(there) and not {"messages", *_ONE_ANSWER} & row.keys()
+
+
+def implicit(rest: Row) -> Row | None:
+    """TRL's two texts without a question: what both begin with is the question.
+
+    Raises UnlikeError where they begin otherwise, or where the question may be under another key.
+    """
+    keys = first_key(rest, _CHOSEN), first_key(rest, _REJECTED)
+    answers = [rest.pop(key) for key in keys if key]
+    if len(answers) < 2 or not all(isinstance(answer, str) for answer in answers):
+        return None
+    start = common_start(*answers)
+    start = start[: max(start.rfind(" "), start.rfind("\n")) + 1]
+    ends = [answer[len(start) :].strip() for answer in answers]
+    if not start.strip() or not all(ends) or any(isinstance(v, str) for v in rest.values()):
+        raise UnlikeError(NO_QUESTION)
+    chosen, rejected = ([{"role": "assistant", "content": end}] for end in ends)
+    return _compared(rest, [{"role": "user", "content": start.strip()}], chosen, rejected)
 
 
 def _ranked(rest: Row) -> Row | None:
@@ -139,6 +183,10 @@ def _with_beginning(before: list[Row], said: list[Row]) -> list[Row]:
     if said[0]["role"] == "system" and all(_words(message) in known for message in systems):
         systems = []
     return [*systems, *others, *said]
+
+
+def _all_words(messages: list[Row]) -> list[tuple[Any, str | None]]:
+    return [_words(message) for message in messages]
 
 
 def _words(message: Mapping[str, Any]) -> tuple[Any, str | None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from workbook.doctor.forms import examples, hints, preferences, vertex_rows
 from workbook.doctor.forms.preferences import UnlikeError
+from workbook.doctor.forms.turns import is_turns
 from workbook.doctor.forms.values import Row, decoded
 from workbook.doctor.lines import Line, Problem
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
@@ -19,6 +20,7 @@ VERTEX = "Vertex AI's `contents`"
 Form = tuple[str, Callable[[Row], Row | None]]
 _FORMS: tuple[Form, ...] = (
     ("two answers, one better than the other", preferences.preference),
+    ("two answers that begin with the question", preferences.implicit),
     ("ShareGPT's `conversations`", examples.conversations),
     (VERTEX, vertex_rows.contents),
     ("messages in the words of another host", examples.chat),
@@ -46,6 +48,9 @@ def recognised(row: Any, in_table: bool = False) -> tuple[Any, list[Problem]]:
             return row, []
         row, problems = recognised(inner)
         return row, [("json-in-text", "the row is JSON, written as text once more", ""), *problems]
+    if is_turns(row):
+        inner, problems = recognised({"messages": row})
+        return inner, [("form", "each row is a list of messages: read as chat", ""), *problems]
     if not isinstance(row, Mapping) or _is_plain(row):
         return row, []
     try:

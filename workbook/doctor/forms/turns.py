@@ -99,8 +99,19 @@ def messages_from(turns: list[Mapping[str, Any]]) -> list[Row]:
 
 def with_system(messages: list[Row], system: Any) -> list[Row]:
     """The messages under a system message, if there is one to put before them."""
+    content = instructions_in(system)
+    return [{"role": "system", "content": content}, *messages] if content else messages
+
+
+def instructions_in(system: Any) -> str | list[Any] | None:
+    """What a system message says: its text, or its blocks where more than text is in them; None
+    where it is neither."""
     text = text_in(system)
-    return [{"role": "system", "content": text}, *messages] if text else messages
+    if text is None and isinstance(system, list):
+        parts = [_part(block) if isinstance(block, Mapping) else block for block in system]
+        if all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+            return parts
+    return text
 
 
 def has_foreign_blocks(messages: Any) -> bool:
@@ -113,6 +124,9 @@ def has_foreign_blocks(messages: Any) -> bool:
     )
 
 
+_OF_USE = {"type", "id", "name", "input", "toolUseId"}
+_OF_RESULT = {"type", "tool_use_id", "toolUseId", "content", "is_error", "status"}
+_OF_SOURCE = {"type", "media_type", "data", "url"}
 _BLOCKS = {"tool_use", "tool_result", "thinking", "redacted_thinking", "document"}
 
 
@@ -134,19 +148,23 @@ def from_blocks(message: Mapping[str, Any]) -> list[Row]:
     if not isinstance(content, list):
         return [dict(message)]
     answers, calls, parts, thoughts = [], [], [], []
+    unused: Row = {}
     for block in content:
         if not isinstance(block, Mapping):
             parts.append(block)
         elif use := _inner(block, "tool_use", "toolUse"):
             call_id = use.get("id", use.get("toolUseId"))
             calls.append(call(use.get("name"), use.get("input"), call_id))
+            unused |= _without(use, _OF_USE)
         elif answer := _inner(block, "tool_result", "toolResult"):
             answers.append(_answer(answer))
         elif block.get("type") == "thinking" and isinstance(block.get("thinking"), str):
             thoughts.append(block["thinking"])
+        elif thought := _thought(block):
+            thoughts.append(thought)
         else:
             parts.append(_part(block))
-    rest = {key: value for key, value in message.items() if key not in ("role", "content")}
+    rest = unused | _without(message, {"role", "content"})
     role = message.get("role")
     messages = answers
     if parts or calls or thoughts or not content:
@@ -159,6 +177,14 @@ def from_blocks(message: Mapping[str, Any]) -> list[Row]:
     elif rest and messages:
         messages = [*messages[:-1], {**messages[-1], **rest}]
     return messages
+
+
+def _thought(block: Mapping[str, Any]) -> str:
+    """What the model thinks in a block of Bedrock's; "" for any other."""
+    inner = block.get("reasoningContent")
+    text = inner.get("reasoningText") if isinstance(inner, Mapping) and len(block) == 1 else None
+    said = text.get("text") if isinstance(text, Mapping) else None
+    return said if isinstance(said, str) else ""
 
 
 def _inner(block: Mapping[str, Any], kind: str, key: str) -> Mapping[str, Any] | None:
@@ -186,6 +212,7 @@ def _answer(answer: Mapping[str, Any]) -> Row:
         "tool_call_id": call_id,
         "content": as_text(content) if text is None else text,
     }
+    message |= _without(answer, _OF_RESULT)
     failed = answer.get("is_error") or answer.get("status") == "error"
     return {**message, "is_error": True} if failed else message
 
@@ -193,6 +220,7 @@ def _answer(answer: Mapping[str, Any]) -> Row:
 def _part(block: Mapping[str, Any]) -> Any:
     """A block of text or an image as a part of OpenAI's; any other as it is."""
     kind = block.get("type")
+    unused: Row
     if kind in (None, "input_text", "output_text") and isinstance(block.get("text"), str):
         rest = {key: value for key, value in block.items() if not is_empty(value)}
         return {**rest, "type": "text"}
@@ -201,16 +229,29 @@ def _part(block: Mapping[str, Any]) -> Any:
         url = source.get("url")
         if isinstance(source.get("data"), str):
             url = f"data:{source.get('media_type')};base64,{source['data']}"
-        return {"type": "image_url", "image_url": {"url": url}} if url else dict(block)
+        unused = _without(block, {"source"}) | _without(source, _OF_SOURCE)
+        return {**unused, **_image(url)} if url else dict(block)
     image = block.get("image")
     if kind is None and isinstance(image, Mapping) and isinstance(image.get("source"), Mapping):
-        data = image["source"].get("bytes")
-        uri = (image["source"].get("s3Location") or {}).get("uri")
+        data, place = image["source"].get("bytes"), image["source"].get("s3Location")
+        uri = place.get("uri") if isinstance(place, Mapping) else None
         url = f"data:image/{image.get('format')};base64,{data}" if data else uri
-        return {"type": "image_url", "image_url": {"url": url}} if url else dict(block)
+        unused = _without(block, {"image"}) | _without(image, {"format", "source"})
+        unused |= _without(image["source"], {"bytes", "s3Location"})
+        unused |= _without(place, {"uri"}) if isinstance(place, Mapping) else {}
+        return {**unused, **_image(url)} if url else dict(block)
     if kind == "input_image" and isinstance(block.get("image_url"), str):
-        return {"type": "image_url", "image_url": {"url": block["image_url"]}}
+        return {**_without(block, {"image_url"}), **_image(block["image_url"])}
     return dict(block)
+
+
+def _image(url: str) -> Row:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _without(value: Mapping[str, Any], used: set[str]) -> Row:
+    """The keys that hold something, but for those that are used: they stay, to be named."""
+    return {k: item for k, item in value.items() if k not in used and not is_empty(item)}
 
 
 def from_responses(items: list[Any], role: str) -> tuple[list[Row], list[Any]]:

@@ -48,6 +48,8 @@ def contents(rest: Row) -> Row | None:
     if isinstance(instruction, Mapping):
         content = _content(objects_in(_with_list(instruction).get("parts")))
         messages = [{"role": "system", "content": content}] if content else []
+        if unused := {k: v for k, v in instruction.items() if k not in ("role", "parts")}:
+            rest["systemInstruction"] = unused
     elif isinstance(instruction, str):
         messages = [{"role": "system", "content": instruction}]
     open_calls: list[tuple[str, Any]] = []  # (id, name) without an answer, in their order

@@ -22,6 +22,7 @@ from workbook.doctor.readers.sniffing import SAMPLE
 _PIECE = 1024 * 1024  # characters of a list that are read at once
 _WHOLE = 2 * LONGEST_LINE  # characters of one object that holds all rows
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ELEMENT = re.compile(r"[ \t\r\n]*(?:\[[ \t\r\n]*)?\{")
 _BETWEEN = re.compile("[ \t\r\n,\x00\x1e\x85\u2028\u2029\ufeff]*")
 _KEY = re.compile(r'"([^"\\]*)"\s*:')
 _PYTHON = re.compile(r"'|\b(?:None|True|False)\b")
@@ -53,8 +54,8 @@ def rows(file: DataFile) -> Iterator[Line]:
 
 
 def _opens(text: str, place: int) -> bool:
-    """Whether an object begins here."""
-    return text.startswith("{", _after(_SPACE, text, place))
+    """Whether an object begins here, or a list of objects."""
+    return _ELEMENT.match(text, place) is not None
 
 
 def _note_beside(file: DataFile, keys: list[str], key: str) -> None:

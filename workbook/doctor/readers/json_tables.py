@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
+from workbook.doctor.forms.turns import is_turns
 from workbook.doctor.forms.values import is_objects
 from workbook.doctor.lines import Problem
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
@@ -30,6 +31,9 @@ def rows_in(value: Mapping[str, Any]) -> tuple[list[Any] | None, list[Problem]]:
                 f"the file is one JSON object of {kind}, as pandas writes it: {len(rows):,} rows"
             )
             return rows, [("json-list", message, "")]
+    if rows := _conversations(value):
+        message = f"the file is one JSON object with a list of {len(rows):,} conversations"
+        return rows, [("json-list", message, "")]
     if value.keys() & ROW_KEYS:
         return None, []
     lists = [key for key, item in value.items() if is_objects(item)]
@@ -46,6 +50,15 @@ def rows_in(value: Mapping[str, Any]) -> tuple[list[Any] | None, list[Problem]]:
     if others:
         problems.append(("lost", f"lost: {others}, beside the list “{lists[0]}”", ""))
     return rows, problems
+
+
+def _conversations(value: Mapping[str, Any]) -> list[Any]:
+    """Rows of an object that has nothing but a list of conversations, each a list of turns."""
+    key = next(iter(value), "")
+    listed = value.get(key) if key in ("messages", *CONVERSATIONS) and len(value) == 1 else None
+    if isinstance(listed, list) and listed and all(map(is_turns, listed)):
+        return [{key: turns} for turns in listed]
+    return []
 
 
 def _columns(value: Mapping[str, Any]) -> list[Any] | None:

@@ -15,6 +15,7 @@ SAMPLE = 256 * 1024
 WRAPPED = re.compile(
     r'\s*\{(?P<before>(?:\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,){0,50})\s*"(?P<key>[^"\\]*)"\s*:\s*\['
 )
+_ELEMENT = re.compile(r"\s*(?:\[\s*)?\{")
 _KEY = re.compile(r'"([^"\\]*)"\s*:')
 _OPENING = re.compile(r'\{\s*\n|\{"[^"\\]*":\s*\{"0":')  # of an object that holds rows
 _TRIED = 50  # objects at the beginning
@@ -61,13 +62,13 @@ def names_row(wrapped: re.Match[str]) -> bool:
 
 
 def _is_list(text: str) -> bool:
-    """Whether a file that starts so is one JSON list of objects, or one object with such a list;
-    JSONL with a list on each line is none."""
+    """Whether a file that starts so is one JSON list of objects, or of lists of them, or one object
+    with such a list; JSONL with a list on each line is none."""
     wrapped = WRAPPED.match(text)
     if wrapped and names_row(wrapped):
         return False
     inside = text[wrapped.end() if wrapped else 1 :]
-    if not (wrapped or text[0] == "[") or not inside.lstrip().startswith("{"):
+    if not (wrapped or text[0] == "[") or not _ELEMENT.match(inside):
         return False
     head, _, rest = text.partition("\n")
     return not (rest.strip() and _is_json(head))
