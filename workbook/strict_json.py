@@ -29,17 +29,21 @@ def loads(text: str | bytes, *, whole_numbers: bool = False) -> Any:
 
 
 def decoder(
-    repeated: list[str] | None = None, parse_float: Callable[[str], Any] | None = None
+    repeated: list[str] | None = None,
+    parse_float: Callable[[str], Any] | None = None,
+    strict: bool = True,
 ) -> json.JSONDecoder:
     """A decoder without NaN and infinity; it still takes half a character.
 
     repeated: collects the keys that stand twice in one object, of which JSON keeps the last.
+    strict: whether line breaks and the like in a text must be escaped, as the standard asks.
     Decoding raises ValueError, and RecursionError for what is nested too deeply.
     """
     return json.JSONDecoder(
         parse_constant=_refuse,
         parse_float=parse_float or _finite,
         object_pairs_hook=None if repeated is None else _collector(repeated),
+        strict=strict,
     )
 
 

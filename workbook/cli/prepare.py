@@ -29,6 +29,8 @@ from workbook.doctor.readers.source import open_source
 from workbook.doctor.spool import Spool
 from workbook.doctor.writing import write_files
 
+_NO_ROWS = ("compressed", "file-kind", "json-list")
+"""Codes that say why nothing could be read of a file as a whole."""
 _UNSAFE = ", ".join(code for code, fix in doctor.FIXES.items() if not fix.safe)
 FIX = click.option(
     "--fix",
@@ -99,6 +101,8 @@ def prepare(
         print(repair)
         missing = _tell(conversion, repair.losses, drop)
         if not rows:
+            causes = [each for each in report.findings if each.code in _NO_ROWS]
+            terminal.print_findings(causes, report.codes, report.name)
             print("error: no example is left", file=sys.stderr)
             return exits.NO
         reminders = _reminders(rows[0])

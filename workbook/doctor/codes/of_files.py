@@ -63,6 +63,12 @@ FILE_CODES = {
         "`report.fix()` writes JSON; in Python, json.dumps(row) does.",
         once=True,
     ),
+    "json-escape": Code(
+        "error",
+        "In a text of JSON line breaks and tabs are escaped (\\n, \\t), and single quotes are not.",
+        "`report.fix()` writes it so.",
+        once=True,
+    ),
     "json-in-text": Code(
         "error",
         "Written twice, a list or an object arrives as text.",
@@ -93,6 +99,11 @@ FILE_CODES = {
         "error",
         "Training files are JSONL, whatever the data came in.",
         "`workbook prepare` converts it.",
+    ),
+    "file-kind": Code(
+        "error",
+        "Nothing can be read as examples from a file of this kind.",
+        "Save the data as JSONL, JSON, CSV or XLSX.",
     ),
     "wrong-name": Code(
         "warning", "What is in the file is not what its name says.", "Rename the file."

@@ -15,7 +15,6 @@ from workbook.doctor.conversion.pairs import pair_of, to_chat, to_prompt_complet
 from workbook.doctor.conversion.vertex import to_vertex
 from workbook.doctor.errors import ConversionError
 from workbook.doctor.forms import hints
-from workbook.doctor.forms.preferences import REFUSALS
 from workbook.doctor.forms.recognition import recognised
 from workbook.doctor.forms.values import is_empty
 from workbook.doctor.losses import Losses
@@ -60,9 +59,9 @@ def _converted(row: Any, to: str, lost: Counter[str], system: str | None) -> Row
     row, problems = recognised(row)
     if not isinstance(row, Mapping):
         raise ConversionError("The row is no object.")
-    for _, message, _ in problems:
-        if message in REFUSALS:
-            raise ConversionError(message)
+    for code, message, _ in problems:
+        if code == "unknown-form":
+            raise ConversionError(f"{message[:1].upper()}{message[1:].removesuffix('.')}.")
     rest = _without_mark(dict(row))
     kind = format_of(rest)
     if to == "dpo" or (to == "azure" and kind == "preference"):

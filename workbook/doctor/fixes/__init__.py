@@ -43,6 +43,7 @@ FIXES: dict[str, Fix] = {
     "comma": Fix(True, "commas after objects go"),
     "stray-sign": Fix(True, "signs around objects that nobody sees go"),
     "python": Fix(True, "JSON is written in the place of Python"),
+    "json-escape": Fix(True, "signs in texts are escaped as JSON asks"),
     "json-in-text": Fix(True, "lists and objects are written once, not as text"),
     "json-spread": Fix(True, "one example a line is written"),
     "form": Fix(True, "rows of other tools become chat, pairs or preferences"),

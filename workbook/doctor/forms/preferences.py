@@ -24,8 +24,6 @@ _ONE_ANSWER = ("response", "completion", "answer", "output")
 UNLIKE = "The two answers differ before their last message: a preference example compares one."
 NO_QUESTION = "Two answers, and no question before them: name its key, --columns prompt=…."
 ONE_EMPTY = "One of the two answers is empty: a preference example compares two."
-REFUSALS = (UNLIKE, NO_QUESTION, ONE_EMPTY)
-"""Why rows with two answers are no preference examples."""
 
 
 class UnlikeError(ValueError):

@@ -59,6 +59,11 @@ def is_turn(value: Any) -> bool:
     )
 
 
+def speaker_of(turn: Mapping[str, Any]) -> Any:
+    """The role of who speaks in a turn, under OpenAI's name if it has one there."""
+    return role_of(next((turn[key] for key in _SPEAKER if isinstance(turn.get(key), str)), None))
+
+
 def is_turns(value: Any) -> bool:
     """Whether it is a list of turns, and not an empty one."""
     return isinstance(value, list) and bool(value) and all(map(is_turn, value))

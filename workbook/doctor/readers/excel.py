@@ -25,7 +25,6 @@ _LOOKED_AT = 10  # rows by whose names the sheet is chosen
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*\bref="([A-Z0-9:$]+)"')
 _ROW = re.compile(rb'<(?:\w+:)?row\b[^>]{0,100}?\br="(\d{7,18})"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
-_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
 _CALL = re.compile(r"=\s*[+-]?[A-Z][A-Z0-9.]*\(|=\s*'?[\w .]+'?!\$?[A-Z]+\$?\d|=\$?[A-Z]{1,3}\$?\d")
 
 
@@ -54,9 +53,10 @@ def _too_large(path: Path) -> str:
 def _sheet_rows(file: DataFile, path: Path) -> Iterator[tuple[int, Sequence[Any]] | Line]:
     import openpyxl  # here: few files need it
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    stream = path.open("rb")  # by its name openpyxl would judge what it is
     formulas = None
     try:
+        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # what it says of itself may be millions of empty cells
         sheet = _chosen(book.worksheets)
@@ -69,7 +69,7 @@ def _sheet_rows(file: DataFile, path: Path) -> Iterator[tuple[int, Sequence[Any]
         has_formulas = _look_through(file, sheet)
         beside: Iterator[Any] = iter(())
         if has_formulas:
-            formulas = openpyxl.load_workbook(path, read_only=True)
+            formulas = openpyxl.load_workbook(stream, read_only=True)
             twin = formulas[sheet.title]
             twin.reset_dimensions()
             beside = twin.iter_rows(max_row=_MAX_ROW)
@@ -79,9 +79,7 @@ def _sheet_rows(file: DataFile, path: Path) -> Iterator[tuple[int, Sequence[Any]
             if any(cell.value not in (None, "") for cell in (*cells, *twins)):
                 yield _row(number, cells, twins)
     finally:
-        book.close()
-        if formulas:
-            formulas.close()
+        stream.close()
 
 
 def _is_empty(sheet: Any) -> bool:
@@ -141,7 +139,7 @@ def _row(
         if value is None and twin is not None:
             message = f"column {place + 1}: a formula whose result was never stored"
             return Line.unreadable(number, ("formula", message, excerpt(str(twin))))
-        if getattr(cell, "data_type", "") == "e" or value in _ERRORS:
+        if getattr(cell, "data_type", "") == "e" or value in table_rows.ERRORS:
             message = f"column {place + 1}: {value}, the mark of a formula that failed"
             return Line.unreadable(number, ("formula", message, ""))
         if isinstance(value, str) and _CALL.match(value):

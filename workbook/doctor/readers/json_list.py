@@ -5,6 +5,7 @@ ijson would lose half characters and repeated keys, and stop at large numbers; t
 reads element by element just as well. Knows nothing of what the elements must be.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import IO
@@ -16,7 +17,7 @@ from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers import sniffing
 from workbook.doctor.readers.data_file import DataFile
 from workbook.doctor.readers.json_tables import rows_in
-from workbook.doctor.readers.jsonl import PYTHON, repeated_key
+from workbook.doctor.readers.jsonl import CONTROL, PYTHON, repeated_key
 from workbook.doctor.readers.sniffing import SAMPLE
 
 _PIECE = 1024 * 1024  # characters of a list that are read at once
@@ -24,6 +25,8 @@ _WHOLE = 2 * LONGEST_LINE  # characters of one object that holds all rows
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ELEMENT = re.compile(r"[ \t\r\n]*(?:\[[ \t\r\n]*)?\{")
 _BETWEEN = re.compile("[ \t\r\n,\x00\x1e\x85\u2028\u2029\ufeff]*")
+_AFTER = re.compile(r"\}\s*,\s*[{\[]")
+_CUT = "was the file cut off?"
 _KEY = re.compile(r'"([^"\\]*)"\s*:')
 _PYTHON = re.compile(r"'|\b(?:None|True|False)\b")
 _NEXT = re.compile(r"\n(?=[{\[])")
@@ -42,7 +45,7 @@ def rows(file: DataFile) -> Iterator[Line]:
             return
         number = 0
         for line in _elements(file, stream, start, opening.end()):
-            number = line.number
+            number += line.readable
             yield line
     if wrapped:
         _note_beside(file, _KEY.findall(opening["before"]), opening["key"])
@@ -72,7 +75,9 @@ def _elements(file: DataFile, stream: IO[str], text: str, place: int) -> Iterato
     place: in the text, behind the opening bracket.
     """
     repeated: list[str] = []
-    scan = strict_json.decoder(repeated).raw_decode
+    scan, loose = (
+        strict_json.decoder(repeated, strict=is_so).raw_decode for is_so in (True, False)
+    )
     number = 1
     while True:
         place = _after(_SPACE, text, place)
@@ -82,15 +87,30 @@ def _elements(file: DataFile, stream: IO[str], text: str, place: int) -> Iterato
             if text[place : place + 1] == "]":
                 _note_rest(file, text[place + 1 :] + stream.read(SAMPLE))
                 return
-            value, end = scan(text, place)
+            problems: tuple[Problem, ...] = ()
+            try:
+                value, end = scan(text, place)
+            except json.JSONDecodeError as error:
+                if not error.msg.startswith("Invalid control character"):
+                    raise
+                repeated.clear()
+                problems = (CONTROL,)
+                value, end = loose(text, place)
             end = _after(_SPACE, text, end)
             if text[end : end + 1] in (",", "]") and end < len(text):
-                yield Line(number, value, tuple(map(repeated_key, repeated)))
+                yield Line(number, value, (*problems, *map(repeated_key, repeated)))
                 number += 1
                 place = end + (text[end] == ",")
                 continue
             if end < len(text):
                 problem = "not JSON: a comma is missing between two elements"
+            elif not (more := stream.read(_PIECE)):
+                yield Line(number, value, (*problems, *map(repeated_key, repeated)))
+                yield Line.unreadable(number + 1, ("not-json", f"{problem}: {_CUT}", ""))
+                return
+            else:
+                text += more
+                continue
         except RecursionError:
             problem = "nested too deeply to be read"
         except ValueError as error:
@@ -103,6 +123,9 @@ def _elements(file: DataFile, stream: IO[str], text: str, place: int) -> Iterato
             values = python_literals.read(f"[{text}".strip()) if is_python else None
             if not isinstance(values, list):
                 yield Line.unreadable(number, ("not-json", problem, text[:60]))
+                if _AFTER.search(text):
+                    message = f"lost: all that stands in the list behind element {number}"
+                    file.problems.append(("lost", message, ""))
                 return
             for number, value in enumerate(values, start=1):
                 yield Line(number, value, (PYTHON,) if number == 1 else ())

@@ -21,16 +21,30 @@ ROW_KEYS = {
     *("contents", "chosen", "rejected", "history", "chat_history", "ideal", "role"),
 }
 """Keys by which an object is a row itself."""
+_SETS = {"train", "test", "validation"}
+_DEEPEST = 3
 
 
-def rows_in(value: Mapping[str, Any]) -> tuple[list[Any] | None, list[Problem]]:
-    """(the rows, what there is to say of them); None where the object is a row itself."""
+def rows_in(value: Mapping[str, Any], depth: int = 0) -> tuple[list[Any] | None, list[Problem]]:
+    """(the rows, what there is to say of them); None where the object is a row itself.
+
+    depth: how many objects lie around it.
+    """
+    key, inner = next(iter(value.items()), ("", None))
+    if len(value) == 1 and isinstance(inner, Mapping) and not (key in ROW_KEYS or _is_number(key)):
+        if depth > _DEEPEST or (inner.keys() & ROW_KEYS and _columns(inner) is None):
+            return None, []  # one row in an object
+        return rows_in(inner, depth + 1)  # one object around all: {"data": {"train": […]}}
     for kind, rows in (("columns", _columns(value)), ("an index", _indexed(value))):
         if rows is not None:
             message = (
                 f"the file is one JSON object of {kind}, as pandas writes it: {len(rows):,} rows"
             )
-            return rows, [("json-list", message, "")]
+            problems: list[Problem] = [("json-list", message, "")]
+            names = ", ".join(f"`{key}`" for key in list(value)[:3])
+            if kind == "an index" and not all(map(_is_number, value)):
+                problems.append(("lost", f"lost: {names}, …: what the rows are called", ""))
+            return rows, problems
     if rows := _conversations(value):
         message = f"the file is one JSON object with a list of {len(rows):,} conversations"
         return rows, [("json-list", message, "")]
@@ -46,7 +60,7 @@ def rows_in(value: Mapping[str, Any]) -> tuple[list[Any] | None, list[Problem]]:
     rows = value[lists[0]]
     others = ", ".join(f"`{key}`" for key in value if key != lists[0])
     message = f"the file is one JSON object with a list of {len(rows):,} elements, `{lists[0]}`"
-    problems: list[Problem] = [("json-list", message, "")]
+    problems = [("json-list", message, "")]
     if others:
         problems.append(("lost", f"lost: {others}, beside the list “{lists[0]}”", ""))
     return rows, problems
@@ -96,14 +110,14 @@ def _are_texts(cells: list[Any]) -> bool:
 
 
 def _indexed(value: Mapping[str, Any]) -> list[Any] | None:
-    """Rows under their numbers: {"0": {"prompt": …}, "1": …}."""
-    if (
-        value
-        and all(map(_is_number, value))
-        and all(isinstance(v, Mapping) for v in value.values())
-    ):
-        return list(value.values())
-    return None
+    """Rows under their numbers, {"0": {"prompt": …}, "1": …}, or under names."""
+    rows = list(value.values())
+    if not rows or not all(isinstance(row, Mapping) for row in rows):
+        return None
+    if all(map(_is_number, value)):
+        return rows
+    are_named = len(rows) > 1 and not value.keys() & (ROW_KEYS | _SETS)
+    return rows if are_named and all(row.keys() & ROW_KEYS for row in rows) else None
 
 
 def _is_number(key: Any) -> bool:

@@ -27,6 +27,16 @@ _AROUND = " \t\r\n\x00\x1c\x1d\x1e\x1f\x85\xa0\u200b\u2028\u2029\ufeff"
 _CURLY = re.compile(r"\s*\[?\s*\{\s*([“”„‟«»‘’])")
 PYTHON = ("python", "written by Python, not as JSON: single quotes, None, True", "")
 """What is to be said of a value in Python's spelling."""
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(\\(?:u[0-9a-fA-F]{0,3}|.))')
+"""An escape; in its group, where JSON has none like it."""
+CONTROL = ("json-escape", "a tab, a line break or the like stands in a text as it is", "")
+_MESSAGES = {
+    "Unterminated string starting at": "the text that begins at character {} has no end on this "
+    "line (in JSON a line break inside a text is written \\n)",
+    "Invalid control character at": "an invisible sign stands at character {}",
+    "Extra data": "something follows the object, at character {}",
+}
+"""What the standard library's decoder finds, in other words."""
 _COMMA = re.compile(r",(\s*[}\]])")
 
 
@@ -109,7 +119,8 @@ def _not_json(text: str, error: ValueError) -> Problem:
         message = f'not JSON: {match[1]} stands where JSON has a straight quotation mark (")'
         return "not-json", message, text
     if isinstance(error, json.JSONDecodeError):
-        message = f"not JSON: {error.msg} at character {error.pos + 1}"
+        said = _MESSAGES.get(error.msg, f"{error.msg} at character {{}}")
+        message = f"not JSON: {said.format(error.pos + 1)}"
         return "not-json", message, text[max(0, error.pos - 30) : error.pos + 30]
     return "not-json", f"not JSON: {error}", text  # numbers of thousands of digits, NaN
 
@@ -138,6 +149,8 @@ def _nearly(text: str) -> tuple[Any, Problem | None]:
             if not repeated:
                 return value, ("comma", "a comma stands after the object", bare[-30:])
         bare = bare[:-1]
+    if (near := _escaped(bare)) != (None, None):
+        return near
     value = python_literals.read(bare)
     if value is None:
         return None, None
@@ -145,6 +158,28 @@ def _nearly(text: str) -> tuple[Any, Problem | None]:
         message = f"a comma too many at character {text.index(bare) + comma.start() + 1}"
         return value, ("comma", message, bare[max(0, comma.start() - 30) : comma.end() + 10])
     return value, (*PYTHON[:2], bare[:60])
+
+
+def _escaped(text: str) -> tuple[Any, Problem | None]:
+    """As `_nearly`, of a line that would be JSON but for its escapes."""
+    bad = [match for match in _ESCAPE.finditer(text) if match[1]]
+    whole = _ESCAPE.sub(lambda m: "'" if m[1] == r"\'" else f"\\{m[0]}" if m[1] else m[0], text)
+    try:
+        value = strict_json.decoder(repeated := [], strict=False).decode(whole)
+    except (ValueError, RecursionError):
+        return None, None
+    if repeated:
+        return None, None
+    others = [match for match in bad if match[1] != r"\'"]
+    if others:  # which of the other escapes is meant as one, nobody can tell
+        place = others[0].start()
+        shown = text[max(0, place - 30) : place + 30]
+        message = (
+            f"not JSON: `{others[0][1]}` at character {place + 1} is no escape: a backslash itself "
+            r"is written \\, here and everywhere"
+        )
+        return None, ("not-json", message, shown)
+    return value, ("json-escape", r"a quote after a backslash, \'", "") if bad else CONTROL
 
 
 def _is_json(text: str, value: Any) -> bool:

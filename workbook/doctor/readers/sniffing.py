@@ -31,6 +31,40 @@ NAMES = {
 }
 
 
+_OTHERS = (
+    (b"\xd0\xcf\x11\xe0", "a workbook of Excel before 2007 (.xls): save it as .xlsx or CSV"),
+    (b"%PDF-", "a PDF document"),
+    (b"SQLite format 3\0", "a database of SQLite"),
+    (b"ARROW1", "an Arrow file: save it as Parquet or JSONL"),
+    (b"FEA1", "a Feather file: save it as Parquet or JSONL"),
+    (b"\xff\xff\xff\xff", "an Arrow stream: save it as Parquet or JSONL"),
+    (b"\x93NUMPY", "an array of NumPy"),
+    (b"Rar!", "a RAR archive: unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it"),
+    (b"BZh", "packed with bzip2: unpack it"),
+    (b"\xfd7zXZ\0", "packed with xz: unpack it"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (
+        b"version https://git-lfs.github.com/spec",
+        "a pointer of Git LFS, in the place of the data: fetch the file itself with `git lfs pull`",
+    ),
+)
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml)", re.IGNORECASE)
+_RTF = b"{\\rtf"
+
+
+def other_kind(sample: bytes) -> str:
+    """What a file is that holds no rows, by its first bytes; "" for any other."""
+    if sample[257:262] == b"ustar":
+        return "a TAR archive: unpack it"
+    if _PAGE.match(sample.removeprefix(codecs.BOM_UTF8)):
+        return "a page of HTML or XML: download the file itself, not the page that shows it"
+    if sample.startswith(_RTF):
+        return "a text with formatting (RTF): save it as plain text"
+    return next((name for magic, name in _OTHERS if sample.startswith(magic)), "")
+
+
 def recognise(sample: bytes, text: str, ending: str, is_cut: bool) -> str:
     """The format of a file, one of `NAMES`.
 

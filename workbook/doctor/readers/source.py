@@ -102,17 +102,27 @@ class Source(DataFile):
             gone = isinstance(error, lost)
             if not binary or gone or error.errno not in (None, errno.EINVAL):
                 raise self.unreadable(error) from None
-            yield _damaged(last + 1, error)
+            yield self._damaged(last + 1, error)
         except (EOFError, zlib.error, lzma.LZMAError) as error:
-            yield _damaged(last + 1, error)
+            yield self._damaged(last + 1, error)
         except Exception as error:
             if not binary:
                 raise
-            yield _damaged(last + 1, error)
+            yield self._damaged(last + 1, error)
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # polars: how Rust gives up
                 raise
-            yield _damaged(last + 1, error)
+            yield self._damaged(last + 1, error)
+
+    def _damaged(self, number: int, error: BaseException) -> Line:
+        """The line where the file can't be read on; what stands behind it is lost."""
+        reason = f"{type(error).__name__}: {error}"[:100]
+        message = (
+            "the file can't be read on from here: it is damaged or "
+            f"not complete ({reason}). Save or download it again"
+        )
+        self.problems.append(("lost", f"lost: all that stands behind line {number - 1}", ""))
+        return Line.unreadable(number, ("not-json", message, ""))
 
 
 def formed(line: Line, names: Mapping[str, str], in_table: bool = False) -> Line:
@@ -121,15 +131,6 @@ def formed(line: Line, names: Mapping[str, str], in_table: bool = False) -> Line
     names: of its keys, as in {"prompt": "Question"}
     """
     return recognition.line(columns.renamed_line(line, names), in_table)
-
-
-def _damaged(number: int, error: BaseException) -> Line:
-    reason = f"{type(error).__name__}: {error}"[:100]
-    message = (
-        "the file can't be read on from here: it is damaged or "
-        f"not complete ({reason}). Save or download it again"
-    )
-    return Line.unreadable(number, ("not-json", message, ""))
 
 
 def open_source(path: str | PurePath, remote: RemoteFile | None = None, **options: Any) -> Source:
@@ -145,6 +146,10 @@ def open_source(path: str | PurePath, remote: RemoteFile | None = None, **option
         sample = _first_bytes(source)
     except OSError as error:
         raise source.unreadable(error) from None
+    if kind := sniffing.other_kind(sample):
+        source.problems.append(("file-kind", kind, ""))
+        source.format = "nothing"
+        return source
     name = Path(source.member) if source.packed == "zip" else source.path
     suffixes = [suffix.lower() for suffix in name.suffixes if suffix.lower() not in _PACKED]
     ending = suffixes[-1] if suffixes else ""

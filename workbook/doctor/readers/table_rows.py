@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS, SYSTEMS
-from workbook.doctor.forms.turns import is_turn, is_turns
+from workbook.doctor.forms.turns import is_turn, is_turns, speaker_of
 from workbook.doctor.forms.values import decoded, decoded_if
 from workbook.doctor.lines import Line, Problem
 from workbook.doctor.readers import columns
 from workbook.doctor.readers.data_file import DataFile
 from workbook.quoting import excerpt
+from workbook.rows.rules import ROLES
 
 _MORE_NAMES = (
     "messages", "tools", "functions", "parallel_tool_calls", "chosen", "rejected", "label", "text",
@@ -32,6 +33,10 @@ _JSON_CELLS = {
 """Cells whose JSON is read; any other that holds it may mean it as a text."""
 _MUST_BE_JSON = ("messages", "tools", "functions", "preferred_output", "non_preferred_output")
 _SENTENCE = re.compile(r"[.?!…。？！]\s*$")
+ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+"""What Excel shows in the place of a value that it could not work out."""
+_LONGEST = 32_767
+"""Characters that a cell of Excel holds; it cuts what is longer."""
 _TITLES = 10
 """Rows above the headings among which they are looked for."""
 Cells = Sequence[Any]
@@ -159,6 +164,12 @@ def row_of(
     for heading, key, cell in whole:
         if heading == "" and cell in (None, "") and key not in names.values():
             continue
+        if cell in ERRORS:
+            message = f"column `{key}`: {cell}, the mark of a formula that failed"
+            return Line.unreadable(number, ("formula", message, ""))
+        if isinstance(cell, str) and len(cell) == _LONGEST:
+            message = f"`{key}` has {_LONGEST:,} characters, all that Excel keeps in a cell"
+            problems.append(("lost-value", f"row {number}: {message}: its end may be missing", ""))
         row[key] = cell
     row = columns.renamed(row, names) if names else row
     return Line(number, shaped(row, problems), tuple(problems))
@@ -193,12 +204,20 @@ def shaped(row: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
 def _is_conversation(value: Any) -> bool:
     """Whether it is turns, blocks of text, or what holds messages: never meant as a text."""
     if isinstance(value, dict):
-        return is_turns(value.get("messages")) or is_turn(value)
-    blocks = isinstance(value, list) and all(isinstance(b, dict) and "text" in b for b in value)
+        return is_turns(value.get("messages")) or _speaks(value)
+    blocks = isinstance(value, list) and all(
+        isinstance(block, dict) and "text" in block and block.keys() <= {"type", "text"}
+        for block in value
+    )
     items = isinstance(value, list) and all(
-        isinstance(item, dict) and (is_turn(item) or "call_id" in item) for item in value
+        isinstance(item, dict) and (_speaks(item) or "call_id" in item) for item in value
     )
     return bool(value) and (blocks or items)
+
+
+def _speaks(value: Any) -> bool:
+    """Whether it is a turn of somebody with a role that is known."""
+    return is_turn(value) and speaker_of(value) in ROLES
 
 
 def _text_of(value: Any) -> Any:
