@@ -102,7 +102,9 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
 def _pattern(name: str) -> str:
     """The name as a word by itself; in Chinese and Japanese no blank stands around words."""
     start = "" if _is_unspaced(name[0]) else r"(?<!\w)"
-    return rf"{start}{re.escape(name)}" + ("" if _is_unspaced(name[-1]) else r"(?!\w)")
+    # In Korean, particles follow a name without a blank.
+    is_followed = _is_unspaced(name[-1]) or "가" <= name[-1] <= "힣"
+    return rf"{start}{re.escape(name)}" + ("" if is_followed else r"(?!\w)")
 
 
 def _is_unspaced(sign: str) -> bool:

@@ -22,7 +22,7 @@ from workbook.doctor.secret_keys import Entity
 _AT_HOST = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{2,63}){1,4}")
 _XOBLIAM = re.compile(r"[\w.+-]{1,64}")  # what stands before the @, read backwards
 _DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){6,}")
-_CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+_CARD = re.compile(r"(?<!\+)\b\d(?:[ -]?\d){12,18}\b")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 # Words near which a number without its +55 is somebody's, and how such numbers are written.
 _CALL = re.compile(
@@ -33,6 +33,8 @@ _WRITTEN = re.compile(
     r"(?<![\w/.-])(?:\(\d{2,3}\) ?|\d{2,3}[ .-])\d{2,5}[ .-]\d{2,4}"
     r"(?:[ .-]\d{2,4})?(?![\w/-])"
 )
+# Written as a number of another country is: WhatsApp shows some that no country has any more.
+_ABROAD = re.compile(r"(?<![\w+])\+\d{1,3}[ .-]\(?\d(?:[ ().-]{0,2}\d){6,12}(?![\w/])")
 REGIONS = ("US", "MX", "ES", "BR", "GB")
 """Countries whose numbers are looked for near a word like “call”."""
 _TRIES = 2_000  # numbers of one text that are no phone's, after which no more are asked about
@@ -98,6 +100,8 @@ def _find(text: str, regions: Sequence[str | None], with_phones: bool) -> Iterat
             yield Entity("bank account", *match.span())
     if not with_phones:
         return
+    for match in _ABROAD.finditer(text) if "+" in text else ():
+        yield Entity("phone", *match.span())
     if "+" in text or any(regions):
         import phonenumbers  # here: large tables, needed by few texts
 

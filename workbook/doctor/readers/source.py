@@ -24,6 +24,7 @@ from workbook.doctor.readers import (
     sniffing,
     tables,
     texts,
+    whatsapp,
 )
 from workbook.doctor.readers.data_file import DataFile, RemoteFile
 from workbook.doctor.readers.sniffing import SAMPLE
@@ -45,6 +46,10 @@ _BINARY = ("xlsx", "parquet")
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _STEP = 64 * 1024  # bytes after which the bar moves
 _PACKED = (".gz", ".zst")
+_CHAT = (
+    "a chat, by the dates at the beginning of its lines, but not as WhatsApp exports one in any "
+    "layout that is known: write its turns as `messages`"
+)
 _FORMAT_OF_NAME = {name: name[1:] for name in (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")}
 
 
@@ -160,6 +165,10 @@ def open_source(path: str | PurePath, remote: RemoteFile | None = None, **option
     if source.format != "nothing":
         lines = text.replace("\r", "\n") if ends_with_cr else text
         source.format = sniffing.recognise(sample, lines, ending, is_cut)
+        if source.format == "txt" and whatsapp.may_be_chat(lines):
+            source.problems.append(("file-kind", _CHAT, ""))
+            source.format = "nothing"
+            return source
     if source.format == "jsonl" and ends_with_cr:
         source.line_end = "\r"
         source.problems.append(("line-ends", "the lines end with CR alone, as on old Macs", ""))

@@ -36,3 +36,8 @@ def whatsapp_rows(file: DataFile) -> Iterator[Line]:
     file.problems.append(chat.sides(options.get("assistant")))
     for number, row in chat.examples(**options, without=left_out):
         yield Line(number, row)
+    if chat.unanswered:
+        message = (
+            f"left out: {chat.unanswered} messages that nobody answered, or that answer nobody"
+        )
+        file.problems.append(("lost-value", message, ""))

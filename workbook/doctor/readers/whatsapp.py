@@ -22,6 +22,20 @@ GAP_HOURS = 6.0
 """A pause from which the next message starts a new conversation."""
 
 _REGIONS = (None, "BR", "ES", "MX", "US")  # whose phone numbers are masked, also without their +55
+_COUNTRIES = {
+    "German": ("DE", "AT", "CH"),
+    "French": ("FR", "BE", "CH"),
+    "Italian": ("IT",),
+    "Dutch": ("NL", "BE"),
+    "Turkish": ("TR",),
+    "Chinese": ("CN", "TW", "HK"),
+    "Japanese": ("JP",),
+    "Arabic": ("EG", "SA", "AE"),
+    "Hindi": ("IN",),
+    "Russian": ("RU",),
+    "Indonesian": ("ID",),
+}
+"""Others, by the language of the app."""
 _SENDER = re.compile(r"([^\n]{1,80}?):(?:[ \n]|$)")
 _LISTED = 20  # senders that are named
 _QUOTES = (("“", "”"), ("„", "“”"), ("«", "»"), ("»", "«"), ("「", "」"), ("『", "』"), ("‘", "’"))
@@ -52,6 +66,8 @@ class Chat:
     """How many of the app's own lines are in each language that is known."""
     unknown: int = 0
     """How many are in none of them."""
+    unanswered: int = 0
+    """Messages that `examples` has left out: they ask and nobody answers, or answer nothing."""
 
     @property
     def senders(self) -> dict[str, int]:
@@ -132,6 +148,8 @@ class Chat:
         Raises WorkbookError for an assistant who does not occur.
         """
         assistant = self.sender(assistant) or self.answering()
+        more = (country for name in self.languages for country in _COUNTRIES.get(name, ()))
+        regions = tuple(dict.fromkeys((*_REGIONS, *more)))
         names = NameMask(self.senders, (message.text for message in self.messages))
         for session in self._sessions(gap_hours):
             if any(message.sender in without for message in session):
@@ -141,16 +159,17 @@ class Chat:
             for message in session:
                 role = "assistant" if message.sender == assistant else "user"
                 if not turns and role == "assistant":
-                    continue  # an answer to nothing
+                    self.unanswered += 1  # an answer to nothing
+                    continue
                 if not turns:
                     start = message.line
-                text = personal_data.mask(message.text, names, _REGIONS) if mask else message.text
+                text = personal_data.mask(message.text, names, regions) if mask else message.text
                 if turns and turns[-1][0] == role:
                     turns[-1][1].append(text)
                 else:
                     turns.append((role, [text]))
             if turns and turns[-1][0] == "user":
-                turns.pop()
+                self.unanswered += len(turns.pop()[1])
             if turns:
                 messages = [{"role": role, "content": "\n".join(texts)} for role, texts in turns]
                 if system:
@@ -193,6 +212,14 @@ def recognise(text: str) -> bool:
     lines = [headers.without_marks(line) for line in text.splitlines()[:40] if line.strip()]
     count = sum(bool(headers.header(line)) for line in lines)
     return bool(lines) and bool(headers.header(lines[0])) and count >= min(3, len(lines))
+
+
+def may_be_chat(text: str) -> bool:
+    """Whether a text that is no export reads like a chat of another app, or in another layout: a
+    date and a time stand at the beginning of a third of its first lines."""
+    lines = [headers.without_marks(line) for line in text.splitlines()[:40] if line.strip()]
+    count = sum(map(headers.has_moment, lines))
+    return count >= 3 and 3 * count >= len(lines)
 
 
 def parse(lines: Iterable[str], date_order: str | None = None) -> Chat:

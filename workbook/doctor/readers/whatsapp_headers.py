@@ -18,7 +18,7 @@ _AFTERNOON = (
     r"ch|ptg|du\.?|odp\.|nachm\.|অপরাহ্ণ|หลังเที่ยง|אחה״צ"
 )
 _HALF = rf"(?:{_MORNING}|{_AFTERNOON})"
-_DATE = r"(?P<d1>\d{1,4})\s?[./-]\s?(?P<d2>\d{1,2})\s?[./-]\s?(?P<d3>\d{1,4})\.?"
+_DATE = r"(?P<d1>\d{1,4})\s?[./年년-]\s?(?P<d2>\d{1,2})\s?[./月월-]\s?(?P<d3>\d{1,4})[.日일]?"
 _TIME = (
     r"(?:(?:um|klo|kl\.?|at|às|à|a las|ore|o)\s)?"
     rf"(?:(?P<before>{_HALF})\s?)?"
@@ -34,6 +34,8 @@ LAYOUTS = {
     "old": re.compile(rf"^(?=\d+[./]){_WHEN}:\s+(?P<rest>.*)$", _FLAGS),
 }
 """What a line with a new message looks like, once its marks of direction are gone."""
+_ANY_DATE = re.compile(r"\d{1,4}\s?[./年년-]\s?\d{1,2}\s?[./月월-]\s?\d{2,4}")
+_ANY_TIME = re.compile(r"\d{1,2}[:.h時时시]\s?\d{2}")
 _IS_AFTERNOON = re.compile(_AFTERNOON, re.IGNORECASE)
 # Marks of writing direction stand before lines and names; narrow blanks before AM and PM.
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
@@ -55,6 +57,13 @@ def header(line: str) -> re.Match[str] | None:
     if line.startswith("["):
         return LAYOUTS["iOS"].match(line)
     return LAYOUTS["Android"].match(line) or LAYOUTS["old"].match(line)
+
+
+def has_moment(line: str) -> bool:
+    """Whether a date and a time stand near the beginning of a line, in whatever order."""
+    start = line[:60]
+    date = _ANY_DATE.search(start)
+    return date is not None and _ANY_TIME.search(start.replace(date.group(), " ")) is not None
 
 
 def layout_of(match: re.Match[str]) -> str:
