@@ -166,6 +166,8 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "comma": file("data.jsonl", CLEAN + b'{"prompt": "a", "completion": "b"},\n'),
     "stray-sign": file("data.jsonl", CLEAN + b'{"prompt": "a", "completion": "b"}\0\n'),
     "python": file("data.jsonl", CLEAN + b"{'prompt': 'a', 'completion': None}\n"),
+    "json-escape": file("data.jsonl", b'{"prompt": "Tab\there", "completion": "b"}\n'),
+    "file-kind": file("data.xls", b"\xd0\xcf\x11\xe0" + bytes(600)),
     "json-in-text": rows_of(json.dumps(chat())),
     "json-spread": file("data.jsonl", json.dumps(chat(), indent=1).encode() * 2),
     "form": rows_of({"question": "Where?", "answer": "There."}),
@@ -233,6 +235,7 @@ FIXTURES: dict[str, Callable[[Path], Report]] = {
     "image": rows_of(with_part("image_url", {"url": "data:image/png;base64,AA=="})),
     "image-limit": rows_of(with_message(1, content=[IMAGE] * 11)),
     "image-format": rows_of(with_part("image_url", {"url": "https://example.com/a.gif"})),
+    "image-bucket": rows_of(with_part("image_url", {"url": "gs://bucket/cat.png"})),
     "image-address": rows_of(with_part("image_url", {"url": "cat.png"})),
     "image-role": rows_of(with_message(0, content=[IMAGE])),
     "image-answer": rows_of(

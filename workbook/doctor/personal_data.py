@@ -34,7 +34,7 @@ _WRITTEN = re.compile(
     r"(?:[ .-]\d{2,4})?(?![\w/-])"
 )
 # Written as a number of another country is: WhatsApp shows some that no country has any more.
-_ABROAD = re.compile(r"(?<![\w+])\+\d{1,3}[ .-]\(?\d(?:[ ().-]{0,2}\d){6,12}(?![\w/])")
+_ABROAD = re.compile(r"(?<![\w+])\+\d{1,3}[ -]\(?\d(?:[ ()-]{0,2}\d){6,12}(?!\w|[./]\d)")
 REGIONS = ("US", "MX", "ES", "BR", "GB")
 """Countries whose numbers are looked for near a word like “call”."""
 _TRIES = 2_000  # numbers of one text that are no phone's, after which no more are asked about

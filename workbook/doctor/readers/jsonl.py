@@ -164,8 +164,9 @@ def _escaped(text: str) -> tuple[Any, Problem | None]:
     """As `_nearly`, of a line that would be JSON but for its escapes."""
     bad = [match for match in _ESCAPE.finditer(text) if match[1]]
     whole = _ESCAPE.sub(lambda m: "'" if m[1] == r"\'" else f"\\{m[0]}" if m[1] else m[0], text)
+    repeated: list[str] = []
     try:
-        value = strict_json.decoder(repeated := [], strict=False).decode(whole)
+        value = strict_json.decoder(repeated, strict=False).decode(whole)
     except (ValueError, RecursionError):
         return None, None
     if repeated:
