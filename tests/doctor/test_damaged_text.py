@@ -216,3 +216,24 @@ def test_a_case(name: str, code: str, count: int) -> None:
         mended = json.dumps(report.fix("wrong-characters").rows, ensure_ascii=False)
         for words in ("Café is", "Nice 😀 day", "20°C and 5£", "don’t", "über and naïve", "Привет"):
             assert words in mended
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [("â€œopenâ€\x9d", "“open”"), ("Р\x98РґРё СЃСЋРґР°", "Иди сюда"), ("Ã\x81gua", "Água")],
+)
+def test_half_a_letter_stays_until_the_text_is_read_again(text: str, again: str) -> None:
+    assert damaged_text.without_controls(text) == text
+    assert damaged_text.read_again(text) == again
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (r"Yes\n\na dog", "Yes\n\na dog"),
+        (r"Line one\r\nLine two", "Line one\nLine two"),
+        (r"One.\r\n\r\nTwo.", "One.\n\nTwo."),
+    ],
+)
+def test_lines_that_are_written_out_are_all_made(text: str, lines: str) -> None:
+    assert damaged_text.with_lines(text) == lines

@@ -18,6 +18,7 @@ from workbook.doctor.profiles import profile
 from workbook.doctor.progress import watched
 from workbook.doctor.readers.columns import in_rows, renamed_line
 from workbook.doctor.readers.source import formed, open_source
+from workbook.doctor.readers.tables_in_memory import rows_of
 from workbook.doctor.report import Report
 from workbook.doctor.report_builder import build
 from workbook.doctor.set_checks.leaks import Leaks
@@ -115,7 +116,7 @@ def _check(
     options: Mapping[str, Any],
 ) -> Report:
     if not isinstance(data, (str, Path)):
-        rows = data if isinstance(data, Sequence) else list(data)
+        rows = rows_of(data)
         if names := options.get("columns"):
             named = in_rows((Line(*item) for item in enumerate(rows, start=1)), names)
             rows = [renamed_line(line, names).value for line in named]
@@ -135,7 +136,7 @@ def _examples(data: Data) -> Iterator[Example]:
     lines = (
         open_source(data).lines()
         if isinstance(data, (str, Path))
-        else (formed(Line(number, row), {}) for number, row in enumerate(data, start=1))
+        else (formed(Line(number, row), {}) for number, row in enumerate(rows_of(data), start=1))
     )
     for line in lines:
         if line.readable and (example := example_of(line)):

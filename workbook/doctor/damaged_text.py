@@ -14,7 +14,7 @@ from ftfy import fix_encoding
 from ftfy.badness import BADNESS_RE
 
 # Signs between 0x80 and 0x9f are halves of letters where others of Latin-1 stand beside them.
-_ALONE = r"(?<![\x80-\xff])[\x80-\x9f](?![\x80-\xff])"
+_ALONE = r"(?<![^\x00-\x7f])[\x80-\x9f](?![^\x00-\x7f])"
 CONTROL = re.compile(
     rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2028\u2029\ufeff\u202a-\u202e\u2066-\u2069]|{_ALONE}"
 )
@@ -33,7 +33,8 @@ _READ_AGAIN = 10_000  # characters among which there must be some that are no AS
 _LOST = "\ufffd"
 # “gate.\nThank you”, “yes\n\n- no”: not docs\notes.
 _ESCAPE = re.compile(
-    r"(?:(?<=[.!?:;,)\]\"'»”…])|(?<=[^\W\d_])(?=\\n(?:\\n|[A-ZÀ-ÖØ-Þ0-9\s*•#-]|$))|(?<=\\n))"
+    r"(?<=\\n)(?:\\r)?\\n|(?:(?<=[.!?:;,)\]\"'»”…])|"
+    r"(?<=[^\W\d_])(?=(?:\\r)?\\n(?:\\n|\\r|[A-ZÀ-ÖØ-Þ0-9\s*•#-]|$)))"
     r"(?:\\r)?\\n(?![a-z](?:\W|$))"
 )
 _CODE = re.compile(

@@ -11,7 +11,7 @@ from typing import Any
 from workbook.doctor.forms import examples, hints, preferences, vertex_rows
 from workbook.doctor.forms.preferences import UnlikeError
 from workbook.doctor.forms.turns import is_turns
-from workbook.doctor.forms.values import Row, decoded
+from workbook.doctor.forms.values import Row, decoded, plain
 from workbook.doctor.lines import Line, Problem
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
 
@@ -48,6 +48,8 @@ def recognised(row: Any, in_table: bool = False) -> tuple[Any, list[Problem]]:
             return row, []
         row, problems = recognised(inner)
         return row, [("json-in-text", "the row is JSON, written as text once more", ""), *problems]
+    if not isinstance(row, str) and not _is_plain(row):
+        row = plain(row)
     if is_turns(row):
         inner, problems = recognised({"messages": row})
         return inner, [("form", "each row is a list of messages: read as chat", ""), *problems]
@@ -70,12 +72,11 @@ def _unpacked(text: str) -> Any:
     return decoded(value)
 
 
-def _is_plain(row: Mapping[str, Any]) -> bool:
+def _is_plain(row: Any) -> bool:
     """Whether the row is OpenAI's own chat of texts, as most are: nothing is to be looked for."""
-    messages = row.get("messages")
+    messages = row.get("messages") if type(row) is dict and len(row) == 1 else None
     return (
         type(messages) is list
-        and len(row) == 1
         and all(
             type(message) is dict
             and "role" in message

@@ -1,18 +1,38 @@
 """Small questions about the values of a row, and JSON that stands in a text. Knows no form."""
 
 import json
+import operator
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 from workbook import strict_json
 from workbook.doctor.forms import python_literals
 
 Row = dict[str, Any]
+_DEEPEST = 60
 
 
 def is_empty(value: Any) -> bool:
-    """Whether there is nothing in it that could be lost."""
+    """Whether there is nothing in it that could be lost; pandas has NaN for an empty cell."""
+    if isinstance(value, float):
+        return value != value
     return value is None or (isinstance(value, (str, list, dict)) and not value)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The value with lists in the place of tuples and of arrays, as pandas and NumPy have them; the
+    very same where there are none."""
+    if isinstance(value, (str, int, float, NoneType)) or depth > _DEEPEST:
+        return value
+    if isinstance(value, Mapping):
+        values = {key: plain(item, depth + 1) for key, item in value.items()}
+        return value if all(values[key] is item for key, item in value.items()) else values
+    if isinstance(value, (list, tuple)):
+        items = [plain(item, depth + 1) for item in value]
+        is_same = isinstance(value, list) and all(map(operator.is_, items, value))
+        return value if is_same else items
+    return plain(value.tolist(), depth + 1) if hasattr(value, "tolist") else value
 
 
 def is_objects(value: Any) -> bool:

@@ -91,7 +91,12 @@ class Quotes(SetCheck):
                 if start:
                     self.rows[name] += 1
                     marks = (start[0], end[-1:])
-                    is_pair = len(start) > 1 and _QUOTES.get(start[0], "").count(marks[1]) == 1
+                    is_fenced = start.startswith("```")  # code, as Markdown has it
+                    is_pair = (
+                        len(start) > 1
+                        and not is_fenced
+                        and _QUOTES.get(start[0], "").count(marks[1]) == 1
+                    )
                     is_same = self.marks.get(name, marks) == marks
                     self.marks[name] = marks if is_pair and is_same else None
         yield from ()
