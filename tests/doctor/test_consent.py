@@ -49,7 +49,7 @@ def test_a_conversation_in_which_they_wrote_is_left_out_with_the_answers(chat: P
 
 def test_the_report_says_how_much_was_left_out(chat: Path) -> None:
     report = doctor.check(chat, assistant="Casa Azul", consent=BOTH, without=["Petra Voss"])
-    assert any("1 conversations" in finding.message for finding in report.findings)
+    assert any("1 conversation in which" in finding.message for finding in report.findings)
 
 
 def test_names_are_compared_whatever_their_capitals_and_blanks(chat: Path) -> None:

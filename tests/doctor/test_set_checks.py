@@ -113,3 +113,21 @@ def test_a_table_with_single_quotes_is_no_clean_table(tmp_path) -> None:
     (tmp_path / "rows.csv").write_text("prompt|completion\n" + "".join(lines).replace(";'", "|'"))
     report = doctor.check(tmp_path / "rows.csv")
     assert [f.severity for f in report.findings if f.code == "in-quotes"] == ["warning"] * 2
+
+
+def test_answers_that_refuse_are_not_all_the_same() -> None:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"Where is {n}?"},
+                {"role": "assistant", "content": None, "refusal": f"I may not say {n}."},
+            ]
+        }
+        for n in range(12)
+    ]
+    assert "same-answer" not in doctor.check(rows).codes
+
+
+def test_code_in_a_fence_stands_in_no_quotation_marks() -> None:
+    rows = [chat(f"Write {n}.", f"```\nprint({n})\n```") for n in range(12)]
+    assert "in-quotes" not in doctor.check(rows).codes

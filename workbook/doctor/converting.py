@@ -59,7 +59,8 @@ class Conversion:
         return [
             *self.losses.sentences(),
             *(
-                f"left out: {count:,} examples (first line {self.failed.first[reason]:,}). {reason}"
+                f"left out: {count:,} example{'s' * (count != 1)} "
+                f"(first line {self.failed.first[reason]:,}). {reason}"
                 for reason, count in self.failed.items()
             ),
         ]

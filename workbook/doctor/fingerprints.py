@@ -123,7 +123,8 @@ def _parts(row: Mapping, kind: str) -> tuple[Any, Any]:
     last = messages[-1]
     if not isinstance(last, Mapping) or last.get("role") != "assistant":
         return _NO_QUESTION, ""
-    return messages[:-1], last.get("content") or last.get("tool_calls")
+    keys = ("content", "tool_calls", "refusal", "function_call")
+    return messages[:-1], next((last[key] for key in keys if last.get(key)), None)
 
 
 def _of_question(question: Any) -> int | None:

@@ -31,7 +31,7 @@ FILE_CODES = {
     ),
     "line-ends": Code(
         "error",
-        "JSONL parts its lines with LF; these end as on Macs of the last century.",
+        "Lines of JSONL end with LF; these end with CR, as on Macs before 2001.",
         "`report.fix()` writes LF.",
     ),
     "not-utf8": Code("error", "The service reads UTF-8 only.", "Save the file as UTF-8."),
@@ -123,7 +123,7 @@ FILE_CODES = {
     ),
     "quote": Code(
         "error",
-        "Read on, the cell would swallow the rows that follow.",
+        "Until the quote is closed, the rows that follow would belong to this cell.",
         "Close the quote, or write a quote inside a cell twice.",
     ),
     "formula": Code(
@@ -170,9 +170,7 @@ FILE_CODES = {
         f"Most hosts ask for at least {MIN_EXAMPLES} examples, some for more.",
         "Add examples.",
     ),
-    "too-many": Code(
-        "error", "A host takes so many examples and no more.", "Choose the best of them."
-    ),
+    "too-many": Code("error", "Hosts limit the number of examples.", "Choose the best of them."),
     "model-format": Code(
         "error",
         "Each model and host learns from rows of its own formats.",

@@ -158,7 +158,9 @@ ROW_CODES = {
         "Add the `tool` message.",
     ),
     "tool-repeated": Code(
-        "error", "Two calls with one id can't be told apart.", "Give every call an id of its own."
+        "error",
+        "Two calls with the same id can't be distinguished.",
+        "Give every call an id of its own.",
     ),
     "tool-unknown": Code(
         "warning",
@@ -208,7 +210,7 @@ ROW_CODES = {
     ),
     "image-limit": Code(
         "error",
-        "A host takes so many images an example, and none above a size.",
+        "Hosts limit the number of images in an example, and the size of each.",
         "Leave images out, or make them smaller.",
     ),
     "image-format": Code(
@@ -216,7 +218,9 @@ ROW_CODES = {
         "A host reads images of some formats only (OpenAI: JPEG, PNG and WebP, in RGB or RGBA).",
         "Save the image in another format.",
     ),
-    "tool-limit": Code("error", "A host takes so many tools an example.", "Leave tools out."),
+    "tool-limit": Code(
+        "error", "Hosts limit the number of tools in an example.", "Leave tools out."
+    ),
     "name": Code(
         "error",
         "Names of functions and of speakers are short and plain.",

@@ -52,10 +52,11 @@ def to_vertex(chat: Mapping[str, Any], lost: Counter[str]) -> Row:
         content["parts"] = [part.pop("_", part) for part in _in_order(content["parts"], call_names)]
     row: Row = {"systemInstruction": {"role": "system", "parts": systems}} if systems else {}
     row["contents"] = contents
-    functions = []
+    functions: list[Mapping[str, Any]] = []
     for tool in objects_in(chat.get("tools")):
         if isinstance(function := tool.get("function"), Mapping):
-            functions.append(function)
+            count_unused({"strict": function.get("strict")}, set(), lost, "functions")
+            functions.append({key: function[key] for key in function if key != "strict"})
         count_unused(tool, {"type", "function"} if function else {"type"}, lost, "tools")
     if functions := [*functions, *objects_in(chat.get("functions"))]:
         row["tools"] = [{"functionDeclarations": functions}]
@@ -105,7 +106,7 @@ def _in_order(parts: list[Row], call_names: dict[str, str]) -> list[Row]:
 
 def _calls(message: Mapping[str, Any], call_names: dict[str, str], lost: Counter[str]) -> list[Row]:
     """The calls of an assistant's message; the names of their functions are noted."""
-    functions = []
+    functions: list[Mapping[str, Any]] = []
     for call in objects_in(message.get("tool_calls")):
         function = call.get("function", {})
         if not isinstance(function, Mapping):

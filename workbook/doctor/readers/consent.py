@@ -57,7 +57,7 @@ def notes(left_out: frozenset[str], conversations: int) -> list[Problem]:
     if not left_out:
         return []
     message = (
-        f"left out: {conversations} conversations in which somebody wrote who did not agree "
-        f"({len(left_out)} people)"
+        f"left out: {conversations} conversation{'s' * (conversations != 1)} in which somebody "
+        f"wrote who did not agree (people: {len(left_out)})"
     )
     return [("lost-value", message, "")]

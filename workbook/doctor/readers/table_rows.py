@@ -154,8 +154,8 @@ def row_of(
     if surplus:
         count = len(cells)
         message = (
-            f"{count} cells under {len(headings)} headings: a sign that parts cells stands in one "
-            "that is not in quotes"
+            f"{count} cells under {len(headings)} headings: a cell that is not in quotes holds a "
+            "sign that separates cells"
         )
         return Line.unreadable(number, ("cells", message, _joined(cells)))
     problems: list[Problem] = []

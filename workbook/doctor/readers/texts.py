@@ -38,6 +38,6 @@ def whatsapp_rows(file: DataFile) -> Iterator[Line]:
         yield Line(number, row)
     if chat.unanswered:
         message = (
-            f"left out: {chat.unanswered} messages that nobody answered, or that answer nobody"
+            f"left out: messages that nobody answered, or that answer nobody ({chat.unanswered})"
         )
         file.problems.append(("lost-value", message, ""))

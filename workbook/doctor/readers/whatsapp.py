@@ -80,7 +80,10 @@ class Chat:
         problems: list[Problem] = []
         omissions = [
             f"{count} {name}"
-            for count, name in ((self.media, "media"), (self.system, "lines of the app"))
+            for count, name in (
+                (self.media, "media"),
+                (self.system, "line of the app" if self.system == 1 else "lines of the app"),
+            )
             if count
         ]
         if omissions:
