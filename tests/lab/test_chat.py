@@ -187,11 +187,8 @@ def test_tools_leave_the_model_free_to_answer(lab: Server) -> None:
             {"messages": [{"role": "user", "content": "long " * 9000}]},
             (400, "context_length_exceeded", "messages"),
         ),
-        ({"top_logprobs": 2}, (400, "invalid_parameter_combination", "top_logprobs")),
-        (
-            {"stream_options": {"include_usage": True}},
-            (400, "invalid_parameter_combination", "stream_options"),
-        ),
+        ({"top_logprobs": 2}, (400, None, "top_logprobs")),
+        ({"stream_options": {"include_usage": True}}, (400, None, "stream_options")),
         ({"reasoning_effort": "low"}, (400, "unsupported_parameter", "reasoning_effort")),
         ({"presence_penalty": 3}, (400, "decimal_above_max_value", "presence_penalty")),
         ({"logit_bias": {"colour": 1}}, (400, "invalid_value", "logit_bias")),

@@ -1,6 +1,7 @@
 """Evals from a real lab, with the unmodified client."""
 # ruff: noqa: E501 - a refusal is a line
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 import openai
 import pytest
 from labserver import MODEL, Server, offline
+
+from workbook.lab.jobs import item_schema
 
 ITEMS = [{"country": "France", "capital": "Paris"}, {"country": "Spain", "capital": "Rome"}]
 CONFIG: Any = {
@@ -203,3 +206,42 @@ def test_a_run_goes_on_after_a_restart_and_can_be_cancelled(tmp_path: Path) -> N
     finally:
         lab.eval_runner.close()
         lab.store.close()
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"properties": {"a": schema}}
+    return schema
+
+
+SLOW = {"properties": {"country": {"pattern": "^(a+)+$"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "says"),
+    [
+        (SLOW, "The items take too much time to compare with 'item_schema'"),
+        ({"$ref": "#/nowhere"}, "refers to '/nowhere', which is not within it"),
+        ({"$ref": "http://127.0.0.1:9/x"}, "refers to 'http://127.0.0.1:9/x', which is not"),
+        ({"required": ["flag"]}, "Item 1 does not fit 'item_schema': 'flag' is a required"),
+    ],
+)
+def test_an_item_schema_that_asks_too_much_is_refused_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch, schema: dict, says: str
+) -> None:
+    monkeypatch.setattr(item_schema, "BOUNDS", dataclasses.replace(item_schema.BOUNDS, cpu=0.5))
+    _, client = offline(tmp_path)
+    config = {"type": "custom", "item_schema": schema}
+    body = {"data_source_config": config, "testing_criteria": CRITERIA}
+    id = client.post("/v1/evals", json=body).json()["id"]
+    rows = [{"item": {"country": "a" * 40 + "!"}}]
+    run = {"type": "jsonl", "source": {"type": "file_content", "content": rows}}
+    answer = client.post(f"/v1/evals/{id}/runs", json={"data_source": run})
+    assert answer.status_code == 400 and says in answer.json()["error"]["message"]
+
+
+def test_an_item_schema_nested_too_deeply_is_refused(lab: Server) -> None:
+    config = {"type": "custom", "item_schema": nested(400)}
+    body = {"data_source_config": config, "testing_criteria": CRITERIA}
+    assert lab.refused("POST", "/evals", body) == (400, "invalid_value", None)

@@ -79,7 +79,8 @@ def test_jobs_that_are_not_created(lab: Server) -> None:
         "missing_required_parameter",
         "method.reinforcement",
     )
-    assert create(metadata={"k" * 65: "v"})[1:] == ("string_above_max_length", "metadata")
+    long = ("property_name_above_max_length", "metadata." + "k" * 65)
+    assert create(metadata={"k" * 65: "v"})[1:] == long
     assert create(hyperparameters={"n_epochs": 0})[1] == "integer_below_min_value"
     lab.client().files.delete(file)
     assert create() == (400, "file_not_found", "training_file")

@@ -160,9 +160,20 @@ def test_the_asynchronous_client_is_answered_too(lab: Server) -> None:
     assert answer.output_text and events[-1].type == "response.incomplete"
 
 
-@pytest.mark.parametrize("path", ["/moderations", "/vector_stores", "/responses/resp_1"])
-def test_what_is_not_here_says_so(lab: Server, path: str) -> None:
-    method = "GET" if "resp_" in path else "POST"
-    status, answer = lab.call(method, path, None if method == "GET" else {"input": "x"})
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/moderations"),
+        ("POST", "/vector_stores"),
+        ("GET", "/vector_stores/vs_1/files"),
+        ("DELETE", "/conversations/conv_1"),
+        ("POST", "/images/variations"),
+        ("GET", "/chat/completions"),
+        ("POST", "/chat/completions/chatcmpl-1"),
+        ("GET", "/responses/resp_1"),
+    ],
+)
+def test_what_is_not_here_says_so(lab: Server, method: str, path: str) -> None:
+    status, answer = lab.call(method, path, {"input": "x"} if method == "POST" else None)
     assert status == 404 and answer["error"]["code"] != "unknown_url"
     assert len(answer["error"]["message"]) > 60 and "typos" not in answer["error"]["message"]

@@ -42,7 +42,11 @@ def test_good_requests_pass() -> None:
         ({"messages": "hi"}, "messages", "invalid_type"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", "invalid_value"),
         ({"messages": [{"content": "x"}]}, "messages[0].role", "missing_required_parameter"),
-        ({"messages": [{"role": "user"}]}, "messages[0].content", "missing_required_parameter"),
+        (
+            {"messages": [{"role": "developer"}]},
+            "messages[0].content",
+            "missing_required_parameter",
+        ),
         ({"messages": [{"role": "user", "content": 4}]}, "messages[0].content", "invalid_type"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
@@ -73,7 +77,7 @@ def test_chat_requests(change: dict, param: str, code: str) -> None:
     ("change", "param", "code"),
     [
         ({"suffix": "x" * 65}, "suffix", "string_above_max_length"),
-        ({"suffix": ""}, "suffix", "string_below_min_length"),
+        ({"suffix": ""}, "suffix", "empty_string"),
         ({"seed": -1}, "seed", "integer_below_min_value"),
         ({"method": {"type": "magic"}}, "method.type", "invalid_value"),
         (

@@ -9,6 +9,7 @@ models, files or sockets.
 import copy
 import functools
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +21,13 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 import jsonschema  # noqa: E402
 from jsonschema import Draft202012Validator  # noqa: E402
 
-from workbook.lab import nulls  # noqa: E402
+from workbook.lab import nulls, schema_errors  # noqa: E402
 from workbook.lab.errors import ApiError  # noqa: E402
 
 if not _was_there:
     del sys.modules["rfc3987_syntax"]
 
 _FOLDER = Path(__file__).resolve().parent
-_PYTHON_TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
 
 def check(name: str, request: Any) -> dict[str, Any]:
@@ -38,36 +38,13 @@ def check(name: str, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise ApiError(400, "The body of the request must be a JSON object.", "invalid_type")
     if unknown := sorted(request.keys() - parameters(name)):
-        raise ApiError(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", unknown[0])
+        raise schema_errors.unknown(unknown[0])
     error = next(_validator(name).iter_errors(request), None)
     if error is not None:
-        raise _api_error(error)
+        raise schema_errors.api_error(error)
+    schema_errors.check_metadata(request.get("metadata"))
     fields: dict[str, Any] = nulls.without(request)
     return fields
-
-
-def check_metadata(metadata: Any) -> None:
-    """OpenAI's documented limits: 16 pairs, keys of 64 and values of 512 characters."""
-    if not isinstance(metadata, dict):
-        return
-    if len(metadata) > 16:
-        raise ApiError(
-            400,
-            "Invalid 'metadata': too many properties. Expected an object with at "
-            f"most 16 properties, but got {len(metadata)} instead.",
-            "object_above_max_properties",
-            "metadata",
-        )
-    for key, value in metadata.items():
-        for text, most in ((key, 64), (value, 512)):
-            if isinstance(text, str) and len(text) > most:
-                raise ApiError(
-                    400,
-                    f"Invalid 'metadata': string too long. Expected a string with "
-                    f"maximum length {most}, but got length {len(text)} instead.",
-                    "string_above_max_length",
-                    "metadata",
-                )
 
 
 @functools.cache
@@ -96,7 +73,14 @@ def schema(name: str) -> dict[str, Any]:
 
 @functools.cache
 def _validator(name: str) -> Draft202012Validator:
-    rules = {"oneOf": _errors_of_branch, "anyOf": _errors_of_branch, "properties": _of_properties}
+    rules = {
+        "oneOf": _errors_of_branch,
+        "anyOf": _errors_of_branch,
+        "properties": _of_properties,
+        "additionalProperties": _of_others,
+        "type": _of_type,
+        "pattern": _of_pattern,
+    }
     validator: Draft202012Validator = jsonschema.validators.extend(Draft202012Validator, rules)(
         schema(name)
     )
@@ -133,17 +117,50 @@ def _of_properties(
             yield from validator.descend(instance[name], part, path=name, schema_path=name)
 
 
+def _of_others(
+    validator: Any, others: Any, instance: Any, schema: dict
+) -> Iterator[jsonschema.ValidationError]:
+    """Fields that a closed object does not have; null in one says nothing, and is let be."""
+    if not isinstance(instance, dict):
+        return
+    known = schema.get("properties", {})
+    for name in [name for name in instance if name not in known]:
+        if others is False and instance[name] is not None:
+            yield jsonschema.ValidationError("", validator="unknown", path=[name])
+        elif isinstance(others, dict):
+            yield from validator.descend(instance[name], others, path=name)
+
+
+def _of_type(
+    validator: Any, kinds: Any, instance: Any, schema: dict
+) -> Iterator[jsonschema.ValidationError]:
+    if not any(validator.is_type(instance, kind) for kind in _types(schema)):
+        yield _wrong_type(schema, instance)
+
+
+def _wrong_type(schema: dict, instance: Any) -> jsonschema.ValidationError:
+    return jsonschema.ValidationError(
+        "", validator="type", validator_value=_names(schema), instance=instance
+    )
+
+
+def _of_pattern(
+    validator: Any, pattern: str, instance: Any, schema: dict
+) -> Iterator[jsonschema.ValidationError]:
+    """As JSON Schema has it: $ is the end, and not before a last newline, as in Python."""
+    if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError("")
+
+
 def _errors_of_branch(
     validator: Any, branches: list[dict], instance: Any, schema: dict
 ) -> Iterator[jsonschema.ValidationError]:
     """oneOf and anyOf by the branch that is meant: its errors say more than "matches none"."""
     candidates = [b for b in branches if _may_be(_resolve(b), instance)]
     if not candidates:
-        types = [t for b in branches for t in _types(_resolve(b))]
-        yield jsonschema.ValidationError(
-            "", validator="type", validator_value=types, instance=instance
-        )
+        yield _wrong_type(schema, instance)
         return
+    default = schema.get("x-default-type")
     if len(candidates) > 1 and isinstance(instance, dict):
         for key in ("role", "type"):
             by_value = {v: b for b in candidates for v in _enum(_resolve(b), key)}
@@ -152,21 +169,21 @@ def _errors_of_branch(
                 # Objects of any names, beside those told apart by one of them.
                 told = list(by_value.values())
                 kinds = [kind for b in told for kind in _enum(_resolve(b), "type")]
-                candidates = told if instance.get("type") in kinds else free
+                candidates = told if instance.get("type", default) in kinds else free
                 if candidates is free:
                     continue
             if by_value:
-                if key not in instance:
+                if key not in instance and default is None:
                     yield jsonschema.ValidationError(
                         f"'{key}'", validator="required", instance=instance
                     )
-                elif not isinstance(instance[key], str) or instance[key] not in by_value:
+                elif not isinstance(value := instance.get(key), str) or value not in by_value:
                     yield jsonschema.ValidationError(
                         "",
                         validator="enum",
-                        path=[key],
+                        path=[key] if default is None else [],
                         validator_value=list(by_value),
-                        instance=instance[key],
+                        instance=value if default is None or isinstance(value, str) else "",
                     )
                 else:
                     yield from validator.descend(instance, by_value[instance[key]])
@@ -187,87 +204,23 @@ def _types(branch: dict) -> list[str]:
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
+def _names(branch: dict) -> list[str]:
+    """What a branch may be, as OpenAI names it, without articles: "string", "array of objects"."""
+    branch = _resolve(branch)
+    if name := branch.get("x-name"):
+        return [name]
+    parts = branch.get("oneOf", []) + branch.get("anyOf", [])
+    if parts:
+        return list(dict.fromkeys(name for part in parts for name in _names(part)))
+    if values := [value for value in branch.get("enum", []) if isinstance(value, str)]:
+        return [f"one of {schema_errors.listed(values, 'or')}"]
+    names = ["decimal" if k == "number" else k for k in _types(branch) if k != "null"]
+    if names == ["array"] and "items" in branch:
+        items = _names(branch["items"])
+        return [f"array of {items[0]}s" if len(items) == 1 else "array"]
+    return names
+
+
 def _may_be(branch: dict, instance: Any) -> bool:
     kinds = _types(branch)
     return not kinds or any(Draft202012Validator({"type": k}).is_valid(instance) for k in kinds)
-
-
-def _api_error(error: jsonschema.ValidationError) -> ApiError:
-    """OpenAI's sentence, code and parameter name for an error of jsonschema's."""
-    param = _param(error.absolute_path)
-    value, bound = error.instance, error.validator_value
-    number = "integer" if "integer" in _types(error.schema) else "decimal"
-    match error.validator:
-        case "required":
-            missing = error.message.split("'")[1]
-            param = f"{param}.{missing}" if param else missing
-            return ApiError(
-                400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param
-            )
-        case "type":
-            types = [bound] if isinstance(bound, str) else bound
-            names = " or ".join(dict.fromkeys(_article(kind) for kind in types))
-            message = (
-                f"Invalid type for '{param}': expected {names}, but got {_kind(value)} instead."
-            )
-            return ApiError(400, message, "invalid_type", param)
-        case "enum" | "const":
-            allowed = ", ".join(f"'{v}'" for v in (bound if isinstance(bound, list) else [bound]))
-            text = f"'{value[:80]}'" if isinstance(value, str) else _kind(value)
-            message = f"Invalid value: {text}. Supported values are: {allowed}."
-            return ApiError(400, message, "invalid_value", param)
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            low = "inimum" in error.validator
-            sign = (">" if low else "<") + ("" if error.validator.startswith("ex") else "=")
-            side, end = ("below", "min") if low else ("above", "max")
-            message = (
-                f"Invalid '{param}': {number} {side} {end}imum value. "
-                f"Expected a value {sign} {bound}, but got {value} instead."
-            )
-            return ApiError(400, message, f"{number}_{side}_{end}_value", param)
-        case "minLength" | "maxLength" | "minItems" | "maxItems":
-            low = error.validator.startswith("min")
-            thing = "string" if isinstance(value, str) else "array"
-            if thing == "array" and not value:
-                message = (
-                    f"Invalid '{param}': empty array. Expected an array with minimum "
-                    f"length {bound}, but got an empty array instead."
-                )
-                return ApiError(400, message, "empty_array", param)
-            message = (
-                f"Invalid '{param}': {thing} too {'short' if low else 'long'}. Expected "
-                f"{'a' if thing == 'string' else 'an'} {thing} with "
-                f"{'minimum' if low else 'maximum'} length {bound}, "
-                f"but got length {len(value)} instead."
-            )
-            code = f"{thing}_{'below_min' if low else 'above_max'}_length"
-            return ApiError(400, message, code, param)
-        case _:
-            return ApiError(400, f"Invalid value for '{param}'.", "invalid_value", param)
-
-
-def _param(path: Any) -> str | None:
-    """`messages[0].content` for the path ("messages", 0, "content")."""
-    text = ""
-    for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
-    return text or None
-
-
-def _article(kind: str) -> str:
-    words = {
-        "integer": "an integer",
-        "array": "an array",
-        "object": "an object",
-        "number": "a decimal",
-        "null": "null",
-    }
-    return words.get(kind, f"a {kind}")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | float):
-        return "an integer" if isinstance(value, int) else "a decimal"
-    return next(_article(k) for k, t in _PYTHON_TYPES.items() if isinstance(value, t))

@@ -17,6 +17,7 @@ from workbook.lab.errors import ApiError
 from workbook.lab.generation import chat, completions, response_requests
 from workbook.lab.generation.plan import Plan
 from workbook.lab.ids import base_of, now
+from workbook.lab.jobs import item_schema
 from workbook.lab.jobs.batch_runner import BatchRunner
 from workbook.lab.jobs.eval_runner import EvalRunner
 from workbook.lab.jobs.lab_judge import LabJudge
@@ -83,6 +84,7 @@ class Lab:
             engine.result().close()
         TRIALS.close()
         template_rendering.close()
+        item_schema.close()
         self.store.close()
 
     def health(self) -> dict[str, Any]:

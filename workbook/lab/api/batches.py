@@ -34,7 +34,6 @@ class BatchEndpoints:
 
     def _create(self, body: dict[str, Any]) -> Batch:
         body = schema.check("CreateBatchRequest", body)
-        schema.check_metadata(body.get("metadata"))
         if body["endpoint"] not in ENDPOINTS:
             offered = " and ".join(f"'{path}'" for path in ENDPOINTS)
             raise ApiError(

@@ -28,6 +28,8 @@ async def respond(request: Request, error: Exception) -> Response:
             return response(error)
         case GraderError():
             return response(ApiError(400, error.message, error.code, error.param))
+        case RecursionError():
+            return response(ApiError(400, "The request is nested too deeply.", "invalid_value"))
         case ClientDisconnect():
             return Response(status_code=499)  # nobody reads it; the log does
         case HTTPException():
@@ -59,6 +61,7 @@ HANDLERS = dict.fromkeys(
         ApiError,
         GraderError,
         HTTPException,
+        RecursionError,
         ClientDisconnect,
         OSError,
         sqlite3.OperationalError,

@@ -16,7 +16,7 @@ from workbook.lab.api.eval_source import rows_of
 from workbook.lab.api.paging import page
 from workbook.lab.errors import ApiError
 from workbook.lab.ids import new_id, now
-from workbook.lab.jobs import eval_items
+from workbook.lab.jobs import eval_items, item_schema
 from workbook.lab.schema import Draft202012Validator, jsonschema
 from workbook.lab.service import Lab
 from workbook.lab.state.evals import RUN_UNFINISHED, Evals
@@ -43,7 +43,6 @@ class EvalEndpoints:
 
     def _create(self, body: Any) -> dict[str, Any]:
         body = schema.check("CreateEvalRequest", body)
-        schema.check_metadata(body.get("metadata"))
         config = body["data_source_config"]
         if config["type"] != "custom":
             message = (
@@ -90,7 +89,6 @@ class EvalEndpoints:
 
     def _update(self, request: Request, body: Any) -> dict[str, Any]:
         body = schema.check("UpdateEvalRequest", body)
-        schema.check_metadata(body.get("metadata"))
         record = self._eval(request)
         if body:
             self._evals.update_eval(record.id, **body)
@@ -110,15 +108,12 @@ class EvalEndpoints:
     def _create_run(self, request: Request, body: Any) -> dict[str, Any]:
         evaluation = self._eval(request)
         body = schema.check("CreateEvalRunRequest", body)
-        schema.check_metadata(body.get("metadata"))
         self._lab.quotas.check_waiting(EvalRun, RUN_UNFINISHED)
         source = body["data_source"]
         rows = rows_of(source["source"], self._store)
-        validator = Draft202012Validator(evaluation.config["item_schema"])
-        for i, row in enumerate(rows):
-            if error := next(validator.iter_errors(row["item"]), None):
-                message = f"Item {i + 1} does not fit 'item_schema': {error.message[:200]}."
-                raise ApiError(400, message, "invalid_item", "data_source.source")
+        items = [row["item"] for row in rows]
+        if problem := item_schema.problem(evaluation.config["item_schema"], items):
+            raise ApiError(400, f"{problem}.", "invalid_item", "data_source.source")
         if source["type"] != "jsonl":
             self._try(source, rows[0]["item"])
         run = EvalRun(

@@ -53,7 +53,6 @@ class JobEndpoints:
         method, hyperparameters, settings = methods.parse(body)
         if settings:
             self._lab.check_grader(settings["grader"], "method.reinforcement.grader")
-        schema.check_metadata(body.get("metadata"))
         if body.get("integrations"):
             raise ApiError(
                 400,

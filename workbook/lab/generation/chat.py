@@ -7,7 +7,7 @@ nothing of sockets, keys or stored records.
 from pathlib import Path
 from typing import Any
 
-from workbook.lab import schema
+from workbook.lab import schema, schema_errors
 from workbook.lab.errors import ApiError
 from workbook.lab.generation import parameters, structured_output
 from workbook.lab.generation.chat_answers import ChatPlan
@@ -16,7 +16,6 @@ from workbook.lab.model.tokenizer import TemplateError, Tokenizer
 from workbook.lab.serving.types import Request
 
 DEFAULT_MAX_TOKENS = 512  # a small model may never stop; OpenAI's default is the whole context
-MAX_MESSAGES = 2048  # documented by OpenAI, not in its spec
 
 # What OpenAI's models honour and the lab does not.
 _UNSUPPORTED = (
@@ -41,10 +40,8 @@ def prepare(
     Raises ApiError (400).
     """
     body = schema.check("CreateChatCompletionRequest", body)
-    schema.check_metadata(body.get("metadata"))
     if "metadata" in body and not body.get("store"):
-        message = "The 'metadata' parameter is only allowed when 'store' is enabled."
-        raise ApiError(400, message, None, "metadata")
+        raise parameters.only_with("metadata", "store")
     parameters.refuse(body, _UNSUPPORTED)
     if set(body.get("modalities") or ["text"]) != {"text"}:
         raise unsupported("modalities", "The lab's models write text only.")
@@ -83,24 +80,27 @@ def _prompt(body: dict[str, Any], tools: list[dict], tokenizer: Tokenizer) -> li
 
 def _messages(body: dict[str, Any]) -> list[dict]:
     messages: list[dict] = body["messages"]
-    if len(messages) > MAX_MESSAGES:
-        raise ApiError(
-            400,
-            f"Invalid 'messages': array too long. Expected an array with maximum length "
-            f"{MAX_MESSAGES}, but got length {len(messages)} instead.",
-            "array_above_max_length",
-            "messages",
-        )
     for i, message in enumerate(messages):
         content = message.get("content")
         for j, part in enumerate(content if isinstance(content, list) else []):
             if part["type"] not in ("text", "refusal"):
                 raise unsupported(f"messages[{i}].content[{j}]", "The lab's models read text only.")
+        if content is None and not _has_other_content(message):
+            text = "Invalid value for 'content': expected a string, got null."
+            raise ApiError(400, text, None, f"messages.[{i}].content")
+        if "tool_calls" in message and message["role"] != "assistant":
+            raise schema_errors.unknown(f"messages[{i}].tool_calls")
         for j, call in enumerate(message.get("tool_calls") or []):
             if call["type"] != "function":
                 raise unsupported(f"messages[{i}].tool_calls[{j}]", "Only functions are supported.")
     _check_calls(messages)
     return messages
+
+
+def _has_other_content(message: dict) -> bool:
+    """What may stand for an assistant's content: a call, a refusal."""
+    others = ("tool_calls", "function_call", "refusal", "audio")
+    return message["role"] == "assistant" and any(name in message for name in others)
 
 
 def _check_calls(messages: list[dict]) -> None:
@@ -131,7 +131,15 @@ def _check_calls(messages: list[dict]) -> None:
                 f"response messages: {', '.join(sorted(waiting))[:400]}"
             )
             raise ApiError(400, text, None, f"messages.[{min(i, len(messages) - 1)}].role")
-        call_ids = {call["id"] for call in message.get("tool_calls") or []}
+        call_ids = set()
+        for call in message.get("tool_calls") or []:
+            if call["id"] in call_ids:
+                text = (
+                    f"Invalid parameter: Duplicate value for 'tool_call_id' of '{call['id']}' in "
+                    f"message[{i}]."
+                )
+                raise ApiError(400, text, None, f"messages.[{i}].tool_calls")
+            call_ids.add(call["id"])
         waiting = set(call_ids)
 
 
@@ -156,10 +164,5 @@ def _top_logprobs(body: dict[str, Any]) -> int | None:
     if body.get("logprobs"):
         return count or 0
     if count is not None:
-        raise ApiError(
-            400,
-            "'top_logprobs' needs 'logprobs' to be true.",
-            "invalid_parameter_combination",
-            "top_logprobs",
-        )
+        raise parameters.only_with("top_logprobs", "logprobs")
     return None

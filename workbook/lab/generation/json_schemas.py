@@ -24,7 +24,11 @@ _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contai
 # Characters of a schema, or of all tools: looking at one takes a second for each 150,000. OpenAI
 # allows 120,000 in its names and values.
 MAX_TEXT = 200_000
-_MAX_PROPERTIES, _MAX_DEPTH = 5000, 10  # with `strict`, as OpenAI documents them
+# With `strict`, as OpenAI documents them.
+_MAX_PROPERTIES, _MAX_DEPTH, _MAX_VALUES = 5000, 10, 1000
+_FORMATS = frozenset(
+    ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
+)
 
 Path = tuple[str | int, ...]
 
@@ -74,7 +78,7 @@ def _fault(text: str, strict: bool, is_function: bool) -> str | None:
             )
         if "anyOf" in schema:
             return "In context=(), 'anyOf' is not permitted at the top level."
-    if is_function and not strict and "properties" not in schema:
+    if (is_function or strict) and "properties" not in schema:
         return "In context=(), object schema missing properties."
     parts = _walk(schema, ())
     faults = (_strict_fault if strict else _loose_fault)(list(parts), is_function)
@@ -88,9 +92,10 @@ def _loose_fault(parts: list[tuple[Path, dict]], is_function: bool) -> Iterator[
 
 
 def _strict_fault(parts: list[tuple[Path, dict]], is_function: bool) -> Iterator[str]:
-    count = 0
+    count = values = 0
     for path, part in parts:
         where = _context(path)
+        values += len(part.get("enum", []))
         for keyword in _NOT_STRICT:
             if keyword in part:
                 yield f"{where}'{keyword}' is not permitted."
@@ -116,14 +121,27 @@ def _strict_fault(parts: list[tuple[Path, dict]], is_function: bool) -> Iterator
                 )
             extra = [name for name in required or [] if name not in names]
             if extra:
-                yield f"{where}'required' names '{extra[0]}', which is not in properties."
+                yield (
+                    f"{where}'required' is required to be supplied and to be an array including "
+                    f"every key in properties. Extra required key '{extra[0]}' supplied."
+                )
+            for name, each in part.get("properties", {}).items():
+                if isinstance(each, bool):
+                    yield f"{_context((*path, 'properties', name))}schema must have a 'type' key."
         if part.get("type") == "array" and "items" not in part:
             yield f"{where}array schema missing items."
+        if (name := part.get("format")) is not None and name not in _FORMATS:
+            yield f"{where}'{name}' is not a valid format."
         depth = sum(key in ("properties", "items") for key in path)
         if depth > _MAX_DEPTH:
             yield f"{depth} levels of nesting exceeds limit of {_MAX_DEPTH}."
     if count > _MAX_PROPERTIES:
         yield f"{count} object properties exceeds limit of {_MAX_PROPERTIES}."
+    if values > _MAX_VALUES:
+        yield (
+            f"Expected at most {_MAX_VALUES} enum values in total within a schema when using "
+            f"structured outputs, but got {values}."
+        )
 
 
 def _walk(schema: Any, path: Path) -> Iterator[tuple[Path, dict]]:

@@ -122,12 +122,12 @@ def max_tokens(
 
 def wants_usage(body: dict[str, Any]) -> bool:
     """Whether a stream ends with the counts. Raises ApiError (400)."""
-    options = body.get("stream_options") or {}
-    if options and not body.get("stream"):
-        raise ApiError(
-            400,
-            "'stream_options' is only allowed when 'stream' is true.",
-            "invalid_parameter_combination",
-            "stream_options",
-        )
-    return bool(options.get("include_usage"))
+    if "stream_options" in body and not body.get("stream"):
+        raise only_with("stream_options", "stream")
+    return bool(body.get("stream_options", {}).get("include_usage"))
+
+
+def only_with(name: str, switch: str) -> ApiError:
+    """The refusal of a parameter that another one must switch on first."""
+    message = f"The '{name}' parameter is only allowed when '{switch}' is enabled."
+    return ApiError(400, message, None, name)

@@ -5,6 +5,7 @@ Knows items and messages; knows nothing of settings, answers or sockets.
 
 from typing import Any, NoReturn
 
+from workbook.lab import schema_errors
 from workbook.lab.errors import ApiError
 from workbook.lab.generation.parameters import unsupported
 
@@ -14,13 +15,11 @@ _ASSISTANT, _OTHERS = ("output_text", "refusal"), ("input_text",)
 _MEDIA = ("input_image", "input_file", "input_audio")
 
 
-def messages(instructions: str | None, items: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+def messages(items: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What a chat would be asked. Raises ApiError (400)."""
-    conversation: list[dict[str, Any]] = []
-    if instructions is not None:
-        conversation.append({"role": "system", "content": instructions})
     if isinstance(items, str):
-        return [*conversation, {"role": "user", "content": items}]
+        return [{"role": "user", "content": items}]
+    conversation: list[dict[str, Any]] = []
     _check_calls(items)
     for i, item in enumerate(items):
         match item.get("type", "message"):
@@ -56,9 +55,7 @@ def _content(
         if kind in _MEDIA and not is_assistant:
             raise unsupported(param, "The lab's models read text only.")
         if kind not in supported:
-            listing = ", ".join(f"'{each}'" for each in supported)
-            message = f"Invalid value: '{kind}'. Supported values are: {listing}."
-            raise ApiError(400, message, "invalid_value", f"{param}.type")
+            raise schema_errors.not_one_of(kind, list(supported), param)
         parts.append({"type": "text", "text": part.get("text", part.get("refusal"))})
     return parts
 

@@ -31,6 +31,14 @@ _UNSUPPORTED = {
     "prompt": "the lab keeps no prompts; send the text as 'instructions' or 'input'",
     "reasoning": "its models do not reason; leave it out",
 }
+# Parameters of chat, and what they are called here.
+_MOVED = {
+    "messages": "input",
+    "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+}
 
 
 def prepare(
@@ -42,14 +50,23 @@ def prepare(
     adapter: a tuned model's folder; None is the base.
     Raises ApiError (400).
     """
+    for name in body if isinstance(body, dict) else ():
+        if place := _MOVED.get(name):
+            message = (
+                f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved "
+                f"to '{place}'. Try again with the new parameter."
+            )
+            raise ApiError(400, message, "unsupported_parameter")
     body = schema.check("CreateResponse", body)
-    schema.check_metadata(body.get("metadata"))
     _refuse(body)
     chat = _chat(body)
     tools, choice = structured_output.tools_of(chat, RESPONSES)
     constraint = structured_output.constraint(chat, tools, choice, RESPONSES)
     try:
-        prompt = tokenizer.chat_prompt(chat["messages"], tools or None)
+        messages = chat["messages"]
+        if "instructions" in body:
+            messages = [{"role": "system", "content": body["instructions"]}, *messages]
+        prompt = tokenizer.chat_prompt(messages, tools or None)
     except TemplateError as error:
         raise ApiError(400, str(error), "invalid_value", "input") from None
     prompt += tokenizer.encode(constraint.opening)
@@ -75,6 +92,11 @@ def prepare(
 
 
 def _refuse(body: dict[str, Any]) -> None:
+    if "previous_response_id" in body and "conversation" in body:
+        message = "Ensure you are only providing one of: 'previous_response_id' or 'conversation'."
+        raise ApiError(
+            400, f"Mutually exclusive parameters: {message}", "mutually_exclusive_parameters"
+        )
     if "previous_response_id" in body:
         message = (
             f"Previous response with id '{body['previous_response_id'][:80]}' not found. The lab "
@@ -82,6 +104,12 @@ def _refuse(body: dict[str, Any]) -> None:
             "do with `store=False`."
         )
         raise ApiError(400, message, "previous_response_not_found", "previous_response_id")
+    if not body["input"]:
+        message = (
+            "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation' must be "
+            "provided."
+        )
+        raise ApiError(400, message, "missing_required_parameter")
     for name, instead in _UNSUPPORTED.items():
         if body.get(name):
             raise unsupported(name, f"'{name}' is not supported by the lab: {instead}.")
@@ -98,8 +126,7 @@ def _refuse(body: dict[str, Any]) -> None:
     if body.get("text", {}).get("verbosity", "medium") != "medium":
         raise unsupported("text.verbosity", "'text.verbosity' is not supported: leave it out.")
     if "stream_options" in body and not body.get("stream"):
-        message = "'stream_options' is only allowed when 'stream' is true."
-        raise ApiError(400, message, "invalid_parameter_combination", "stream_options")
+        raise parameters.only_with("stream_options", "stream")
     for i, tool in enumerate(body.get("tools", [])):
         if tool["type"] != "function":
             message = (
@@ -111,10 +138,8 @@ def _refuse(body: dict[str, Any]) -> None:
 
 
 def _chat(body: dict[str, Any]) -> dict[str, Any]:
-    """Messages, tools, choice and format as a chat has them."""
-    chat: dict[str, Any] = {
-        "messages": response_items.messages(body.get("instructions"), body["input"])
-    }
+    """Messages (but for the instructions), tools, choice and format as a chat has them."""
+    chat: dict[str, Any] = {"messages": response_items.messages(body["input"])}
     if tools := body.get("tools"):
         chat["tools"] = [_nested(tool) for tool in tools]
     choice = body.get("tool_choice", "auto")

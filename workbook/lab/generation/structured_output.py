@@ -17,8 +17,6 @@ from workbook.lab.generation.parameters import unsupported
 from workbook.lab.model.tokenizer import CALL_OPEN
 from workbook.lab.serving.grammar_trial import TRIALS, BusyError
 
-MAX_TOOLS = 128  # documented by OpenAI, not in its spec
-
 Calls = Literal["never", "maybe", "always"]
 
 
@@ -28,20 +26,35 @@ class Names(NamedTuple):
     function: where the i-th function stands, as a format.
     form: the format of the answer.
     schema, schema_code: param and code where its JSON Schema is refused.
-    prompt: where the word "json" must stand for a JSON object.
+    messages, prompt: where the word "json" must stand for a JSON object, and how that is said.
     """
 
     function: str
     form: str
     schema: str
     schema_code: str | None
+    messages: str
     prompt: str
 
 
-CHAT = Names("tools[{}].function", "response_format", "response_format", None, "messages")
-RESPONSES = Names("tools[{}]", "text.format", "text.format.schema", "invalid_json_schema", "input")
+CHAT = Names(
+    "tools[{}].function",
+    "response_format",
+    "response_format",
+    None,
+    "messages",
+    "'messages' must contain the word 'json' in some form, to use",
+)
+RESPONSES = Names(
+    "tools[{}]",
+    "text.format",
+    "text.format.schema",
+    "invalid_json_schema",
+    "input",
+    "Response input messages must contain the word 'json' in some form to use",
+)
 _JOB_FORM = "method.reinforcement.response_format"
-JOB = Names("", _JOB_FORM, _JOB_FORM, None, "")
+JOB = Names("", _JOB_FORM, _JOB_FORM, None, "", "")
 
 
 class Constraint(NamedTuple):
@@ -57,7 +70,6 @@ class Constraint(NamedTuple):
     grammar: str | None
 
 
-_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # JSON as training files write it (json.dumps), so that a tuned model meets what it has learned.
 _JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -69,14 +81,6 @@ def tools_of(body: dict[str, Any], names: Names = CHAT) -> tuple[list[dict], str
     Raises ApiError (400).
     """
     tools = body.get("tools") or []
-    if len(tools) > MAX_TOOLS:
-        raise ApiError(
-            400,
-            f"Invalid 'tools': array too long. Expected an array with maximum "
-            f"length {MAX_TOOLS}, but got length {len(tools)} instead.",
-            "array_above_max_length",
-            "tools",
-        )
     if len(json.dumps(tools)) > json_schemas.MAX_TEXT:
         message = f"Invalid 'tools': they are longer than {json_schemas.MAX_TEXT:,} characters."
         raise ApiError(400, message, "string_above_max_length", "tools")
@@ -84,12 +88,6 @@ def tools_of(body: dict[str, Any], names: Names = CHAT) -> tuple[list[dict], str
         if tool["type"] != "function":
             raise unsupported(f"tools[{i}].type", "Only tools of type 'function' are supported.")
         function, where = tool["function"], names.function.format(i)
-        if not _FUNCTION_NAME.fullmatch(function["name"]):
-            message = (
-                f"Invalid '{where}.name': letters, digits, underscores and hyphens are "
-                "allowed, 64 at most."
-            )
-            raise ApiError(400, message, "invalid_value", f"{where}.name")
         if "parameters" in function:
             place = Place(
                 f"function '{function['name']}'",
@@ -180,19 +178,10 @@ def _format_grammar(
         return None
     if response_format["type"] == "json_object":
         if "json" not in json.dumps(messages).lower():
-            message = (
-                f"'{names.prompt}' must contain the word 'json' in some form, to use "
-                f"'{names.form}' of type 'json_object'."
-            )
-            raise ApiError(400, message, None, names.prompt)
+            message = f"{names.prompt} '{names.form}' of type 'json_object'."
+            raise ApiError(400, message, None, names.messages)
         return f"start: {_json({'type': 'object'})}"
     json_schema = response_format["json_schema"]
-    if not _FUNCTION_NAME.fullmatch(json_schema["name"]):
-        name = f"{names.form}.name" if names is RESPONSES else f"{names.form}.json_schema.name"
-        message = (
-            f"Invalid '{name}': letters, digits, underscores and hyphens are allowed, 64 at most."
-        )
-        raise ApiError(400, message, "invalid_value", name)
     schema = json_schema.get("schema") or {"type": "object"}
     what = f"response_format '{json_schema['name']}'"
     place = Place(what, names.schema, names.schema_code)
