@@ -67,6 +67,19 @@ def dpo(question: list[dict], better: str = "good", worse: str = "bad") -> dict:
         # TRL, without a question
         ({"chosen": "The sky is blue.", "rejected": "The sky is green."},
          dpo([user("The sky is")], "blue.", "green.")),
+        # HH-RLHF, stripped
+        ({"chosen": "Human: q\n\nAssistant: good", "rejected": "Human: q\n\nAssistant: bad"},
+         dpo([user("q")])),
+        # keys as people write headings
+        ({"User Message": "q", "Assistant Response": "a"}, {"messages": [user("q"), answer("a")]}),
+        ({"Instruction": "q", "Input": "i", "Output": "a"},
+         {"messages": [user("q\n\ni"), answer("a")]}),
+        # functions without their wrapper
+        ({"messages": [user("q"), answer("a")],
+          "tools": [{"name": "f", "parameters": {"type": "object"}}]},
+         {"messages": [user("q"), answer("a")],
+          "tools": [{"type": "function",
+                     "function": {"name": "f", "parameters": {"type": "object"}}}]}),
         # TRL, an answer that is no list
         ({"prompt": [user("q")], "completion": "a"}, {"messages": [user("q"), answer("a")]}),
         # OpenAI's evals, a question that is no list
@@ -96,6 +109,9 @@ def test_a_row_of_another_tool_is_read_as_what_it_means(row: dict, expected: dic
         ({"question": "q", "answer": True}, "`answer`, is true or false"),
         ({"prompt": "q", "winner": "a", "loser": "b"}, "which of `winner`, `loser` is the answer"),
         ({"prompt": [user("q")], "answer": "a"}, "call it `messages`"),
+        ({"prompt": "q", "chosen": "a", "rejected": ["b", "c"]}, "write one answer under each"),
+        ({"source": "q", "target": "a"}, "--columns prompt=source,completion=target"),
+        ({"dialog": ["q", "a"]}, "who says which"),
         ({"custom_id": "1", "response": {"body": {"choices": []}}}, "answers of an interface"),
         ({"input_ids": [1, 2], "labels": [1, 2]}, "token ids"),
     ],

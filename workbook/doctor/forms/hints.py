@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workbook.doctor.forms.examples import COMPLETIONS, PROMPTS
+from workbook.doctor.forms.examples import COMPLETIONS, CONVERSATIONS, PROMPTS
 from workbook.doctor.forms.turns import is_turns
 from workbook.doctor.lines import Problem
 from workbook.quoting import kind_of
@@ -70,6 +70,11 @@ def _unanswered(row: Mapping[str, Any]) -> str:
             "`prompt` is a list of messages: call it `messages`, and let it end with the answer "
             "(for reinforcement it ends with the question, and the reference stands beside it)"
         )
+    if {"chosen", "rejected"} <= row.keys():
+        return (
+            "two answers, `chosen` and `rejected`, of which one is neither a text nor a list of "
+            "messages: write one answer under each"
+        )
     listed = ", ".join(f"`{key}`" for key in others[:8])
     way = _NAMING.format("prompt", others[0])
     return f"no `completion` beside `prompt`: which of {listed} is the answer? For example {way}"
@@ -116,10 +121,18 @@ def _named(row: Mapping[str, Any], in_table: bool) -> str:
     answer = next((key for key in keys if key in COMPLETIONS and key != question), None)
     if question and answer and isinstance(row[answer], (bool, int, float)):
         return f"the answer, `{answer}`, is {kind_of(row[answer])}: write it as text, in quotes"
-    if not in_table:
+    for key in CONVERSATIONS:
+        turns = row.get(key)
+        if isinstance(turns, list) and turns and all(isinstance(turn, str) for turn in turns):
+            return f"`{key}` is a list of texts: who says which? Write {{role, content}} for each"
+    texts = [key for key in keys if isinstance(row[key], str) and row[key]]
+    spelling = {key.strip().lower(): row[key] for key in keys}
+    if not in_table and (len(texts) < 2 or format_of(spelling) is not None):
         return ""
+    keys = keys if in_table else texts
     listed = ", ".join(f"`{key}`" for key in keys[:8])
     first = next((key for key in keys if key in PROMPTS), keys[0] if keys else "A")
     second = next((key for key in keys if key != first), "B")
     way = _NAMING.format(first, second)
-    return f"the columns {listed}: which is the question and which the answer? For example {way}"
+    what = "columns" if in_table else "keys"
+    return f"the {what} {listed}: which is the question and which the answer? For example {way}"

@@ -117,10 +117,12 @@ def _answer_turns(value: Any) -> list[Row] | None:
 
 
 def _dialogue(text: str) -> list[Row]:
-    """What HH-RLHF has in one text, turn by turn; nothing where a text is none."""
-    if not text.startswith("\n\nHuman:"):
+    """What HH-RLHF has in one text, turn by turn, also without the blank lines before the first;
+    nothing where a text is none."""
+    bare = text.lstrip()
+    if not bare.startswith("Human:") or (bare is text and "\n\nAssistant:" not in text):
         return []
-    pieces = _HH.split(text)[1:]
+    pieces = _HH.split(f"\n\n{bare}")[1:]
     roles = {"Human": "user", "Assistant": "assistant"}
     return [
         {"role": roles[name], "content": words.strip()}

@@ -14,6 +14,7 @@ from workbook.doctor.forms.turns import is_turns
 from workbook.doctor.forms.values import Row, decoded, plain
 from workbook.doctor.lines import Line, Problem
 from workbook.rows.rules import CHAT_KEYS, COMPLETION_KEYS, PREFERENCE_KEYS
+from workbook.rows.validator import format_of
 
 VERTEX = "Vertex AI's `contents`"
 """What rows of Vertex AI are called."""
@@ -34,6 +35,10 @@ _FORMS: tuple[Form, ...] = (
 _TEXT_KEYS = ("messages", "tools", "functions", "input", "preferred_output", "non_preferred_output")
 _WRAPPERS = ("item", "row", "example")
 _BESIDE = {"row_idx", "truncated_cells", "id", "idx", "index"}
+_NAMES = {
+    *(*examples.PROMPTS, *examples.COMPLETIONS, *examples.SYSTEMS, *examples.CONVERSATIONS),
+    *("chosen", "rejected", "history"),
+}
 _HOSTS = ("contents", "schemaVersion")
 
 
@@ -97,17 +102,35 @@ def _recognised(row: Row, in_table: bool) -> tuple[Any, list[Problem]]:
             message = f"each row lies in an object `{key}`"
             return inner, [*problems, ("form", message, ""), *inner_problems]
     try:
-        for name, form in _FORMS:
-            example = form(dict(row))
-            if example is not None:
-                code = "host-form" if any(key in row for key in _HOSTS) else "form"
-                if not (in_table and set(row) <= set(examples.PROMPTS + examples.COMPLETIONS)):
-                    problems.append((code, f"{name}: read as {_kind(example)}", ""))
-                row = example
-                break
+        name, example = _by_a_form(row)
+        if example is None and format_of(row) is None and (small := _with_small_keys(row)) != row:
+            name, example = _by_a_form(small)
+        if example is not None:
+            code = "host-form" if any(key in row for key in _HOSTS) else "form"
+            if not (in_table and set(row) <= set(examples.PROMPTS + examples.COMPLETIONS)):
+                problems.append((code, f"{name}: read as {_kind(example)}", ""))
+            row = example
     except UnlikeError as error:
         return row, [*problems, ("unknown-form", str(error), row)]
     return row, [*problems, *hints.hints(row, in_table)]
+
+
+def _by_a_form(row: Row) -> tuple[str, Row | None]:
+    """The first form that a row has, and the row as one that is trained on."""
+    for name, form in _FORMS:
+        example = form(dict(row))
+        if example is not None:
+            return name, example
+    return "", None
+
+
+def _with_small_keys(row: Row) -> Row:
+    """The row with the keys that forms know in small letters, with _ for blanks, as the headings of
+    a table are read."""
+    spelled = {key: "_".join(key.lower().split()) if isinstance(key, str) else key for key in row}
+    if len(set(spelled.values())) < len(row):
+        return row
+    return {spelled[key] if spelled[key] in _NAMES else key: row[key] for key in row}
 
 
 def _kind(row: Mapping[str, Any]) -> str:

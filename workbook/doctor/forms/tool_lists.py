@@ -15,10 +15,12 @@ _DECLARED = ("functionDeclarations", "function_declarations")
 
 
 def is_foreign(tool: Any) -> bool:
-    """Whether a tool is written as Anthropic, Bedrock, Vertex or the Responses API do."""
+    """Whether a tool is written as Anthropic, Bedrock, Vertex or the Responses API do, or is a
+    function without its wrapper."""
     return isinstance(tool, Mapping) and bool(
         tool.keys() & {"input_schema", "toolSpec", *_DECLARED}
         or (tool.get("type") == "function" and "name" in tool and "function" not in tool)
+        or (tool.keys() >= {"name", "parameters"} and not tool.keys() & {"type", "function"})
     )
 
 
