@@ -67,6 +67,25 @@ def dpo(question: list[dict], better: str = "good", worse: str = "bad") -> dict:
         # TRL, without a question
         ({"chosen": "The sky is blue.", "rejected": "The sky is green."},
          dpo([user("The sky is")], "blue.", "green.")),
+        # Hermes, calls and answers of tools between tags
+        ({"conversations": [
+            {"from": "human", "value": "q"},
+            {"from": "gpt", "value": 'Wait.\n<tool_call>\n{"name": "f", "arguments": {"b": 1}}\n'
+                                     '</tool_call>\n<tool_call>{"name": "g", "arguments": {}}'
+                                     "</tool_call>"},
+            {"from": "tool", "value": "<tool_response>\n7\n</tool_response>\n"
+                                      "<tool_response>8</tool_response>"},
+            {"from": "gpt", "value": "a"}]},
+         {"messages": [
+             user("q"),
+             {**answer("Wait."), "tool_calls": [
+                 {"id": "call_1", "type": "function",
+                  "function": {"name": "f", "arguments": '{"b": 1}'}},
+                 {"id": "call_2", "type": "function",
+                  "function": {"name": "g", "arguments": "{}"}}]},
+             {"role": "tool", "tool_call_id": "call_1", "content": "7"},
+             {"role": "tool", "tool_call_id": "call_2", "content": "8"},
+             answer("a")]}),
         # HH-RLHF, stripped
         ({"chosen": "Human: q\n\nAssistant: good", "rejected": "Human: q\n\nAssistant: bad"},
          dpo([user("q")])),

@@ -112,3 +112,31 @@ def calls_in(text: Any) -> list[tuple[str, Any]]:
             return []
         calls.append((function["name"], function.get("arguments", function.get("parameters"))))
     return calls
+
+
+def tagged_calls(text: Any) -> tuple[str, list[tuple[str, Any]]]:
+    """(what is said beside them, the calls) of a text in which calls stand between tags, as Hermes
+    writes them; no calls where one of them can't be read."""
+    rest, pieces = _between_tags(text, "tool_call")
+    calls = [calls_in(piece) for piece in pieces]
+    return (
+        (rest, [call[0] for call in calls]) if all(len(call) == 1 for call in calls) else ("", [])
+    )
+
+
+def tagged_answers(text: Any) -> list[str]:
+    """The answers of tools that stand between tags in a text, which is nothing else; else none."""
+    rest, pieces = _between_tags(text, "tool_response")
+    return [] if rest else pieces
+
+
+def _between_tags(text: Any, name: str) -> tuple[str, list[str]]:
+    """(what stands outside, what stands inside) of all tags of a name in a text."""
+    if not isinstance(text, str) or f"<{name}>" not in text:
+        return "", []
+    first, *parts = text.split(f"<{name}>")
+    pieces = [part.partition(f"</{name}>") for part in parts]
+    if not all(end for _, end, _ in pieces):
+        return text, []
+    outside = "".join([first, *(after for _, _, after in pieces)])
+    return outside.strip(), [inside.strip() for inside, _, _ in pieces]

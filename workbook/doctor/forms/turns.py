@@ -6,7 +6,13 @@ Keys of a turn that are not used stay in its message.
 from collections.abc import Mapping
 from typing import Any
 
-from workbook.doctor.forms.tool_lists import arguments_text, call, calls_in
+from workbook.doctor.forms.tool_lists import (
+    arguments_text,
+    call,
+    calls_in,
+    tagged_answers,
+    tagged_calls,
+)
 from workbook.doctor.forms.values import Row, as_text, decoded, is_empty, text_in
 from workbook.rows.rules import ROLES
 
@@ -84,15 +90,20 @@ def messages_from(turns: list[Mapping[str, Any]]) -> list[Row]:
         key = next((name for name in _WORDS if name in rest), None)
         value = rest.pop(key) if key else None
         role = role_of(speaker)
-        calls = calls_in(value) if speaker in _CALLS else []
+        said, calls = "", calls_in(value) if speaker in _CALLS else []
+        if not calls and role == "assistant":
+            said, calls = tagged_calls(value)
         if calls:
             ids = [f"call_{n_calls + place}" for place in range(1, len(calls) + 1)]
             n_calls += len(calls)
             open_ids += ids
             listed = [call(*pair, call_id) for pair, call_id in zip(calls, ids, strict=True)]
-            messages.append({"role": "assistant", "content": None, "tool_calls": listed, **rest})
+            words = said or None
+            messages.append({"role": "assistant", "content": words, "tool_calls": listed, **rest})
         elif role == "tool" and "tool_call_id" not in rest:
-            answers = decoded(value)
+            tagged = tagged_answers(value)
+            answers: Any = tagged or decoded(value)
+            value = tagged[0] if len(tagged) == 1 else value
             several = isinstance(answers, list) and 1 < len(answers) == len(open_ids)
             for answer in answers if several else [value]:
                 named = {"tool_call_id": open_ids.pop(0)} if open_ids else {}
