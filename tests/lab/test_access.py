@@ -276,6 +276,14 @@ def test_heads_that_are_no_http(lab: Server, head: str) -> None:
     assert status in (0, 400, 431)
 
 
+@pytest.mark.parametrize("key", ["x", "MDAwMDAwMDAwMDAwMDAwMA=="])
+def test_who_wants_a_websocket_is_answered_as_everybody(lab: Server, key: str) -> None:
+    """Whether or not a library for them is installed."""
+    head = f"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: {key}"
+    status, answer = send(lab, request("GET", "/v1/realtime", b"", head))
+    assert status == 404 and answer["error"]["code"] == "not_supported"
+
+
 def test_short_answers_leave_at_once(lab: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", lab.port, timeout=30)
     seconds = []

@@ -76,9 +76,11 @@ def test_an_answer_is_a_response(client: openai.OpenAI, lab: Server) -> None:
 def test_events_say_the_same_as_an_answer(client: openai.OpenAI) -> None:
     client.responses.create(**ASK)  # from now on the prompt is read from the cache: same rounding
     whole = client.responses.create(**ASK, temperature=0, top_logprobs=0)
-    events = list(client.responses.create(**ASK, temperature=0, top_logprobs=0, stream=True))
+    events = list(client.responses.create(**ASK, temperature=0, top_logprobs=2, stream=True))
     for event in events:
         assert_known(event)
+    [done] = [event for event in events if event.type == "response.output_text.done"]
+    assert len(done.logprobs) == 16 and len(done.logprobs[0].top_logprobs) == 2
     assert [event.sequence_number for event in events] == list(range(len(events)))
     kinds = list(dict.fromkeys(event.type for event in events))
     assert kinds == [

@@ -92,6 +92,7 @@ def _run(
         # The same, whatever else is installed beside it.
         loop="asyncio",
         http="h11",
+        ws="none",  # such a request is answered as any other
     )
     server = uvicorn.Server(config)
     lab.stop = lambda: setattr(server, "should_exit", True)

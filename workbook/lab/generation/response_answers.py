@@ -135,8 +135,8 @@ class ResponseEvents:
         else:
             yield from self._rest(completion.text)
             [part] = item["content"]
-            logprobs = part.get("logprobs", [])
-            place = {"content_index": 0, "text": completion.text, "logprobs": logprobs}
+            named = [_event_logprob(token) for token in completion.logprobs or []]
+            place = {"content_index": 0, "text": completion.text, "logprobs": named}
             yield self._event("response.output_text.done", **place)
             yield self._event("response.content_part.done", content_index=0, part=part)
         yield self._event("response.output_item.done", item=item)
@@ -166,7 +166,7 @@ class ResponseEvents:
         held, rest = self._held, text[self._sent :]
         if rest or held:
             self._held, self._sent = [], len(text)
-            named = [_as_json(_logprob(token)) for token in held]
+            named = [_event_logprob(token) for token in held]
             place = {"content_index": 0, "delta": rest, "logprobs": named}
             yield self._event("response.output_text.delta", **place)
 
@@ -272,6 +272,17 @@ def _logprob(token: TokenLogprob) -> Logprob:
             for other in token.top
         ],
     )
+
+
+def _event_logprob(token: TokenLogprob) -> dict[str, Any]:
+    """As events have it: without bytes."""
+    return {
+        "token": token.text,
+        "logprob": answers.finite_logprob(token),
+        "top_logprobs": [
+            {"token": other.text, "logprob": answers.finite_logprob(other)} for other in token.top
+        ],
+    }
 
 
 def _as_json(answer: Any) -> dict[str, Any]:
