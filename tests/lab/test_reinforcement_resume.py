@@ -77,7 +77,7 @@ def test_a_killed_job_has_the_same_steps_and_rewards(
     base = bases.add("tiny", tinybase.folder(tmp_path / "hf"))
     whole, broken = (job(tmp_path / name, base) for name in ("whole", "broken"))
     assert start(whole, save_seconds).wait(300) == 0
-    for until_step in (3, 8, 12, 19):
+    for until_step in (3, 12):  # the storm below kills more often
         process = start(broken, save_seconds)
         until = time.monotonic() + 120
         while not any(each["step"] >= until_step for each in entries(broken, "step")):
