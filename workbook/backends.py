@@ -271,7 +271,9 @@ def _openai_notice(today: date) -> str:
 def _setting(variable: str, otherwise: str | None) -> str:
     value = os.environ.get(variable) or _colab_secret(variable) or otherwise
     if not value:
-        raise WorkbookError(f"{variable} is not set. Set it before Jupyter starts, then try again.")
+        raise WorkbookError(
+            f"{variable} is not set. Set it before Jupyter, or this command, starts."
+        )
     return value
 
 

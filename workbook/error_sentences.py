@@ -99,6 +99,7 @@ def _name_sentence(error: NameError) -> str:
 def _status_sentence(error: "openai.APIStatusError", where: str) -> str:
     body = error.body if isinstance(error.body, dict) else {}
     message = str(body.get("message") or error.message).strip()
+    message += "" if message.endswith((".", "!", "?")) else "."
     if error.status_code == 401:  # the server's own message may quote a part of the key
         todo = (
             "Run the set-up cell again, then this cell."

@@ -27,7 +27,7 @@ ERRORS = {
     "wrong key": (401, {"message": f"Incorrect API key: {SECRET}", "code": "invalid_api_key"}),
     "closed": (403, {"message": "winding down", "code": "training_not_available"}),
     "bad": (400, {"message": "Not enough examples.", "code": None, "param": "training_file"}),
-    "slow": (429, {"message": "Too many requests.", "code": "rate_limit_exceeded"}),
+    "slow": (429, {"message": "Too many requests", "code": "rate_limit_exceeded"}),
 }
 
 
@@ -390,7 +390,7 @@ def error_of(client, model: str) -> Exception:
     ("model", "expected"),
     [
         ("bad", r"The lab refused this \(400\): Not enough examples\..*`training_file`"),
-        ("slow", r"\(429, rate_limit_exceeded\): Too many requests"),
+        ("slow", r"\(429, rate_limit_exceeded\): Too many requests\.$"),
         ("wrong key", r"does not accept the key \(401\)\. Run the set-up cell again"),
         ("closed", r"training_not_available.*backends\.choose\(\"lab\"\)"),
     ],

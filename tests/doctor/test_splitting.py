@@ -69,3 +69,9 @@ def test_no_split_stays_empty() -> None:
         doctor.split(reviews_like(2))
     with pytest.raises(doctor.DatasetError, match="greater than 0"):
         doctor.split(reviews_like(9), {"train": 1, "test": 0})
+
+
+@pytest.mark.parametrize("row", [["a", "b"], "a", 7, None])
+def test_a_row_that_is_no_example_is_named(row: object) -> None:
+    with pytest.raises(doctor.DatasetError, match="Row 2 is no example"):
+        doctor.split([*reviews_like(1), row, *reviews_like(9)])

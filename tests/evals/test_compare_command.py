@@ -65,3 +65,13 @@ def test_nothing_is_asked_where_nobody_agreed_to_the_price(echo: Echo, capsys) -
     assert cli.main(["compare", "one", "two", "--data", data]) == exits.REFUSED
     assert "4 requests to the two models" in capsys.readouterr().err
     assert not echo.asked
+
+
+@pytest.mark.parametrize("line", ['["q", "a"]', '{"messages": [{"role": "user", "content": "q"}]}'])
+def test_a_row_that_is_no_example_is_told_before_the_price(line: str, echo: Echo, capsys) -> None:
+    data = rows(("a", "b"))
+    with open(data, "a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+    assert cli.main(["compare", "one", "two", "--data", data]) == exits.ERROR
+    error = capsys.readouterr().err
+    assert "Row 2" in error and "requests" not in error

@@ -36,6 +36,7 @@ def labelled(label: Any) -> Example:
         (graders.one_of("positive", "negative"), "positive", "negative", 0),
         (graders.one_of("positive", "negative"), "positive", "positive or negative", None),
         (graders.one_of("C", "C++"), "C++", "C++", None),
+        (graders.one_of("Yes", "yes", "no"), "YES", "yes", 1),
         (graders.number_within(0), 7, "7/10 said nobody: 7", None),
         (graders.number_within(0), 7, "I would say 7.", 1),
         (graders.number_within(1), "8", "I would say 7.", 1),
@@ -71,12 +72,47 @@ def test_what_a_row_accepts_beside_its_answer_is_right_too() -> None:
         (lambda: graders.regex("("), "broken"),
         (lambda: graders.json_schema({"type": 5}), "no JSON schema"),
         (lambda: graders.one_of("a"), "two labels"),
+        (lambda: graders.one_of("a", "A"), "two labels"),
+        (lambda: graders.one_of("a", " "), "two labels"),
         (lambda: graders.number_within(1)("4", labelled("four")), "which is no number"),
     ],
 )
 def test_a_grader_that_can_not_work_says_so(make: Any, words: str) -> None:
     with pytest.raises(EvaluationError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("words", "label", "answer", "score"),
+    [
+        ("exact", "a", "a", 1),
+        ("same-word", "a", "A.", 1),
+        ("contains", "a", "It is a.", 1),
+        ("number-within=0.5", "2", "2.4", 1),
+        ("one-of=good | bad", "good", "So good.", 1),
+        ("regex=a=b|^c", None, "a=b", 1),
+    ],
+)
+def test_a_grader_has_a_name(words: str, label: Any, answer: str, score: float) -> None:
+    assert graders.by_name(words)(answer, labelled(label)) == score
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("magic", "'magic' is no grader; there are exact, "),
+        ("exact=1", "'exact=1' is no grader"),
+        ("", "'' is no grader"),
+        ("number-within", "'' is no number"),
+        ("one-of=good", "two labels"),
+        ("one-of=good|", "two labels"),
+        ("regex", "regex needs a pattern"),
+        ("regex=", "regex needs a pattern"),
+    ],
+)
+def test_a_name_that_is_no_grader_is_a_sentence(words: str, sentence: str) -> None:
+    with pytest.raises(EvaluationError, match=sentence):
+        graders.by_name(words)
 
 
 @given(answer=st.text(), label=st.one_of(st.text(), st.integers(), st.floats(), st.none()))
@@ -132,6 +168,9 @@ def test_training_rows_become_examples() -> None:
         examples.from_rows([row, {"messages": row["messages"][:1]}])
     with pytest.raises(EvaluationError, match="Row 1 has no `messages`"):
         examples.from_rows([{"prompt": "q", "completion": "a"}])
+    for wrong in (["q", "a"], "q", None, {"messages": "q"}, {"messages": ["q", "a"]}):
+        with pytest.raises(EvaluationError, match="Row 2 has no `messages`"):
+            examples.from_rows([row, wrong])
     with pytest.raises(EvaluationError, match="Two examples have the id '7'"):
         examples.from_rows([row | {"id": 7}, row | {"id": "7"}])
 

@@ -97,7 +97,7 @@ def test_a_job_is_compared_with_its_base(
     [
         (["a", "b"], "Missing option '--data'"),
         (["a", "b", "--data", "none.jsonl"], "none.jsonl"),
-        (["a", "b", "--data", "none.jsonl", "--grader", "magic"], "'magic' is none"),
+        (["a", "b", "--data", "none.jsonl", "--grader", "magic"], "'magic' is no grader"),
         (["a", "b", "--data", "none.jsonl", "--grader", "number-within=x"], "'x' is no number"),
         (["ftjob-none", "b", "--data", "none.jsonl"], "ftjob-none"),
     ],

@@ -20,7 +20,7 @@ _SHOWN = 5  # examples that flipped, each way
 
 
 class GraderOption(click.ParamType):
-    """`exact`, `same-word`, `contains`, `number-within=K`, `one-of=A|B|C` or `regex=PATTERN`."""
+    """The name of a grader, as `graders.by_name` takes it."""
 
     name = "grader"
 
@@ -50,7 +50,7 @@ class GraderOption(click.ParamType):
     type=GraderOption(),
     default="exact",
     show_default=True,
-    help="exact, same-word, contains, number-within=K, one-of=A|B|C or regex=PATTERN.",
+    help=f"{graders.NAMES}.",
 )
 @click.option("--max-tokens", type=click.IntRange(1), default=64, show_default=True, metavar="N")
 @click.option("--limit", type=click.IntRange(2), metavar="N", help="Only the first N examples.")

@@ -92,7 +92,11 @@ def split_places(
     keys = [question] if group is None else [question, group]
     labels: list[Hashable] = []
     links: list[list[Hashable]] = [[] for _ in keys]
-    for row in watched(rows, "dividing"):
+    for number, row in enumerate(watched(rows, "dividing"), start=1):
+        if not isinstance(row, Mapping):
+            raise DatasetError(
+                f"Row {number} is no example: doctor.check says what is wrong with it."
+            )
         labels.append(_short(label(row)))
         for key, values in zip(keys, links, strict=True):
             values.append(_short(key(row)))

@@ -42,11 +42,12 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Example]:
     """
     examples = []
     for number, row in enumerate(rows, start=1):
-        messages = row.get("messages")
-        if not isinstance(messages, list) or not messages:
+        messages = row.get("messages") if isinstance(row, Mapping) else None
+        is_chat = isinstance(messages, list) and all(isinstance(each, Mapping) for each in messages)
+        if not messages or not is_chat:
             raise EvaluationError(
-                f"Row {number} has no `messages`, so there is nothing to ask. Convert the file "
-                "with `workbook convert --to chat`."
+                f"Row {number} has no `messages` as a chat has them, so there is nothing to ask. "
+                "Convert the file with `workbook convert --to chat`."
             )
         last = messages[-1]
         if last.get("role") != "assistant" or not isinstance(last.get("content"), str):

@@ -54,15 +54,20 @@ def one_of(*labels: str) -> Grader:
     Case does not count. "A positive review" names "positive"; so does "not positive": look at a few
     answers before you trust it.
     """
-    if len(labels) < 2:
-        raise EvaluationError("one_of needs at least two labels to choose between.")
-    patterns = {label: re.compile(rf"(?<!\w){re.escape(label)}(?!\w)", re.I) for label in labels}
+    patterns = {
+        label.casefold(): re.compile(rf"(?<!\w){re.escape(label)}(?!\w)", re.IGNORECASE)
+        for label in labels
+    }
+    if len(patterns) < 2 or not all(map(str.strip, patterns)):
+        raise EvaluationError(
+            "one_of needs at least two labels that differ in more than their case, none empty."
+        )
 
     def grade(answer: str, example: Example) -> float | None:
         named = [label for label, pattern in patterns.items() if pattern.search(answer)]
         if len(named) != 1:
             return None
-        return float(named[0].casefold() == str(example.label).casefold())
+        return float(named[0] == str(example.label).casefold())
 
     return grade
 
@@ -121,10 +126,12 @@ def by_name(words: str) -> Grader:
         except ValueError:
             raise EvaluationError(f"{rest!r} is no number; write number-within=1") from None
     if kind == "one-of":
-        return one_of(*rest.split("|"))
-    if kind == "regex" and rest:
+        return one_of(*(label.strip() for label in rest.split("|")))
+    if kind == "regex":
+        if not rest:
+            raise EvaluationError("regex needs a pattern; write regex=^[1-5]$")
         return regex(rest)
-    raise EvaluationError(f"{words!r} is none; there are {NAMES}")
+    raise EvaluationError(f"{words!r} is no grader; there are {NAMES}")
 
 
 def json_schema(schema: Mapping[str, Any]) -> Grader:

@@ -32,10 +32,14 @@ def model_of(client: "OpenAI", name: str) -> str:
 
 
 def rows_of(path: Path | str, limit: int | None = None) -> Rows:
-    """The examples of a file, or the first of them. Raises WorkbookError for fewer than two."""
+    """The examples of a file, or the first of them.
+
+    Raises WorkbookError for fewer than two, and for a row that is none.
+    """
     rows = doctor.read(path)[:limit]
     if len(rows) < 2:
         raise WorkbookError(f"{path} has {len(rows)} examples; a comparison needs at least two.")
+    examples.from_rows(rows)  # refused here, before anybody agrees to a price
     return rows
 
 
@@ -87,9 +91,8 @@ def overlap(client: "OpenAI", source: str, rows: Rows) -> int | None:
         else:
             job = next(each for each in jobs.list(limit=100) if each.fine_tuned_model == source)
         text = client.files.content(job.training_file).text
-    except (StopIteration, openai.OpenAIError):
+        trained = [json.loads(line) for line in text.split("\n") if line.strip()]
+    except (StopIteration, openai.OpenAIError, ValueError):  # a table, on some hosts
         return None
-    known = {
-        doctor.question_of(row) for row in map(json.loads, filter(str.strip, text.split("\n")))
-    }
+    known = {doctor.question_of(row) for row in trained if isinstance(row, Mapping)}
     return sum(doctor.question_of(row) in known for row in rows)

@@ -27,6 +27,7 @@ def message(entry: dict[str, Any], total: int) -> str:
         parts.append(f"full validation mean reward={entry['valid_reward_mean']:.2f}")
         errors = entry["full_valid_mean_parse_error"]
         parts.append(f"full validation mean parse error={errors:.2f}")
+    # The blank before the comma is OpenAI's own: its guide on reinforcement shows such an event.
     return f"Step {entry['step']}/{total} , {', '.join(parts)}"
 
 
