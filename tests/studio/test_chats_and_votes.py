@@ -10,7 +10,7 @@ import pytest
 import studiohost
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from studiohost import StudioHost
+from studiohost import StudioHost, job
 
 from workbook import doctor, paths
 from workbook.errors import WorkbookError
@@ -18,6 +18,7 @@ from workbook.studio import ballots, chats, comparisons
 from workbook.studio.ballots import SAME, Contest, Score
 from workbook.studio.chats import Question
 from workbook.studio.comparisons import Comparison
+from workbook.studio.host import two_of
 
 SCHEMA = '{"type": "object"}'
 
@@ -49,6 +50,7 @@ def test_what_is_set_is_what_is_sent() -> None:
     [
         (Question("  "), "Write a question"),
         (Question("q", schema="{"), "JSON"),
+        (Question("q", schema=" "), "JSON"),
         (Question("q", schema="[1]"), "object"),
     ],
 )
@@ -104,6 +106,23 @@ def test_a_file_that_ends_in_half_a_line_is_left_as_it_is(work: Path) -> None:
     with pytest.raises(WorkbookError, match="not whole"):
         chats.append({"messages": []}, "half.jsonl")
     assert (work / "half.jsonl").read_text() == '{"messages": [\n{"mess'
+
+
+@pytest.mark.parametrize(
+    ("models", "a", "b", "two"),
+    [
+        (["base", "tuned", "other"], "", "", ("base", "tuned")),
+        (["base", "tuned", "other"], "tuned", "", ("tuned", "base")),
+        (["base", "tuned", "other"], "", "base", ("tuned", "base")),
+        (["base", "tuned", "other"], "gone", "other", ("gone", "other")),
+        (["base"], "", "", ("base", "base")),
+        (["base"], "", "gone", ("base", "gone")),
+    ],
+)
+def test_two_models_differ_where_there_are_two(
+    models: list[str], a: str, b: str, two: tuple[str, str]
+) -> None:
+    assert two_of(models, a, b) == two
 
 
 def contest(words: str = "one\ntwo\nthree", a: str = "red", b: str = "blue") -> Contest:
@@ -166,7 +185,8 @@ def test_a_contest_that_can_not_be_is_a_sentence(work: Path) -> None:
     assert ballots.votes_file().read_text() == "no vote\n"
 
 
-def test_a_comparison_is_that_of_the_command(server: StudioHost, work: Path) -> None:
+def held_out(work: Path) -> Comparison:
+    """Of two models, on a file in the work folder."""
     rows = [
         {
             "messages": [
@@ -177,11 +197,33 @@ def test_a_comparison_is_that_of_the_command(server: StudioHost, work: Path) -> 
         for i in range(12)
     ]
     (work / "held.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    asked = Comparison("red", "blue", "held.jsonl", "contains", limit=10)
+    return Comparison("red", "blue", "held.jsonl", "contains", limit=10)
+
+
+def test_a_comparison_is_that_of_the_command(server: StudioHost, work: Path) -> None:
+    asked = held_out(work)
     assert "20 answers" in comparisons.price(server.host(), asked)
     [part] = comparisons.run(server.host(), asked)
     assert part.report.shares[0][0] == 1 and part.report.shares[1][0] == 0
     assert part.report.comparison.verdict == "a is better" and len(part.report.flips) == 10
+    assert part.overlaps == {"A": None, "B": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [
+        (b"prompt,completion\nq1,red\n", None),
+        (b'["q1"]\n{"messages": [{"role": "user", "content": "q1"}]}\n', 1),
+    ],
+    ids=["a table", "a row that is no example"],
+)
+def test_a_training_file_of_any_kind_is_no_crash(
+    content: bytes, count: int | None, server: StudioHost, work: Path
+) -> None:
+    server.jobs = [job(1, fine_tuned_model="red")]
+    server.files["file-train"] = content
+    [part] = comparisons.run(server.host(), held_out(work))
+    assert part.overlaps == {"A": count, "B": None}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +234,8 @@ def test_a_comparison_is_that_of_the_command(server: StudioHost, work: Path) -> 
         ({"file": "../x.jsonl"}, "work folder"),
         ({"grader": "regex", "value": "["}, "pattern"),
         ({"grader": "number-within", "value": "near"}, "no number"),
+        ({"grader": "regex", "value": ""}, "needs a pattern"),
+        ({"grader": "one-of", "value": "good|"}, "two labels"),
     ],
 )
 def test_what_can_not_be_compared_is_a_sentence(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import studiohost
+from openai.types.fine_tuning import FineTuningJob
 from studiohost import StudioHost, job, step
 
 from workbook.errors import WorkbookError
@@ -92,8 +93,6 @@ def test_the_code_is_python_that_makes_the_same_request(server: StudioHost) -> N
 
 
 def test_a_job_as_it_was_made_can_be_made_again() -> None:
-    from openai.types.fine_tuning import FineTuningJob
-
     method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "n_epochs": "auto"}}}
     made = FineTuningJob.model_validate(job(1, method=method, metadata={"a": "b"}))
     assert job_forms.request_of(made) == {
@@ -103,6 +102,54 @@ def test_a_job_as_it_was_made_can_be_made_again() -> None:
         "metadata": {"a": "b"},
         "method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}},
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "sent"),
+    [
+        ({"metadata": {"why": "a, b = c"}}, {"metadata": {"why": "a, b = c"}}),
+        ({"user_provided_suffix": "x" * 80}, {"suffix": "x" * 80}),
+        ({"method": {"type": "supervised", "supervised": None}}, {}),
+    ],
+    ids=["labels that the form can't hold", "a suffix of another host", "no settings"],
+)
+def test_a_job_that_the_form_could_not_make_can_be_made_again(told: dict, sent: dict) -> None:
+    made = FineTuningJob.model_validate(job(1, hyperparameters={"n_epochs": "auto"}) | told)
+    assert job_forms.request_of(made) == {
+        "model": "base",
+        "training_file": "file-train",
+        "seed": 7,
+        **sent,
+    }
+
+
+def test_a_job_with_rewards_keeps_all_that_was_set() -> None:
+    settings = {
+        "grader": GRADER,
+        "response_format": {"type": "json_object"},
+        "hyperparameters": {"eval_samples": 2, "reasoning_effort": "default"},
+    }
+    told = job(1, method={"type": "reinforcement", "reinforcement": settings})
+    assert job_forms.request_of(FineTuningJob.model_validate(told))["method"] == {
+        "type": "reinforcement",
+        "reinforcement": settings | {"hyperparameters": {"eval_samples": 2}},
+    }
+
+
+def test_a_job_of_a_host_that_tells_little_is_shown_all_the_same(server: StudioHost) -> None:
+    told = job(1)
+    server.jobs = [
+        told,
+        {name: told[name] for name in told if name not in ("hyperparameters", "seed")},
+    ]
+    older, bare = server.host().client.fine_tuning.jobs.list().data
+    assert job_views.hyperparameters(older) == {"epochs": "3"}
+    assert job_forms.request_of(older)["method"] == {
+        "type": "supervised",
+        "supervised": {"hyperparameters": {"n_epochs": 3}},
+    }
+    assert job_views.hyperparameters(bare) == {}
+    assert job_forms.request_of(bare) == {"model": "base", "training_file": "file-train"}
 
 
 def test_a_price_is_told_before_and_an_unknown_one_is_called_that(server: StudioHost) -> None:

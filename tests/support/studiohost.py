@@ -16,7 +16,11 @@ from workbook.studio.host import Host
 
 
 class StudioHost(ThreadingHTTPServer):
-    """`jobs`, `events` and `checkpoints`, the newest first; `files` by id; `logprobs`."""
+    """`jobs`, `events` and `checkpoints`, the newest first; `files` by id; `logprobs`.
+
+    says: every answer
+    refusal: what every call is refused with
+    """
 
     daemon_threads = True
 
@@ -28,6 +32,8 @@ class StudioHost(ThreadingHTTPServer):
         self.models = ["base"]
         self.files: dict[str, bytes] = {}
         self.logprobs: list[dict[str, Any]] | None = None
+        self.says = "{model} says: {question}"
+        self.refusal: str | None = None
         self.calls: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
 
@@ -97,8 +103,12 @@ class _Answers(BaseHTTPRequestHandler):
         url, server = urlsplit(self.path), self.server
         path = url.path.removeprefix("/v1")
         server.calls[path] += 1
-        if path.startswith("/files/") and path.endswith("/content"):
+        if server.refusal:
+            self._refuse(server.refusal)
+        elif path.startswith("/files/") and path.endswith("/content"):
             self._send(server.files.get(path.split("/")[2], b""), "application/octet-stream")
+        elif path == "/files":
+            self._page([{"id": id, "filename": id, "created_at": 1} for id in server.files], {})
         elif path == "/models":
             models = [{"id": name, "object": "model", "created": 1} for name in server.models]
             self._page(models, {})
@@ -113,12 +123,16 @@ class _Answers(BaseHTTPRequestHandler):
             self._send(json.dumps(found).encode())
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or b"{}")
+        if self.path.endswith(("/pause", "/resume", "/cancel")):
+            self._refuse("Jobs go on here")
+            return
         self.server.bodies.append(body)
         if self.path.endswith("/jobs"):
             self._send(json.dumps(job(len(self.server.bodies), "queued")).encode())
             return
-        words = f"{body['model']} says: {body['messages'][-1]['content']}"
+        question = body["messages"][-1]["content"]
+        words = self.server.says.format(model=body["model"], question=question)
         choice = {
             "index": 0,
             "finish_reason": "stop",
@@ -137,8 +151,11 @@ class _Answers(BaseHTTPRequestHandler):
         more = start + limit < len(items)
         self._send(json.dumps({"object": "list", "data": part, "has_more": more}).encode())
 
-    def _send(self, data: bytes, kind: str = "application/json") -> None:
-        self.send_response(200)
+    def _refuse(self, message: str) -> None:
+        self._send(json.dumps({"error": {"message": message}}).encode(), status=400)
+
+    def _send(self, data: bytes, kind: str = "application/json", status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

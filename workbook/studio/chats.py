@@ -29,13 +29,13 @@ _ALONE = threading.Lock()
 
 @dataclass(frozen=True)
 class Question:
-    """What both models are asked. schema: JSON, or nothing."""
+    """What both models are asked. schema: JSON; None leaves the form of the answer to them."""
 
     words: str
     system: str = ""
     temperature: float = 1.0
     max_tokens: int = 128
-    schema: str = ""
+    schema: str | None = None
     probabilities: bool = True
 
     @property
@@ -88,7 +88,7 @@ def body(model: str, question: Question) -> dict[str, Any]:
         "temperature": question.temperature,
         "max_completion_tokens": question.max_tokens,
     }
-    if question.schema.strip():
+    if question.schema is not None:
         schema = {"name": "answer", "strict": True, "schema": _schema(question.schema)}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}
     if question.probabilities:

@@ -6,7 +6,7 @@ Knows no pages.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -115,6 +115,15 @@ class Host:
             data = self.patient.files.content(file_id).read()
             self._contents = dict([*self._contents.items(), (file_id, data)][-_CONTENTS:])
         return self._contents[file_id]
+
+
+def two_of(models: Sequence[str], a: str = "", b: str = "") -> tuple[str, str]:
+    """Two models: those that are named, and in the place of one that is not, the first other one.
+
+    The same twice where there is only one.
+    """
+    a = a or next((model for model in models if model != b), models[0])
+    return a, b or next((model for model in models if model != a), a)
 
 
 def is_tuned(model: str) -> bool:

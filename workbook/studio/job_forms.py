@@ -3,7 +3,6 @@
 Knows OpenAI's request for a fine-tuning job, and what each setting does. Sends one, when told to.
 """
 
-import json
 import pprint
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from workbook.errors import RefusedError, WorkbookError
 from workbook.jobs import price
 from workbook.jobs.send import TRAINING_TYPES
 from workbook.studio.host import Host
+from workbook.studio.job_views import settings_of
 
 if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
@@ -116,6 +116,24 @@ def body(draft: Draft, azure: bool = False) -> dict[str, Any]:
     """The request of a draft. Raises WorkbookError for what does not fit together."""
     if not draft.training:
         raise WorkbookError("Choose a training file; the page Data uploads one.")
+    settings = {}
+    if draft.method == "reinforcement":
+        if not draft.validation:
+            raise WorkbookError(
+                "Reinforcement needs a validation file: it is graded during the job."
+            )
+        settings["grader"] = _grader(draft.grader)
+    metadata = _metadata(draft.metadata)
+    job = {"suffix": draft.suffix or None, "metadata": metadata, "azure": azure}
+    for _, message, _ in job_checks.check(job, None):
+        raise WorkbookError(f"{message[0].upper()}{message[1:]}.")
+    return _request(draft, metadata, settings)
+
+
+def _request(
+    draft: Draft, metadata: Mapping[str, str] | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """settings: of the method, beside its hyperparameters"""
     values = {
         setting.name: draft.hyperparameters[setting.name]
         for setting in SETTINGS
@@ -123,19 +141,9 @@ def body(draft: Draft, azure: bool = False) -> dict[str, Any]:
         and draft.hyperparameters.get(setting.name) not in (None, "", "default")
     }
     method: dict[str, Any] = {"type": draft.method}
-    of_method: dict[str, Any] = {"hyperparameters": values} if values else {}
-    if draft.method == "reinforcement":
-        if not draft.validation:
-            raise WorkbookError(
-                "Reinforcement needs a validation file: it is graded during the job."
-            )
-        of_method["grader"] = _grader(draft.grader)
+    of_method = dict(settings) | ({"hyperparameters": values} if values else {})
     if of_method:
         method[draft.method] = of_method
-    metadata = _metadata(draft.metadata)
-    job = {"suffix": draft.suffix or None, "metadata": metadata, "azure": azure}
-    for _, message, _ in job_checks.check(job, None):
-        raise WorkbookError(f"{message[0].upper()}{message[1:]}.")
     request = {
         "model": draft.model,
         "training_file": draft.training,
@@ -218,13 +226,11 @@ def _python(value: Any) -> str:
 
 
 def request_of(job: "FineTuningJob") -> dict[str, Any]:
-    """The request that makes a job like this one again."""
-    method: dict[str, Any] = job.method.to_dict(mode="json") if job.method else {}
-    kind = method.get("type", "supervised")
-    settings = method.get(kind) or {}
+    """The request that makes a job like this one again, whatever host or form it came from."""
+    kind, settings = settings_of(job)
     values = {
         name: value
-        for name, value in (settings.get("hyperparameters") or {}).items()
+        for name, value in settings.pop("hyperparameters").items()
         if value not in (None, "auto", "default")
     }
     draft = Draft(
@@ -233,12 +239,10 @@ def request_of(job: "FineTuningJob") -> dict[str, Any]:
         model=job.model,
         method=kind,
         suffix=getattr(job, "user_provided_suffix", None) or "",
-        seed=job.seed,
-        metadata=", ".join(f"{name}={value}" for name, value in (job.metadata or {}).items()),
-        grader=json.dumps(settings.get("grader") or {}),
+        seed=getattr(job, "seed", None),
         hyperparameters=values,
     )
-    return body(draft)
+    return _request(draft, job.metadata or None, settings)
 
 
 def create(host: Host, request: Mapping[str, Any], agreed: bool) -> "FineTuningJob":

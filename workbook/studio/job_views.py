@@ -181,14 +181,26 @@ def blame(host: Host, job: "FineTuningJob") -> Sequence[Blame]:
 
 
 def hyperparameters(job: "FineTuningJob") -> dict[str, Any]:
-    """The settings of a job, by their names in words."""
-    method: dict[str, Any] = job.method.to_dict(mode="json") if job.method else {}
-    settings = (method.get(method.get("type", "")) or {}).get("hyperparameters")
-    values = settings or job.hyperparameters.to_dict(mode="json")
+    """The hyperparameters of a job, by their names in words."""
+    _, settings = settings_of(job)
     return {
         name.replace("_", " ").removeprefix("n "): value
         if isinstance(value, str)
         else json.dumps(value)
-        for name, value in values.items()
+        for name, value in settings["hyperparameters"].items()
         if value is not None
     }
+
+
+def settings_of(job: "FineTuningJob") -> tuple[str, dict[str, Any]]:
+    """A job's method, and what was set for it, its `hyperparameters` always among it.
+
+    Older jobs, and some hosts, name no method, or no hyperparameters.
+    """
+    method: dict[str, Any] = job.method.to_dict(mode="json") if job.method else {}
+    kind = method.get("type", "supervised")
+    settings = {name: value for name, value in (method.get(kind) or {}).items() if value}
+    if "hyperparameters" not in settings:
+        older = getattr(job, "hyperparameters", None)
+        settings["hyperparameters"] = older.to_dict(mode="json") if older else {}
+    return kind, settings

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from nicegui import app, ui
 
-from workbook import backends
+from workbook import backends, paths
 from workbook.errors import WorkbookError
 from workbook.studio.access import Access
 from workbook.studio.host import Host
@@ -34,8 +34,10 @@ def serve(
     port: None takes the usual one, or the next that is free
     browser: whether the page is opened
     colab: whether it is shown through Colab's proxy
-    Raises WorkbookError, of the backend or where the port is taken.
+    Raises WorkbookError, of the backend or where the port is not free, and OSError where the work
+    folder can't be made.
     """
+    paths.work()  # now: every page needs it
     host = Host(connect)
     frame.prepare()
     for page in (data, jobs, job_form, job, playground, blind, compare):
@@ -72,14 +74,16 @@ def serve(
 
 def _free_port(port: int | None) -> int:
     """The port, or the first that is free. Raises WorkbookError."""
+    reason: str | None = None  # why the last one can't be had
     for number in [port] if port else range(PORT, PORT + _ATTEMPTS):
         with socket.socket() as listener:
             if sys.platform != "win32":  # there it would share the port with another program
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((HOST, number))
-            except OSError:
-                continue
-            return number
-    taken = f"Port {port} is taken" if port else f"No port from {PORT} on is free"
-    raise WorkbookError(f"{taken}. Name another one: workbook studio --port N.")
+                return number
+            except OSError as error:
+                reason = error.strerror
+    last = PORT + _ATTEMPTS - 1
+    what = f"Port {port} can't be had" if port else f"No port from {PORT} to {last} can be had"
+    raise WorkbookError(f"{what}: {reason}. Name another one: workbook studio --port N.")

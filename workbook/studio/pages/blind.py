@@ -5,6 +5,7 @@ Knows how that looks; contests, votes and their score stand in `workbook.studio.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,16 +16,15 @@ from workbook.evals.examples import Example
 from workbook.studio import ballots, datasets
 from workbook.studio.ballots import SAME, Contest, Pair
 from workbook.studio.host import Host
-from workbook.studio.pages import frame
+from workbook.studio.pages import two_models
 from workbook.studio.pages.charts import interval
+from workbook.studio.pages.two_models import TwoModels
 from workbook.studio.pages.widgets import (
     Field,
     agreed,
     attempt,
     box,
     button,
-    heading,
-    model_options,
     notice,
     section,
     text,
@@ -40,39 +40,18 @@ _BUTTONS = {
 
 def add(host: Host) -> None:
     """Make the page."""
-
-    @ui.page("/blind")
-    def blind(a: str = "", b: str = "") -> None:
-        with frame.page(host, "/blind"):
-            heading(
-                "Blind A/B",
-                "Two models answer, you prefer, and neither name is shown before you ask for it.",
-            )
-            place = box("stack")
-            with place:
-                notice("Asking for the models …")
-
-            async def load() -> None:
-                models = await attempt(host, place, host.models, is_page=True)
-                if models:
-                    place.clear()
-                    with place:
-                        _Setup(host, place, models, a, b)
-
-            ui.timer(0, load, once=True)
+    words = "Two models answer, you prefer, and neither name is shown before you ask for it."
+    two_models.add(host, "/blind", "Blind A/B", words, _Setup)
 
 
 class _Setup:
     """Who competes, and on what."""
 
-    def __init__(self, host: Host, place: Any, models: list[str], a: str, b: str) -> None:
-        self._host, self._place = host, place
-        options = model_options(models, a, b)
-        other = next((model for model in models if model != models[0]), models[0])
-        with section("Who, and on what"):
+    def __init__(self, host: Host, models: TwoModels) -> None:
+        self._host, self._place = host, box("stack")
+        with self._place, section("Who, and on what"):
             with box("fields"):
-                self._a = Field("Model A", a or models[0], kind="select", options=options)
-                self._b = Field("Model B", b or other, kind="select", options=options)
+                self._a, self._b = models.fields()
             files = [
                 ("", "questions of my own, below"),
                 *((each, each) for each in datasets.files()),
@@ -118,10 +97,6 @@ class _Setup:
         contest = await attempt(self._host, self._problems, self._contest)
         if contest is None:
             return
-        if not contest.open_questions:
-            notice_words = "You have voted on all of these questions. This is what came out."
-        else:
-            notice_words = ""
         backend = self._host.backend
         if contest.open_questions and not backend.is_lab:
             price = ballots.price(
@@ -132,8 +107,8 @@ class _Setup:
             backend.confirm("Answers for a blind vote", None, agreed=True)
         self._place.clear()
         with self._place:
-            if notice_words:
-                notice(notice_words)
+            if not contest.open_questions:
+                notice("You have voted on all of these questions. This is what came out.")
             voting = _Voting(self._host, contest)
         await voting.next()
 
@@ -149,12 +124,25 @@ class _Voting:
         ui.keyboard(self._key, repeating=False)
 
     async def next(self) -> None:
-        """Show the next question, or the score where there is none."""
+        """Show the next question with two different answers, or the score where there is none."""
         self._pair = None
-        waiting = self._contest.open_questions
-        if not waiting:
-            self._show_score()
-            return
+        while waiting := self._contest.open_questions:
+            pair = await self._answers(waiting)
+            if pair is None:
+                return
+            if pair.first.strip() != pair.second.strip():
+                self._pair = pair
+                self._show(pair, waiting)
+                if len(waiting) > 1:
+                    work = self._host.call(self._contest.pair, self._host, waiting[1])
+                    self._ahead = asyncio.create_task(work)
+                return
+            if not await self._attempt(self._contest.vote, pair, SAME):
+                return
+        self._show_score()
+
+    async def _answers(self, waiting: list[Example]) -> Pair | None:
+        """Both answers to the first question; None where there are none, which is then told."""
         self._place.clear()
         with self._place:
             notice(f"Question {self._number(waiting)}: both are answering …")
@@ -162,23 +150,17 @@ class _Voting:
             with contextlib.suppress(WorkbookError):
                 await self._ahead
             self._ahead = None
-        pair = await attempt(self._host, self._place, self._contest.pair, self._host, waiting[0])
-        if self._place.is_deleted:
-            return
-        if pair is None:
+        pair = await self._attempt(self._contest.pair, self._host, waiting[0])
+        return None if self._place.is_deleted else pair
+
+    async def _attempt(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function gives; None after an error, which is then told, with the ways on."""
+        value = await attempt(self._host, self._place, function, *arguments)
+        if value is None and not self._place.is_deleted:
             with self._place, box("actions"):
                 button("Try again", self.next)
                 button("Show the score", self._show_score)
-            return
-        if pair.first.strip() == pair.second.strip():
-            await asyncio.to_thread(self._contest.vote, pair, SAME)
-            await self.next()
-            return
-        self._pair = pair
-        self._show(pair, waiting)
-        if len(waiting) > 1:
-            work = self._host.call(self._contest.pair, self._host, waiting[1])
-            self._ahead = asyncio.create_task(work)
+        return value
 
     def _number(self, waiting: list[Example]) -> str:
         total = len(self._contest.questions)
@@ -216,7 +198,7 @@ class _Voting:
         pair, self._pair = self._pair, None
         if pair is None:  # a second press of the same key
             return
-        if await attempt(self._host, self._place, self._contest.vote, pair, choice):
+        if await self._attempt(self._contest.vote, pair, choice):
             await self.next()
 
     def _show_score(self) -> None:

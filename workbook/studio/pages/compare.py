@@ -6,15 +6,14 @@ Knows how that looks; asking and grading stand in `workbook.studio.comparisons`.
 from functools import partial
 from typing import Any
 
-from nicegui import ui
-
 from workbook.errors import WorkbookError
 from workbook.quoting import excerpt
 from workbook.studio import comparisons, datasets
 from workbook.studio.comparisons import GRADERS, WITH_VALUE, Comparison, Part
 from workbook.studio.host import Host
-from workbook.studio.pages import frame
+from workbook.studio.pages import two_models
 from workbook.studio.pages.charts import interval
+from workbook.studio.pages.two_models import TwoModels
 from workbook.studio.pages.widgets import (
     Field,
     Table,
@@ -23,8 +22,6 @@ from workbook.studio.pages.widgets import (
     box,
     button,
     failure,
-    heading,
-    model_options,
     notice,
     section,
     text,
@@ -35,39 +32,20 @@ _LONG = 300  # characters of an answer that are shown
 
 def add(host: Host) -> None:
     """Make the page."""
-
-    @ui.page("/compare")
-    def compare(a: str = "", b: str = "") -> None:
-        with frame.page(host, "/compare"):
-            heading(
-                "Compare",
-                "Both models answer every example of a file; each answer is right or wrong, and "
-                "the difference has an interval.",
-            )
-            place = box("stack")
-            with place:
-                notice("Asking for the models …")
-
-            async def load() -> None:
-                models = await attempt(host, place, host.models, is_page=True)
-                if models:
-                    place.clear()
-                    with place:
-                        _Compare(host, models, a, b)
-
-            ui.timer(0, load, once=True)
+    words = (
+        "Both models answer every example of a file; each answer is right or wrong, and the "
+        "difference has an interval."
+    )
+    two_models.add(host, "/compare", "Compare", words, _Compare)
 
 
 class _Compare:
-    def __init__(self, host: Host, models: list[str], a: str, b: str) -> None:
+    def __init__(self, host: Host, models: TwoModels) -> None:
         self._host = host
-        options = model_options(models, a, b)
-        other = next((model for model in models if model != models[0]), models[0])
         files = [("", "Choose …"), *((name, name) for name in datasets.files())]
         with section("Who, and on what"):
             with box("fields"):
-                self._a = Field("Model A", a or models[0], kind="select", options=options)
-                self._b = Field("Model B", b or other, kind="select", options=options)
+                self._a, self._b = models.fields()
                 self._file = Field(
                     "Examples",
                     "",

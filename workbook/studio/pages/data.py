@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from urllib.parse import quote
 
 from nicegui import events, ui
 
 from workbook import doctor
 from workbook.doctor.findings import Finding
 from workbook.doctor.report import Report
-from workbook.errors import WorkbookError
 from workbook.studio import datasets
 from workbook.studio.host import Host
 from workbook.studio.pages import data_steps, frame
@@ -23,6 +21,7 @@ from workbook.studio.pages.charts import bars
 from workbook.studio.pages.widgets import (
     Field,
     Table,
+    address,
     attempt,
     box,
     heading,
@@ -48,7 +47,7 @@ def add(host: Host) -> None:
                 "What is wrong with a training file, before a host says so. It stays on this "
                 "machine until you upload it.",
             )
-            _choose(file)
+            _choose(host, file)
             if file:
                 place = box("stack")
                 with place:
@@ -56,13 +55,13 @@ def add(host: Host) -> None:
                 ui.timer(0, partial(_open, host, file, place), once=True)
 
 
-def _choose(file: str) -> None:
+def _choose(host: Host, file: str) -> None:
     """Where a file is dropped, or chosen among those in the work folder."""
     with box("panel stack"):
         problems = box("stack")
 
         async def dropped(event: events.UploadEventArguments) -> None:
-            await _keep(event, problems)
+            await _keep(host, event, problems)
 
         with box("drop") as drop, box("zone"):
             text(
@@ -101,21 +100,16 @@ def _chosen(event: Any) -> None:
 
 
 def _go(name: str) -> None:
-    ui.navigate.to(f"/data?file={quote(name)}")
+    ui.navigate.to(address("/data", file=name))
 
 
-async def _keep(event: events.UploadEventArguments, problems: Any) -> None:
+async def _keep(host: Host, event: events.UploadEventArguments, problems: Any) -> None:
     with TemporaryFile() as content:
         async for part in event.file.iterate():
             content.write(part)
-        try:
-            path = datasets.keep(event.file.name, content)
-        except WorkbookError as error:
-            problems.clear()
-            with problems:
-                notice(error, "error", urgent=True)
-            return
-    _go(path.name)
+        path = await attempt(host, problems, datasets.keep, event.file.name, content)
+    if path is not None:
+        _go(path.name)
 
 
 async def _open(host: Host, file: str, place: Any) -> None:

@@ -15,6 +15,7 @@ from workbook.studio import datasets
 from workbook.studio.host import Host
 from workbook.studio.pages.widgets import (
     Field,
+    address,
     attempt,
     box,
     button,
@@ -119,7 +120,7 @@ def _split(host: Host, path: Path, go: Callable[[str], None]) -> None:
             with place:
                 for sentence in losses:
                     notice(sentence, "warning")
-                with notice("Written to your work folder:", "good") as shown, shown:
+                with notice("Written to your work folder:", "good"):
                     for name, size in sizes.items():
                         button(f"{name}: {size:,} examples", lambda name=name: go(name), "quiet")
 
@@ -173,8 +174,10 @@ def _upload(host: Host, path: Path, report: Report) -> None:
             if sent is None:
                 return
             place.clear()
-            with place, notice(f"{path.name} is uploaded: {sent.id}", "good") as shown, shown:
-                link("Create a job with it", f"/jobs/new?training={sent.id}", "button primary")
+            with place, notice(f"{path.name} is uploaded: {sent.id}", "good"):
+                link(
+                    "Create a job with it", address("/jobs/new", training=sent.id), "button primary"
+                )
 
         with box("actions"):
             button(f"Upload to {title}", send, "primary")

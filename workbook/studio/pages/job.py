@@ -15,6 +15,7 @@ from workbook.studio.pages import frame
 from workbook.studio.pages.charts import curves, update_curves
 from workbook.studio.pages.widgets import (
     Table,
+    address,
     agreed,
     attempt,
     box,
@@ -89,14 +90,16 @@ class _View:
                 text(short(job.id, 34), "h1")
                 text(job.status.replace("_", " "), "span", f"badge {job.status}")
             if job.status == "succeeded" and job.fine_tuned_model:
-                with notice(f"The model is ready: {job.fine_tuned_model}", "good") as ready, ready:
-                    base = f"a={job.model}&b={job.fine_tuned_model}"
+                with notice(f"The model is ready: {job.fine_tuned_model}", "good"):
+                    both = {"a": job.model, "b": job.fine_tuned_model}
                     with box("actions"):
                         link(
-                            "Try it beside the base model", f"/playground?{base}", "button primary"
+                            "Try it beside the base model",
+                            address("/playground", **both),
+                            "button primary",
                         )
-                        link("Vote blind", f"/blind?{base}", "button")
-                        link("Compare on examples", f"/compare?{base}", "button")
+                        link("Vote blind", address("/blind", **both), "button")
+                        link("Compare on examples", address("/compare", **both), "button")
             with box("panel"), box("facts", "dl"):
                 for name, value in _facts(job):
                     with box(""):
@@ -126,11 +129,18 @@ class _View:
                 button("Cancel job", self._cancel, "danger")
             request = job_forms.request_of(job)
             button("As Python code", lambda: code_dialog(job_forms.code(request, self._host)))
-            again = f"/jobs/new?training={job.training_file}&validation={job.validation_file or ''}"
-            link("New job on this file", f"{again}&model={job.model}", "button")
+            again = address(
+                "/jobs/new",
+                training=job.training_file,
+                validation=job.validation_file or "",
+                model=job.model,
+            )
+            link("New job on this file", again, "button")
+        self._refusals = box("stack")  # apart from the problems of looks, which the next one clears
 
     async def _do(self, action: Any, words: str) -> None:
-        if await attempt(self._host, self._problems, action, self._watch.id):
+        self._refusals.clear()
+        if await attempt(self._host, self._refusals, action, self._watch.id):
             told(words)
 
     async def _cancel(self) -> None:
@@ -155,10 +165,9 @@ class _View:
             message = job.error.message if job.error else "The host gives no reason."
             notice(message, "error", urgent=True)
             for line in lines or ():
-                if line is not True:
-                    with section(f"Line {line.line}"):
-                        text(f"{line.file}, as it was sent:", "p", "hint")
-                        text(line.words, "div", "code wrap")
+                with section(f"Line {line.line}"):
+                    text(f"{line.file}, as it was sent:", "p", "hint")
+                    text(line.words, "div", "code wrap")
             text("Mend the file on the page Data, upload it again, and start another job.", "p")
 
     def _draw_points(self, job: Any, points: list[dict[str, Any]]) -> None:
@@ -174,14 +183,14 @@ class _View:
                     partial(
                         link,
                         "Try beside the base model",
-                        f"/playground?a={job.model}&b={point['model']}",
+                        address("/playground", a=job.model, b=point["model"]),
                     ),
                 ),
                 "checkpoints",
             )
             if len(points) > 1:
                 a, b = points[-2]["model"], points[-1]["model"]
-                link("Try the last two beside each other", f"/playground?a={a}&b={b}")
+                link("Try the last two beside each other", address("/playground", a=a, b=b))
 
     def _draw_events(self) -> None:
         if self._event_table is not None:

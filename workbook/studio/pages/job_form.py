@@ -23,6 +23,8 @@ from workbook.studio.pages.widgets import (
     failure,
     heading,
     link,
+    loaded,
+    model_options,
     notice,
     section,
     text,
@@ -36,26 +38,22 @@ def add(host: Host) -> None:
     def new_job(training: str = "", validation: str = "", model: str = "") -> None:
         with frame.page(host, "/jobs"):
             heading("New job", "Nothing is sent before you press “Create job”.")
-            place = box("stack")
-            with place:
-                notice("Asking for files and models …")
 
-            async def load() -> None:
-                files = await attempt(host, place, host.training_files, is_page=True)
-                models = files is not None and await attempt(host, place, host.models, is_page=True)
-                if models:
-                    place.clear()
-                    with place:
-                        _Form(host, files, models, Draft(training, validation, model))
+            def ask() -> tuple[Any, list[str]]:
+                return host.training_files(), host.models()
 
-            ui.timer(0, load, once=True)
+            def show(answers: tuple[Any, list[str]]) -> None:
+                files, models = answers
+                _Form(host, files, models, Draft(training, validation, model))
+
+            loaded(host, "Asking for files and models …", ask, show)
 
 
 class _Form:
     def __init__(self, host: Host, files: Any, models: list[str], start: Draft) -> None:
         self._host = host
         if not files:
-            with notice("No file is uploaded yet.", "warning") as empty, empty:
+            with notice("No file is uploaded yet.", "warning"):
                 link("Upload one on the page Data", "/data")
         names = [
             (file.id, f"{file.filename} · {day(file.created_at)} · {short(file.id, 16)}")
@@ -100,7 +98,7 @@ class _Form:
                 "Model",
                 start.model or self._host.backend.model,
                 kind="select",
-                options=[(name, name) for name in models],
+                options=model_options(models, start.model),
                 hint="What is tuned: a base model, or one that was tuned before, which goes on "
                 "learning.",
                 **again,

@@ -14,7 +14,8 @@ from workbook.errors import WorkbookError
 from workbook.studio import chats
 from workbook.studio.chats import Question, Reply
 from workbook.studio.host import Host
-from workbook.studio.pages import frame
+from workbook.studio.pages import two_models
+from workbook.studio.pages.two_models import TwoModels
 from workbook.studio.pages.widgets import (
     Field,
     agreed,
@@ -22,9 +23,6 @@ from workbook.studio.pages.widgets import (
     box,
     button,
     failure,
-    heading,
-    model_options,
-    notice,
     plain,
     text,
     told,
@@ -51,30 +49,13 @@ class Tokens(Element, component="tokens.js"):  # type: ignore[call-arg]
 
 def add(host: Host) -> None:
     """Make the page."""
-
-    @ui.page("/playground")
-    def playground(a: str = "", b: str = "") -> None:
-        with frame.page(host, "/playground"):
-            heading("Playground", "One question, two models, or two checkpoints of one.")
-            place = box("stack")
-            with place:
-                notice("Asking for the models …")
-
-            async def load() -> None:
-                models = await attempt(host, place, host.models, is_page=True)
-                if models:
-                    place.clear()
-                    with place:
-                        _Playground(host, models, a, b)
-
-            ui.timer(0, load, once=True)
+    words = "One question, two models, or two checkpoints of one."
+    two_models.add(host, "/playground", "Playground", words, _Playground)
 
 
 class _Playground:
-    def __init__(self, host: Host, models: list[str], a: str, b: str) -> None:
+    def __init__(self, host: Host, models: TwoModels) -> None:
         self._host = host
-        a = a or models[0]
-        b = b or next((model for model in models if model != a), a)
         with box("aside"):
             with box("panel stack", "section"):
                 self._system = Field(
@@ -90,13 +71,13 @@ class _Playground:
                     with box("actions"):
                         button("Ask both", self._ask, "primary")
                         text("or Ctrl + Enter", "span", "hint")
-                    self._price = text(chats.price(host, [a, b], Question("")), "span", "hint")
+                    self._price = text(
+                        chats.price(host, [models.a, models.b], Question("")), "span", "hint"
+                    )
             with box("panel stack", "section"):
                 self._settings()
         with box("columns"):
-            self._columns = [
-                _Column(host, side, models, model) for side, model in (("A", a), ("B", b))
-            ]
+            self._columns = [_Column(host, side, models) for side in "AB"]
 
     def _settings(self) -> None:
         with box("fields two"):
@@ -124,7 +105,7 @@ class _Playground:
             self._system.value,
             0.0 if temperature is None else temperature,
             max_tokens or 128,
-            self._schema.value if self._structured.value else "",
+            self._schema.value if self._structured.value else None,
             self._probabilities.value,
         )
         chats.body("", question)
@@ -153,12 +134,10 @@ class _Playground:
 class _Column:
     """One model and its answer."""
 
-    def __init__(self, host: Host, side: str, models: list[str], model: str) -> None:
+    def __init__(self, host: Host, side: str, models: TwoModels) -> None:
         self._host, self._side = host, side
         with box("panel stack", "section").props(f'aria-label="Model {side}"'):
-            self._model = Field(
-                f"Model {side}", model, kind="select", options=model_options(models, model)
-            )
+            self._model = models.field(side)
             self._place = box("stack").props("aria-live=polite")
             with self._place:
                 text("The answer comes here.", "p", "hint")

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -187,10 +188,32 @@ async def attempt(
     return True if value is None else value
 
 
+def loaded(host: Host, words: str, ask: Callable[[], Any], show: Callable[[Any], Any]) -> None:
+    """A part of a page that waits for the host.
+
+    words: stand there meanwhile; ask: gives, in a thread, what `show` then puts there
+    """
+    place = box("stack")
+    with place:
+        notice(words)
+
+    async def load() -> None:
+        value = await attempt(host, place, ask, is_page=True)
+        if value is None or place.is_deleted:
+            return
+        place.clear()
+        with place:
+            show(value)
+
+    ui.timer(0, load, once=True)
+
+
 def failure(host: Host, place: Any, error: Exception, is_page: bool = False) -> None:
     """An error in `place`; where the lab was not reached, with a button that starts it."""
     import openai
 
+    if plain(error) in _sentences(place):
+        return  # of a page that looks again: what is read, or has the focus, stays
     place.clear()
     lost = isinstance(error.__cause__, (openai.APIConnectionError, openai.AuthenticationError))
     with place, notice(error, "error", urgent=True) as shown:
@@ -208,6 +231,22 @@ def failure(host: Host, place: Any, error: Exception, is_page: bool = False) -> 
 
             with shown:
                 button("Start the lab again", again)
+
+
+def _sentences(place: Any) -> list[str]:
+    """What the errors say that stand in `place`."""
+    return [
+        child.text
+        for shown in place.default_slot.children
+        if shown.props.get("role") == "alert"
+        for child in shown.default_slot.children
+        if isinstance(child, TextElement)
+    ]
+
+
+def address(place: str, **query: str) -> str:
+    """Of a page of the Studio, with names as they are in it."""
+    return f"{place}?{urlencode(query)}"
 
 
 class Table:
