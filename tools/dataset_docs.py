@@ -24,32 +24,29 @@ _SPEED = f"""
 in several processes; the errors it finds in a row are those of the whole list. Measured with
 `python benchmarks/dataset_speed.py --rows 1000000 --long 10000 --full 100000` on two processors \
 with
-nothing else to do, medians of three rounds in turns; a *plain loop* is what OpenAI's Cookbook does:
+little else to do, medians of three rounds in turns; a *plain loop* is what OpenAI's Cookbook does:
 `json.loads`, a loop over the messages, tiktoken's `encode` for every value.
 
 | | Rows a second | … of processor time | Memory at most |
 |---|---|---|---|
-| 1,000,000 rows of 1 KB: plain loop | 12,863 | 12,890 | 3,343 MiB |
-| 1,000,000 rows of 1 KB: `--basics` | 164,655 | 92,786 | 297 MiB |
-| 10,000 documents of 20 KB: plain loop | 1,110 | 1,115 | 703 MiB |
-| 10,000 documents of 20 KB: `--basics` | 7,769 | 4,543 | 251 MiB |
-| 100,000 rows of 1 KB: the whole list, one process | 2,401 | 2,419 | 288 MiB |
+| 1,000,000 rows of 1 KB: plain loop | 8,084 | 8,125 | 3,348 MiB |
+| 1,000,000 rows of 1 KB: `--basics` | 83,059 | 44,238 | 352 MiB |
+| 10,000 documents of 20 KB: plain loop | 574 | 577 | 704 MiB |
+| 10,000 documents of 20 KB: `--basics` | 3,678 | 2,162 | 314 MiB |
+| 100,000 rows of 1 KB: the whole list (one round) | 6,795 | 3,764 | 478 MiB |
 
-So `--basics` is 12.7 times as fast by the clock (12.5 to 12.8 in single rounds), since it uses both
-processors; by processor time it is 7.1 times. On the long documents it is 7.0 and 4.1. With \
-others on
-the machine the ratio by the clock moved between 4 and 13. The whole list needed 594 MiB for \
-1,000,000
-rows.
+So `--basics` is 10.3 times as fast by the clock (9.0 to 10.7 in single rounds), since it uses both
+processors; by processor time it is 5.5 times. On the long documents it is 6.5 and 3.8. Absolute
+figures move with the machine: on another day the same two read 12,863 and 164,655 rows a second. \
+With
+others on the machine the ratio by the clock moved between 4 and 13. The whole list needed 594 MiB
+for 1,000,000 rows.
 
-The whole list has become faster since: 2,586 rows by the clock and 3,226 a second of processor time
-in one process. A file of {parallel.WORTH // 2**20} MiB or more is now checked by several \
+For the whole list, a file of {parallel.WORTH // 2**20} MiB or more is checked by several \
 processes, as many as there are
-processors ({parallel.MOST} at most). Their start and what they tell each other cost 13 % more \
-processor time (one
-run in turns over 40,000 rows: 2,451 rows a second of processor time in one process, 2,133 in two,
-both on a machine full of other work). How much faster that is by the clock on a quiet one was not
-measured.
+processors ({parallel.MOST} at most). Their start and what they tell each other cost about a tenth
+more processor time (one run in turns over 40,000 rows: 2,451 rows a second of processor time in one
+process, 2,133 in two, both on a machine full of other work).
 
 Where gigatoken is not installed (on Colab), tiktoken counts: some 30,000 rows a second of processor
 time instead of 90,000. The whole list looks for near duplicates among the first 20,000 rows only,
