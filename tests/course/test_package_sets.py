@@ -75,7 +75,7 @@ def test_everything_that_is_imported_is_required() -> None:
     owners = packages_distributions()
     required = {canonicalize_name(Requirement(line).name) for line in lines("requirements.txt")}
     provided = {"ipython", "ipykernel", "nbformat", "nbclient", "packaging"}  # by jupyterlab
-    provided.add("anyio")  # by starlette, which runs on it
+    provided |= {"anyio", "referencing"}  # by starlette and jsonschema, which are built on them
     missing = {}
     ours = ("workbook", "helpers", "tools")
     for path in sorted(path for folder in ours for path in (ROOT / folder).rglob("*.py")):
