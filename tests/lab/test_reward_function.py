@@ -126,6 +126,7 @@ def test_a_redirection_is_not_followed(program: Program) -> None:
 
 
 def test_nobody_there_ends_the_run_instead_of_rewarding_with_nothing(program, tmp_path) -> None:
+    program.shutdown()  # first: who still waits for a visitor keeps the port open
     program.server_close()
     with pytest.raises(GraderError, match="nobody listens"):
         grade(f"http://127.0.0.1:{program.server_port}", ["x"])

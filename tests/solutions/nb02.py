@@ -119,7 +119,7 @@ WRONG = {
         (marv(question="What do cows drink?"), "asks what marv_test.jsonl asks"),
         (marv(answer="White. " * 40), "has 280 characters"),
         (marv(answer=""), "Example 3"),
-        ([row["messages"] for row in marv()], "no example at all"),
+        ([row["messages"] for row in marv()], "each row is a list of messages"),
         ([{"messages": row["messages"][1:]} for row in marv()], "should have three messages"),
     ],
     "02.3": [
