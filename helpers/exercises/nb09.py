@@ -5,7 +5,7 @@ import functools
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def _fooled(answer: Any) -> str:
 
 @exercise("09.2")
 def _cleaned(answer: Any) -> str:
-    if isinstance(answer, str) or not hasattr(answer, "__iter__"):
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
         raise WrongAnswerError("Hand in a list of ids.", 'broken = ["pool_1", …]')
     ids = set(map(str, answer))
     broken = _broken()
