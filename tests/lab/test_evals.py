@@ -224,6 +224,10 @@ SLOW = {"properties": {"country": {"pattern": "^(a+)+$"}}}
         (SLOW, "The items take too much time to compare with 'item_schema'"),
         ({"$ref": "#/nowhere"}, "refers to '/nowhere', which is not within it"),
         ({"$ref": "http://127.0.0.1:9/x"}, "refers to 'http://127.0.0.1:9/x', which is not"),
+        (
+            {"properties": {"country": {"$ref": "#/x"}}, "x": {"pattern": "("}},
+            "a pattern that is none",
+        ),
         ({"required": ["flag"]}, "Item 1 does not fit 'item_schema': 'flag' is a required"),
     ],
 )

@@ -23,11 +23,11 @@ class DataLossWarning(UserWarning):
     """Something of the data did not come along."""
 
 
-def count_unused(
-    value: Mapping[str, Any], used: Set[str], lost: Counter[str], of: str = "messages"
-) -> None:
+def count_unused(value: Any, used: Set[str], lost: Counter[str], of: str = "messages") -> None:
     """Count the keys of a message, or of what `of` says, that hold something and have no place in
-    another form."""
+    another form; what is no object has none."""
+    if not isinstance(value, Mapping):
+        return
     for key in sorted(map(str, value.keys() - used)):
         if value.get(key) is not None:
             lost[f"`{key}` of {of}"] += 1

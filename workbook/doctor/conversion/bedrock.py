@@ -81,10 +81,10 @@ def _blocks(content: Any, lost: Counter[str]) -> list[Row]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             blocks.append({"text": part["text"]})
         elif match := _DATA_URL.match(url):
-            _note_unused(image, lost)
+            count_unused(image, {"url"}, lost, "images")
             blocks.append({"image": {"format": match[1], "source": {"bytes": match[2]}}})
         elif url.startswith("s3://"):
-            _note_unused(image, lost)
+            count_unused(image, {"url"}, lost, "images")
             kind = url.rpartition(".")[2].lower()
             source = {"s3Location": {"uri": url}}
             image = {"format": "jpeg" if kind == "jpg" else kind, "source": source}
@@ -106,8 +106,3 @@ def _use(call: Mapping[str, Any], lost: Counter[str]) -> Row:
         raise ConversionError("The arguments of a call are not JSON.") from None
     use = {"toolUseId": call.get("id"), "name": function.get("name"), "input": arguments}
     return {"toolUse": use}
-
-
-def _note_unused(image: Any, lost: Counter[str]) -> None:
-    if isinstance(image, Mapping):
-        count_unused(image, {"url"}, lost, "images")

@@ -149,17 +149,12 @@ def _parts(content: Any, lost: Counter[str]) -> list[Row]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             parts.append({"text": part["text"]})
         elif match := _DATA_URL.match(url):
-            _note_unused(image, lost)
+            count_unused(image, {"url", "mimeType"}, lost, "images")
             parts.append({"inlineData": {"mimeType": match[1], "data": match[2]}})
         elif url.startswith("gs://"):
-            _note_unused(image, lost)
+            count_unused(image, {"url", "mimeType"}, lost, "images")
             kind = image.get("mimeType") if isinstance(image, Mapping) else None
             parts.append({"fileData": {"fileUri": url, "mimeType": kind or mime_type(url)}})
         else:
             lost["parts that Vertex can't load (images by web address, sounds, files)"] += 1
     return parts
-
-
-def _note_unused(image: Any, lost: Counter[str]) -> None:
-    if isinstance(image, Mapping):
-        count_unused(image, {"url", "mimeType"}, lost, "images")
