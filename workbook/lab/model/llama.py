@@ -78,9 +78,9 @@ class Llama:
         qkv = layer.qkv(self._norm(x, layer.norm1)).view(n, -1, c.head_width)  # (N, H + 2K, D)
         qk = rotate(qkv[:, :n_qk], *angles)  # (N, H + K, D)
         attention = attend(i, qk[:, : c.heads], qk[:, c.heads :], qkv[:, n_qk:])  # (N, H, D)
-        x = x + layer.out(attention.reshape(n, -1))
+        x = layer.out(attention.reshape(n, -1)).add_(x)
         gate, up = layer.gate_up(self._norm(x, layer.norm2)).chunk(2, dim=-1)  # (N, F) each
-        return x + layer.down(F.silu(gate) * up)
+        return layer.down(F.silu(gate).mul_(up)).add_(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """(N, C) -> (N, V), in float32."""
@@ -93,4 +93,4 @@ class Llama:
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding (RoPE, Su et al. 2021): (N, heads, D), halves rotated as pairs."""
     left, right = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-right, left), dim=-1) * sin
+    return (x * cos).add_(torch.cat((-right, left), dim=-1).mul_(sin))

@@ -102,34 +102,32 @@ class CachedAttention:
         self._cache, self._prefilling = cache, prefilling
         device, slots = cache.k.device, [chunk.slot for chunk in decoding]
         self._count = len(decoding)  # n
-        self._slots = torch.tensor(slots, device=device)  # (n,)
-        self._positions = torch.tensor([chunk.start for chunk in decoding], device=device)  # (n,)
         # Slots in order are read as a view; picking them by number would copy the cache.
         in_order = slots == list(range(self._count))
-        self._pick = slice(0, self._count) if in_order else self._slots
+        self._pick = slice(0, self._count) if in_order else torch.tensor(slots, device=device)
         if decoding:
+            _, _, heads, length, _ = cache.k.shape
+            slot = torch.tensor(slots, device=device)  # (n,)
+            position = torch.tensor([chunk.start for chunk in decoding], device=device)  # (n,)
+            # Rows of a layer's cache, seen as (S K T, D), that the new keys and values are put in.
+            head = slot[:, None] * heads + torch.arange(heads, device=device)  # (n, K)
+            self._rows = (head * length + position[:, None]).flatten()  # (n K,)
             self._length = max(chunk.start for chunk in decoding) + 1  # T of the longest answer
-            visible = torch.arange(self._length, device=device)[None] <= self._positions[:, None]
-            self._mask = visible[:, None, None]  # (n, 1, 1, T)
+            hidden = torch.arange(self._length, device=device)[None] > position[:, None]
+            # Added to the scores: made once, where a mask of booleans is turned into it each time.
+            mask = torch.zeros(hidden.shape, dtype=cache.k.dtype, device=device)
+            self._mask = mask.masked_fill_(hidden, -torch.inf)[:, None, None]  # (n, 1, 1, T)
         self._masks = [_causal_mask(chunk, device) for chunk in prefilling]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q (N, H, D) on the cache and the new k, v (N, K, D): (N, H, D)."""
         cache_k, cache_v = self._cache.k[layer], self._cache.v[layer]  # (S, K, T, D)
         n = self._count
+        if not self._prefilling:
+            return self._decode(cache_k, cache_v, q, k, v)
         out = torch.empty_like(q)
         if n:
-            cache_k[self._slots, :, self._positions] = k[:n]
-            cache_v[self._slots, :, self._positions] = v[:n]
-            # The query heads that share a key head stand where several queries would:
-            # so keys need not be repeated for each of them.
-            groups = q[:n].view(n, k.shape[1], -1, q.shape[-1])  # (n, K, G, D)
-            out[:n] = F.scaled_dot_product_attention(
-                groups,
-                cache_k[self._pick, :, : self._length],  # (n, K, T, D)
-                cache_v[self._pick, :, : self._length],
-                self._mask,
-            ).reshape(n, *q.shape[1:])
+            out[:n] = self._decode(cache_k, cache_v, q[:n], k[:n], v[:n])
         for chunk, mask in zip(self._prefilling, self._masks, strict=True):
             rows, end = slice(n, n + chunk.size), chunk.start + chunk.size
             cache_k[chunk.slot, :, chunk.start : end] = k[rows].transpose(0, 1)
@@ -144,6 +142,20 @@ class CachedAttention:
             )[0].transpose(0, 1)
             n += chunk.size
         return out
+
+    def _decode(self, cache_k: Tensor, cache_v: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One token of each answer: q (n, H, D), k and v (n, K, D): (n, H, D)."""
+        width = q.shape[-1]
+        cache_k.view(-1, width).index_copy_(0, self._rows, k.reshape(-1, width))
+        cache_v.view(-1, width).index_copy_(0, self._rows, v.reshape(-1, width))
+        # The query heads that share a key head stand where several queries would:
+        # so keys need not be repeated for each of them.
+        return F.scaled_dot_product_attention(
+            q.view(len(q), k.shape[1], -1, width),  # (n, K, G, D)
+            cache_k[self._pick, :, : self._length],  # (n, K, T, D)
+            cache_v[self._pick, :, : self._length],
+            self._mask,
+        ).reshape(q.shape)
 
 
 def _causal_mask(chunk: Chunk, device: torch.device) -> Tensor | None:
