@@ -89,6 +89,16 @@ def test_rows_in_memory_may_lack_a_key(tmp_path) -> None:
         doctor.check(rows[:1], columns=NAMES)
 
 
+def test_numbers_are_text_and_null_is_an_empty_cell(tmp_path) -> None:
+    path = tmp_path / "a.jsonl"
+    values = [5, 2.5, True, None, "rent"]
+    path.write_text("".join(json.dumps({"Frage": "Who?", "Amt": v}) + "\n" for v in values))
+    rows = doctor.read(path, columns=NAMES)
+    assert [row.get("completion") for row in rows] == ["5", "2.5", "true", None, "rent"]
+    report = doctor.check(path, columns=NAMES)
+    assert [f.line for f in report.findings if f.code == "completion"] == [4]
+
+
 def test_several_processes_hold_names_against_the_whole_file(tmp_path, monkeypatch) -> None:
     path = tmp_path / "a.jsonl"
     row = json.dumps({"Frage": "Hello? " * 20, "Amt": "rent"}) + "\n"

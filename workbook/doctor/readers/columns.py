@@ -5,6 +5,7 @@ of other rows from the first of them: none of these having one is a mistake in t
 without it a matter of that row.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -18,18 +19,24 @@ TARGETS = (
     "instruction", "input", "output", "history", "conversations",
 )  # fmt: skip
 """What a column can be named."""
+_TEXTS = {"prompt", "completion", "system", "instruction", "input", "output"}
 _LOOKED_AT = 100
 """Rows at a file's beginning, one of which has each key that is named."""
 
 
 def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The row with its keys under the names that were given to them, without those it lacks.
+    """The row with its keys under the names that were given to them, without those it lacks or
+    leaves null. A number there is text, as the same number in a table's cell is.
 
     names: {"prompt": "Question", …}; a column is found whatever its capitals and spaces.
     """
     keys = _keys(row, names)
     kept = {key: value for key, value in row.items() if key not in keys.values()}
-    taken = {target: row[key] for target, key in keys.items()}
+    taken = {
+        target: json.dumps(value) if target in _TEXTS and isinstance(value, int | float) else value
+        for target, key in keys.items()
+        if (value := row[key]) is not None
+    }
     if "completion" in taken and "prompt" not in names:
         taken = {"prompt": "", **taken}
     clash = {f"{key} (not used)": kept.pop(key) for key in taken if key in kept}
