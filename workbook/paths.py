@@ -8,26 +8,39 @@ from pathlib import Path
 
 import platformdirs
 
+from workbook.errors import WorkbookError
+
 _PACKAGE = Path(__file__).resolve().parent
 ROOT = _PACKAGE.parent
 """The course's folder; of an installed package, the folder it was installed into."""
 IS_COURSE = (ROOT / "notebooks").is_dir()
 
 
-def _private(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _made(folder: Path, variable: str, mode: int = 0o777) -> Path:
+    """The folder, made where it is missing. Raises WorkbookError where it can't be.
+
+    variable: in which the user may name another.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file has that name" if folder.exists() else error.strerror
+        raise WorkbookError(
+            f"The folder {folder} can't be made: {reason}. Name another one in {variable}."
+        ) from error
     return folder
 
 
 def home() -> Path:
     """The course's own folder: `WORKBOOK_HOME`, or where a user's application data belong."""
     default = platformdirs.user_data_dir("fine-tuning-workbook", appauthor=False)
-    return _private(Path(os.environ.get("WORKBOOK_HOME") or default).expanduser().resolve())
+    folder = Path(os.environ.get("WORKBOOK_HOME") or default).expanduser().resolve()
+    return _made(folder, "WORKBOOK_HOME", 0o700)
 
 
 def cache() -> Path:
     """What can be fetched again: converted weights, the review corpus."""
-    return _private(home() / "cache")
+    return _made(home() / "cache", "WORKBOOK_HOME", 0o700)
 
 
 def work() -> Path:
@@ -35,8 +48,7 @@ def work() -> Path:
     the course, the folder in which the program was started."""
     default = ROOT / "work" if IS_COURSE else Path.cwd()
     folder = Path(os.environ.get("WORKBOOK_WORK") or default).expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return _made(folder, "WORKBOOK_WORK")
 
 
 def data(name: str) -> Path:

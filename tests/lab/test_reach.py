@@ -44,6 +44,7 @@ def test_names_by_which_the_lab_answers(reach: Reach, host: str, allowed: bool) 
         (("lab.example", (), (), KEY), "0.0.0.0 means every address"),
         ((None, (), ("*",), None), "http://localhost:3000"),
         ((None, (), ("localhost:3000",), None), "origin of a page"),
+        ((None, (), ("http://localhost:70000",), None), "origin of a page"),
     ],
 )
 def test_what_is_not_safe_is_refused(arguments: tuple, says: str) -> None:

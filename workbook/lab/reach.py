@@ -79,7 +79,8 @@ def reach(
         )
     for origin in origins:
         # Programs that are built on a browser have schemes of their own: app://obsidian.md.
-        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\w.-]+(:\d{1,5})?", origin):
+        match = re.fullmatch(r"[a-z][a-z0-9+.-]*://[\w.-]+(?::(\d{1,5}))?", origin)
+        if not match or int(match[1] or 0) > 65535:
             raise WorkbookError(
                 f"--cors takes the origin of a page as a browser sends it, such as "
                 f"http://localhost:3000, and '{origin}' is none."
