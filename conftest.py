@@ -67,8 +67,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def borrow_cache(existing: Path, new: Path) -> None:
-    """Use the weights that are there already, so that tests need not fetch them again."""
+    """Use the weights that are there already, so that tests need not fetch them again; where there
+    are none yet, processes that test side by side (`-n`) fetch them into one place."""
     if not existing.is_dir():
+        new.mkdir()
         return
     try:
         new.symlink_to(existing, target_is_directory=True)
@@ -87,12 +89,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Progress goes to stderr, which depends on the moment: nbval is not to compare it.
 
     The further notebooks (06 and on) belong to the full tier, and run there at the quick scale:
     what they print is not what is stored, so only errors count.
+
+    Where several processes share the files (`-n`), notebooks come first: they take longest, and
+    nobody shall wait at the end.
     """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.suffix != ".ipynb")
     for item in items:
         if not hasattr(item.parent, "skip_compare"):
             continue
