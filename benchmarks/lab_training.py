@@ -256,8 +256,9 @@ def _whole_jobs(
     """Jobs of a running lab, from creation to success, beside the first run's training alone."""
     durations = []
     with servers.lab(scratch, base) as server:
-        upload = {"data": {"purpose": "fine-tune"}, "files": {"file": data.open("rb")}}
-        file = server.http.post("/v1/files", **upload).raise_for_status().json()["id"]
+        sent = {"file": (data.name, data.read_bytes())}
+        answer = server.http.post("/v1/files", data={"purpose": "fine-tune"}, files=sent)
+        file = answer.raise_for_status().json()["id"]
         for seed in range(1, options.seeds + 1):
             settings = {"n_epochs": options.epochs, "batch_size": BATCH}
             method = {"type": "supervised", "supervised": {"hyperparameters": settings}}

@@ -24,7 +24,8 @@ def _made(folder: Path, variable: str, mode: int = 0o777) -> Path:
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
-        reason = "a file has that name" if folder.exists() else error.strerror
+        taken = isinstance(error, FileExistsError)
+        reason = "a file has that name" if taken else error.strerror
         raise WorkbookError(
             f"The folder {folder} can't be made: {reason}. Name another one in {variable}."
         ) from error

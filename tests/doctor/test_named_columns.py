@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
 import polars
 import pytest
 
@@ -97,6 +98,13 @@ def test_numbers_are_text_and_null_is_an_empty_cell(tmp_path) -> None:
     assert [row.get("completion") for row in rows] == ["5", "2.5", "true", None, "rent"]
     report = doctor.check(path, columns=NAMES)
     assert [f.line for f in report.findings if f.code == "completion"] == [4]
+
+
+@pytest.mark.parametrize("empty", [None, float("nan")])
+def test_an_empty_cell_of_a_table_in_memory_is_empty(empty) -> None:
+    table = pd.DataFrame({"Frage": ["Who?", "Hello?"], "Amt": ["rent", empty]})
+    findings = doctor.check(table, columns=NAMES).findings
+    assert [(f.code, f.line) for f in findings if f.line] == [("completion", 2)]
 
 
 def test_several_processes_hold_names_against_the_whole_file(tmp_path, monkeypatch) -> None:

@@ -20,3 +20,11 @@ def test_a_file_in_a_folders_place_is_a_sentence(
         with pytest.raises(WorkbookError, match=f"{place} can't be made: .* in {variable}"):
             folder()
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_name_that_no_folder_can_have_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_WORK", str(tmp_path / ("long" * 100)))
+    with pytest.raises(WorkbookError, match=r"can't be made: .* in WORKBOOK_WORK"):
+        paths.work()

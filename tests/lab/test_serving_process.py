@@ -48,7 +48,7 @@ def test_status_and_stop(lab: Server, tmp_path) -> None:
 def test_stop_ends_a_lab_that_answers_and_one_that_hangs(tmp_path) -> None:
     answering = start(tmp_path / "one")
     assert command("stop", "--state", str(answering.state)).stdout == "The lab has stopped.\n"
-    assert answering.process.wait(10) == 0
+    assert answering.process.wait(10) == 0  # nothing is left to do; a busy machine may take long
     hanging = start(tmp_path / "two")
     hanging.process.send_signal(signal.SIGSTOP)
     assert command("stop", "--state", str(hanging.state)).stdout == "The lab has stopped.\n"

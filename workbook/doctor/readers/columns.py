@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from workbook.doctor.errors import DatasetError
+from workbook.doctor.forms.values import is_empty
 from workbook.doctor.lines import Line
 
 TARGETS = (
@@ -26,7 +27,8 @@ _LOOKED_AT = 100
 
 def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The row with its keys under the names that were given to them, without those it lacks or
-    leaves null. A number there is text, as the same number in a table's cell is.
+    leaves empty (null, or NaN of pandas). A number there is text, as the same number in a table's
+    cell is.
 
     names: {"prompt": "Question", …}; a column is found whatever its capitals and spaces.
     """
@@ -35,7 +37,7 @@ def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     taken = {
         target: json.dumps(value) if target in _TEXTS and isinstance(value, int | float) else value
         for target, key in keys.items()
-        if (value := row[key]) is not None
+        if not (isinstance(value := row[key], float | None) and is_empty(value))
     }
     if "completion" in taken and "prompt" not in names:
         taken = {"prompt": "", **taken}

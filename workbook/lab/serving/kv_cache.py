@@ -100,14 +100,15 @@ class CachedAttention:
         prefilling: chunks of the prompts being read.
         """
         self._cache, self._prefilling = cache, prefilling
-        device, slots = cache.k.device, [chunk.slot for chunk in decoding]
         self._count = len(decoding)  # n
-        # Slots in order are read as a view; picking them by number would copy the cache.
-        in_order = slots == list(range(self._count))
-        self._pick = slice(0, self._count) if in_order else torch.tensor(slots, device=device)
+        device = cache.k.device
         if decoding:
             _, _, heads, length, _ = cache.k.shape
+            slots = [chunk.slot for chunk in decoding]
             slot = torch.tensor(slots, device=device)  # (n,)
+            # Slots in order are read as a view; picking them by number would copy the cache.
+            in_order = slots == list(range(self._count))
+            self._pick = slice(0, self._count) if in_order else slot
             position = torch.tensor([chunk.start for chunk in decoding], device=device)  # (n,)
             # Rows of a layer's cache, seen as (S K T, D), that the new keys and values are put in.
             head = slot[:, None] * heads + torch.arange(heads, device=device)  # (n, K)

@@ -102,7 +102,8 @@ def find(folder: Path) -> dict[str, Any] | None:
 
 
 def stop(folder: Path) -> bool:
-    """Ask the server to end, or make it if it does not answer, and wait; False when there is none.
+    """Ask the server to end, or make it if it does not answer, and wait until its folder is free;
+    False when there is none. Its process may take a moment longer.
 
     Raises WorkbookError when it has not ended after some seconds.
     """

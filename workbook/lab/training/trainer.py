@@ -61,4 +61,7 @@ def _lower_priority() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # all is written; torch would take a second to give its memory back bit by bit
