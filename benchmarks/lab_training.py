@@ -14,8 +14,8 @@ other on the same machine, for each seed:
 Each runs in a process of its own. Timed is the training alone: imports and loading are not, what is
 written during training is. Then the tuned models rate the 200 validation reviews through the lab's
 engine. At last a running lab is asked for the same as a job, timed from its creation to its
-success, with the start of its process and all that is checked and saved. Runs for half an hour with
-three seeds; nothing else should run beside it.
+success, with the start of its process and all that is checked and saved. Takes up to twenty minutes
+a seed; nothing else should run beside it.
 """
 
 import argparse
