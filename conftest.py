@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -108,6 +108,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.name[:2] > LAST_OF_THE_CORE:
             item.add_marker(pytest.mark.full)
             item.options["check"] = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`, a file stays in one process, and notebook 05 in that of 04: it asks the models
+    that 04 has trained, or trains them itself."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return file.replace("notebooks/05_evaluation", "notebooks/04_training_job")
+
+    return Together(config, log)
 
 
 @pytest.fixture

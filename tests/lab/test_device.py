@@ -1,5 +1,9 @@
 """Where the model computes: a GPU where there is one, unless somebody says otherwise."""
 
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 
@@ -31,3 +35,17 @@ def test_a_gpu_is_used_where_there_is_one_unless_it_is_switched_off(
     else:
         with pytest.raises(WorkbookError, match=expected):
             device.choose()
+
+
+def test_busy_programs_beside_it_change_nothing_in_the_format():
+    quiet = device.fastest_dtype()
+    busy = "import torch; x = torch.randn(800, 800)\nwhile True: x @ x"
+    programs = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(3)]
+    try:
+        time.sleep(3)  # they import torch
+        found = {device.fastest_dtype() for _ in range(25)}
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+    assert found == {quiet}

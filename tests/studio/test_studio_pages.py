@@ -289,4 +289,4 @@ def test_a_studio_that_can_not_begin_says_why(
     file = home / "work"
     file.write_text("")
     monkeypatch.setenv("WORKBOOK_WORK", str(file))
-    assert f"{file}: File exists" in refusal()
+    assert f"The folder {file} can't be made: a file has that name" in refusal()

@@ -4,16 +4,19 @@
 torch reports one. Knows how fast they multiply; nothing of models.
 """
 
+import math
 import os
 import time
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from torch import Tensor
 
 from workbook.errors import WorkbookError
 
 VARIABLE = "WORKBOOK_LAB_DEVICE"
 NAMES = ("auto", "cpu", "cuda", "mps")
+TRIES = 8  # of a multiplication, of which the fastest counts
 
 
 def choose() -> torch.device:
@@ -49,16 +52,37 @@ def fastest_dtype() -> torch.dtype:
     """The faster of float32 and bfloat16 on this processor, by a short measurement.
 
     bfloat16 is fast only where the processor has instructions for it, whatever its name says.
+    Measured in turns and by one thread: beside busy programs several threads wait for each other,
+    and the wrong one seemed faster in one lab of six, whose answers then were others.
     """
-    return max((torch.float32, torch.bfloat16), key=gflops)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        sides = {dtype: _matrices(dtype, "cpu") for dtype in (torch.float32, torch.bfloat16)}
+        times = dict.fromkeys(sides, math.inf)
+        for _ in range(TRIES):
+            for dtype, matrices in sides.items():
+                times[dtype] = min(times[dtype], _seconds(*matrices))
+    finally:
+        torch.set_num_threads(threads)
+    return min(times, key=lambda dtype: times[dtype])
 
 
 def gflops(dtype: torch.dtype, device: str | torch.device = "cpu") -> float:
     """Speed of a matrix multiplication of a small model's sizes, in 10^9 operations a second."""
+    x, weight = _matrices(dtype, device)
+    seconds = min(_seconds(x, weight) for _ in range(TRIES))
+    return 2 * x.shape[0] * weight.numel() / seconds / 1e9
+
+
+def _matrices(dtype: torch.dtype, device: str | torch.device) -> tuple[Tensor, Tensor]:
+    """Rows of activations (256, 576), and a weight (1536, 576)."""
     x, weight = (torch.randn(n, 576, device=device).to(dtype) for n in (256, 1536))
-    times = []
-    for _ in range(6):
-        begin = time.perf_counter()
-        F.linear(x, weight)[0, 0].item()  # a GPU works on until its result is asked for
-        times.append(time.perf_counter() - begin)
-    return 2 * x.shape[0] * weight.numel() / min(times) / 1e9
+    return x, weight
+
+
+def _seconds(x: Tensor, weight: Tensor) -> float:
+    """How long their multiplication takes."""
+    begin = time.perf_counter()
+    F.linear(x, weight)[0, 0].item()  # a GPU works on until its result is asked for
+    return time.perf_counter() - begin
