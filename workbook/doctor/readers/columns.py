@@ -27,7 +27,7 @@ _LOOKED_AT = 100
 
 def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The row with its keys under the names that were given to them, without those it lacks or
-    leaves empty (null, or NaN of pandas). A number there is text, as the same number in a table's
+    leaves empty (null, or pandas' NaN). A number there is text, as the same number in a table's
     cell is.
 
     names: {"prompt": "Question", …}; a column is found whatever its capitals and spaces.
