@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 TOKENS = 24  # of each answer
-# Nats between the lab's two likeliest tokens: below it, rounding decides which comes first. A lab
-# on bfloat16 rounds what it merges, peft does not; a lab on float32 does not, an export of a
-# bfloat16 base does. That alone moved them by 0.6 (measured at a training loss of 0.0006).
-NEAR = {"f32": 1.0, "f16": 1.0, "q8_0": 1.0, "q4_0": 2.0}
+# Nats between the lab's two likeliest tokens: below it, rounding decides which comes first.
+NEAR = {"f32": 0.25, "f16": 0.25, "q8_0": 0.5, "q4_0": 2.0}
 PROMPTS = (
     "What is the capital of France?",
     "Write one sentence about the sea.",
