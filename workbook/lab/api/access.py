@@ -42,13 +42,25 @@ class AccessControl:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id, began, status = new_id("req_"), time.monotonic(), 0
-        student = ""
+        student, is_logged = "", False
 
         def milliseconds() -> float:
             return (time.monotonic() - began) * 1000
 
-        async def send_with_headers(message: Message) -> None:
+        def log() -> None:
+            nonlocal is_logged
+            if is_logged:
+                return
+            is_logged = True
+            # The raw path is percent-encoded: it can't break the line. No query, no body, no key.
+            path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
+            line = (scope["method"], path, status or "-", milliseconds(), request_id)
+            _log.info("%s %s %s %.0f ms %s%s", *line, student and f" {student}")
+
+        async def send_and_log(message: Message) -> None:
             nonlocal status
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                log()  # first: who has an answer finds its line
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
@@ -67,12 +79,9 @@ class AccessControl:
                     meanwhile.enter_context(self._quotas.request())
                 except ApiError as refusal:
                     app = error_responses.response(refusal)
-                await app(scope, receive, send_with_headers)
+                await app(scope, receive, send_and_log)
         finally:
-            # The raw path is percent-encoded: it can't break the line. No query, no body, no key.
-            path = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
-            line = (scope["method"], path, status or "-", milliseconds(), request_id)
-            _log.info("%s %s %s %.0f ms %s%s", *line, student and f" {student}")
+            log()
 
     def _caller(self, request: Request) -> str:
         """For whom a request is: a student, or "" for the lab's own key. Raises ApiError."""
