@@ -1,18 +1,22 @@
 """Models taken along: the same weights and words in every form, and differences told by cause."""
 
+import dataclasses
 import json
 import re
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
+import labserver
 import pytest
 import tinybase
+import tinylab
 import torch
 from click.testing import CliRunner
 from labserver import MODEL, Server
 from logits import logits
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from workbook.cli.lab import lab as command
 from workbook.errors import WorkbookError
@@ -56,6 +60,25 @@ def test_a_merged_folder_comes_back_as_the_same_model(tiny, tmp_path) -> None:
     conversation = [{"role": "user", "content": "a </s> b"}]
     assert Tokenizer(place).chat_prompt(conversation) == tiny.tokenizer().chat_prompt(conversation)
     assert Tokenizer(place).stops == tiny.tokenizer().stops
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_merged_weights_are_those_that_the_lab_serves_in_its_number_format(
+    tiny, tmp_path, dtype
+) -> None:
+    file = tiny.folder / "model.safetensors"
+    save_file({name: each.bfloat16() for name, each in load_file(file).items()}, file)
+    hugging_face.write_merged(dataclasses.replace(tiny, dtype=dtype), tmp_path)
+    written = load_file(tmp_path / "model.safetensors")
+    served = checkpoint.load_blocks(tiny.folder, dtype, "cpu", [0, 1])
+    lora.merge(served, lora.load(tiny.adapter))
+    for layer, block in served.items():
+        for matrix, parts in subject.MATRICES.items():
+            rows = [written[f"model.layers.{layer}.{part}.weight"] for part in parts]
+            assert torch.equal(torch.cat(rows), getattr(block, matrix).weight)
+    assert {each.dtype for each in written.values()} == {dtype}
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert f"torch.{config['torch_dtype']}" == str(dtype)
 
 
 @pytest.mark.parametrize(("kind", "close"), [("f32", 1e-5), ("f16", 0.01), ("q8_0", 0.1)])
@@ -216,6 +239,21 @@ def test_nothing_is_overwritten(tmp_path, home) -> None:
     assert "must not be used for" in card and str(tmp_path) not in card
 
 
+def test_a_proof_that_no_lab_can_give_is_one_sentence(tmp_path, monkeypatch) -> None:
+    none = {"prompt": [], "answer": []}
+    monkeypatch.setattr(proof, "ask_target", lambda conversations, target: [none] * 20)
+    with tinylab.serving(tmp_path, state="home/lab"):
+        bases.add("other", tinybase.folder(tmp_path / "hf2"))
+        call = ["export", "other", "--to", "merged", "--out", str(tmp_path / "out"), "--prove"]
+        done = CliRunner().invoke(command, call)
+        assert isinstance(done.exception, WorkbookError), done.exception
+        assert "Nothing was exported. The lab: The model `other`" in str(done.exception)
+        assert not (tmp_path / "out").exists()
+        monkeypatch.setenv("WORKBOOK_LAB_URL", "http://127.0.0.1:1")
+        done = CliRunner().invoke(command, call)
+        assert "unset WORKBOOK_LAB_URL" in str(done.exception)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("form", ["merged", "peft", "llama.cpp"])
 def test_a_tuned_model_answers_elsewhere_as_in_the_lab(
@@ -243,6 +281,32 @@ def test_a_tuned_model_answers_elsewhere_as_in_the_lab(
     result = proof.prove(lab.client(), found.id, found.tokenizer(), conversations, target, "f16")
     print(result)
     assert result.holds and len(result.differences) <= 5, str(result)
+
+
+@pytest.mark.full
+def test_a_lab_on_a_processor_without_bfloat16_is_exported_as_it_answers(
+    tmp_path, package, monkeypatch
+) -> None:
+    """The lab then computes in float32, and its merged weights are finer than its base's."""
+    package("peft")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # what oneDNN may use of this processor
+    lab = labserver.start(tmp_path / "state")
+    try:
+        method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 4}}}
+        job = lab.client().fine_tuning.jobs.create(
+            model=MODEL, training_file=lab.upload(labserver.rows(12)), seed=7, method=method
+        )
+        model = lab.finished(job.id).fine_tuned_model
+        call = ["export", model, "--to", "merged", "--state", str(lab.state)]
+        call += ["--out", str(tmp_path / "out")]
+        CliRunner().invoke(command, call, catch_exceptions=False)
+        target = ["transformers", str(tmp_path / "out")]
+        conversations = [[{"role": "user", "content": text}] for text in proof.PROMPTS[:10]]
+        tokenizer = subject.find(model, lab.state).tokenizer()
+        result = proof.prove(lab.client(), model, tokenizer, conversations, target)
+    finally:
+        lab.stop()
+    assert result.differences == [], str(result)
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 Knows options and where files go; the forms and the comparison stand in `workbook.lab.export`.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from workbook.errors import WorkbookError
 from workbook.lab import client
 
 if TYPE_CHECKING:
+    import torch
+
     from workbook.lab.export.proof import Conversation, Proof
     from workbook.lab.export.subject import Subject
 
@@ -83,6 +86,9 @@ def export(
     target = out or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model) + f"-{form}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise WorkbookError(f"{target} is there already. Name another folder: --out FOLDER")
+    if prove:
+        _start(folder)
+    found = dataclasses.replace(found, dtype=_dtype(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with files.beside(target) as staging:
@@ -106,6 +112,27 @@ def export(
     return exits.DONE if all(proof.holds for proof in proofs) else exits.NO
 
 
+def _start(state: Path) -> None:
+    """Start the lab that is asked for a proof. Raises WorkbookError."""
+    if state != client.state_folder():
+        raise WorkbookError(
+            "--prove asks the lab on the usual state folder; set WORKBOOK_HOME instead of --state."
+        )
+    if os.environ.get(client.SHARED):
+        raise WorkbookError(f"--prove asks the lab of this machine; unset {client.SHARED} for it.")
+    client.connect()
+
+
+def _dtype(state: Path) -> "torch.dtype":
+    """The number format of the lab on a state folder; where none runs, of one that would start."""
+    import torch
+
+    from workbook.lab.model import device
+
+    name = (client.running(state) or {}).get("dtype")
+    return getattr(torch, name) if name else device.dtype(device.choose())
+
+
 def _write(found: "Subject", form: str, kind: str, folder: Path) -> None:
     from workbook.lab.export import gguf_file, hugging_face, ollama
 
@@ -120,15 +147,11 @@ def _write(found: "Subject", form: str, kind: str, folder: Path) -> None:
 
 
 def _prove(found: "Subject", state: Path, form: str, kind: str, folder: Path) -> "Proof":
-    """Compare the files with the running lab, which is started where none runs."""
+    """Compare the files with the running lab."""
     import openai
 
     from workbook.lab.export import hugging_face, proof, rereading, subject
 
-    if state != client.state_folder():
-        raise WorkbookError(
-            "--prove asks the lab on the usual state folder; set WORKBOOK_HOME instead of --state."
-        )
     connection = client.connect()
     asking = openai.OpenAI(base_url=connection.base_url, api_key=connection.api_key)
     conversations = _conversations(found, state, proof.PROMPTS)
@@ -142,7 +165,13 @@ def _prove(found: "Subject", state: Path, form: str, kind: str, folder: Path) ->
     else:
         target = ["llama.cpp", str(folder / _FILE)]
     number_kind = kind if form in ("gguf", "ollama") else "f32"
-    result = proof.prove(asking, found.id, found.tokenizer(), conversations, target, number_kind)
+    words = found.tokenizer()
+    try:
+        result = proof.prove(asking, found.id, words, conversations, target, number_kind)
+    except openai.OpenAIError as error:
+        body = getattr(error, "body", None)
+        message = body.get("message") if isinstance(body, dict) else None
+        raise WorkbookError(f"Nothing was exported. The lab: {message or error}") from None
     if form == "peft":
         files.remove(folder / ".base")
     if not result.holds and form in ("gguf", "ollama"):

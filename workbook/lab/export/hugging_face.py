@@ -3,10 +3,12 @@
 Knows their files and settings; nothing of how they are proven to be right.
 """
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from workbook.errors import WorkbookError
@@ -20,12 +22,15 @@ _HUB = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 def write_merged(subject: Subject, folder: Path) -> None:
     """A whole model folder: weights with the adapter merged in, tokenizer, chat template.
 
+    All weights are in one dtype, the widest that one of them needs.
     Raises WorkbookError where the base's rotary embedding is scaled in a way that config.json
     can't say again.
     """
     weights = dict(subject.weights())
-    dtype = str(next(iter(weights.values())).dtype).removeprefix("torch.")
-    _write(folder / "config.json", _config(subject) | {"torch_dtype": dtype})
+    dtype = functools.reduce(torch.promote_types, {each.dtype for each in weights.values()})
+    config = _config(subject) | {"torch_dtype": str(dtype).removeprefix("torch.")}
+    _write(folder / "config.json", config)
+    weights = {name: weight.to(dtype) for name, weight in weights.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     stops = sorted(subject.tokenizer().stops)
     _write(folder / "generation_config.json", {"do_sample": False, "eos_token_id": stops})

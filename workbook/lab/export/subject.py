@@ -50,6 +50,7 @@ class Subject:
 
     adapter: the folder of what training changed; None: the base itself
     job: the columns of the job that made it, as the records have them; None for a base
+    dtype: the number format in which the lab serves it; `find` does not know it
     """
 
     id: str
@@ -57,6 +58,7 @@ class Subject:
     folder: Path
     adapter: Path | None
     job: dict[str, Any] | None
+    dtype: torch.dtype = torch.bfloat16
 
     @property
     def config(self) -> dict[str, Any]:
@@ -89,14 +91,19 @@ class Subject:
         return {name: about[name] for name in ("bos_token", "eos_token")}
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight by Hugging Face's name, in the base's dtype, the adapter merged in."""
+        """Every weight by Hugging Face's name, the adapter merged in.
+
+        In the base's dtype; merged ones not coarser than the lab serves them, or the export would
+        answer otherwise where the lab computes in float32 from a base in bfloat16.
+        """
         changes = dict(self._changes())
         with safe_open(self.folder / "model.safetensors", "pt") as file:
             for name in sorted(file.keys()):
                 weight = file.get_tensor(name)
                 if name in changes:
                     a, b = changes[name]  # as in lora.merge: added in float32
-                    weight = (weight.float() + b @ a * lora.scale(a)).to(weight.dtype)
+                    dtype = torch.promote_types(weight.dtype, self.dtype)
+                    weight = (weight.float() + b @ a * lora.scale(a)).to(dtype)
                 yield name, weight
 
     def low_rank(self) -> Iterator[tuple[str, Tensor, Tensor]]:
