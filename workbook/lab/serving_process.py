@@ -23,6 +23,10 @@ from workbook.lab.students import Students
 
 PORT = 8321  # if it is free and no other is asked for
 
+# libgomp's threads wait for each other awake so many times round, about a tenth of a millisecond,
+# and then sleep; at once where there are more of them than cores. See `serving.free_cores`.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+
 _log = logging.getLogger("lab")
 
 
@@ -65,10 +69,8 @@ def _run(
     students: Students | None,
     limits: Limits | None,
 ) -> None:
-    # Threads that wait sleep instead of spinning: up to a sixth slower alone, and up to twice as
-    # fast where another program wants the processor too. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ |= FEW_SHAPES | dict(os.environ)  # what the user has set stays
+    # Read when torch is imported; what the user has set stays.
+    os.environ |= FEW_SHAPES | WAITING | dict(os.environ)
     import uvicorn
 
     from workbook.lab.api import app

@@ -10,7 +10,7 @@ width.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import Tensor
 
 from workbook.lab.model.llama import Llama
+from workbook.lab.serving.brief_thread import BriefThread
 
 PACKED = 1024  # tokens that go through the model at a time; a longer text goes alone
 
@@ -29,7 +30,7 @@ class Embedder:
 
     def __init__(self, model: Llama) -> None:
         self._model = model
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embeddings")
+        self._thread = BriefThread("embeddings")
 
     def submit(self, texts: list[list[int]]) -> list[Future[Vectors]]:
         """The vectors of texts (token ids), some texts a future; `cancel()` drops what waits."""
@@ -37,7 +38,7 @@ class Embedder:
 
     def close(self) -> None:
         """Stop the thread; what waits is cancelled."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.close()
 
     @torch.inference_mode()
     def _embed(self, texts: list[list[int]]) -> Vectors:

@@ -21,7 +21,9 @@ from workbook.lab.model.llama import Llama
 from workbook.lab.model.tokenizer import Tokenizer
 from workbook.lab.serving import memory
 from workbook.lab.serving.batch import Batch
+from workbook.lab.serving.brief_thread import BriefThread
 from workbook.lab.serving.embeddings import Embedder
+from workbook.lab.serving.free_cores import FreeCores
 from workbook.lab.serving.model_loader import ModelLoader
 from workbook.lab.serving.prefix_cache import PrefixCache
 from workbook.lab.serving.sampler import Sampler
@@ -57,7 +59,7 @@ class Engine:
         self._batches: dict[Path | None, Batch] = {}
         self._batches[None] = self._new_batch(self._base)
         self._loading: dict[Path, list[Sequence]] = {}  # who waits for a tuned model
-        self._loading_thread = ThreadPoolExecutor(1, thread_name_prefix="tuned-model")
+        self._loading_thread = BriefThread("tuned-model")
         # Beside the engine's thread, too: some grammars take seconds.
         self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix="grammar")
         self._inbox: queue.SimpleQueue[_Arrival | _Loaded | None] = queue.SimpleQueue()
@@ -79,7 +81,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the thread; unfinished requests are cancelled."""
-        self._loading_thread.shutdown(cancel_futures=True)
+        self._loading_thread.close()
         self.embedder.close()
         self._grammar_thread.shutdown(cancel_futures=True)
         self._inbox.put(None)
@@ -94,6 +96,7 @@ class Engine:
         }
 
     def _run(self) -> None:
+        cores = FreeCores()
         while True:
             if not self._busy:
                 self._drop_idle()
@@ -103,6 +106,7 @@ class Engine:
                 return
             for adapter, batch in list(self._batches.items()):
                 if batch.busy:
+                    cores.take()
                     self._step(adapter, batch)
 
     def _step(self, adapter: Path | None, batch: Batch) -> None:

@@ -53,7 +53,7 @@ def _lower_priority() -> None:
     against 1,680); with ten times the spinning, beside another busy program, at a third.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # both are read when torch is imported
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ["GOMP_SPINCOUNT"] = "1000"  # the server, from which it comes, has more
     if sys.platform == "win32":
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
