@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 from labserver import KEY, Server, offline, start
 
 from workbook import paths
 from workbook.cli import exits
+from workbook.lab import serving_process
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess:
@@ -63,6 +65,20 @@ def test_the_log_has_a_line_a_request_without_secrets(lab: Server) -> None:
     text = lab.log.read_text()
     assert "POST /v1/chat/completions 200" in text
     assert KEY not in text and "my-secret-thought" not in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("200000 100000", "2"), ("50000 100000", "1"), ("1600000 100000", None), ("max 100000", None)],
+)
+def test_a_container_gets_as_many_threads_as_it_is_granted_cores(
+    quota, threads, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8)
+    monkeypatch.setattr(serving_process, "_QUOTA", tmp_path / "cpu.max")
+    assert serving_process._granted() == {}
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert serving_process._granted().get("OMP_NUM_THREADS") == threads
 
 
 def test_a_device_that_is_not_there_is_one_sentence(tmp_path, monkeypatch, caplog) -> None:

@@ -13,6 +13,8 @@ import sqlite3
 import sys
 from pathlib import Path
 
+import psutil
+
 from workbook.errors import WorkbookError
 from workbook.lab.jobs.process import FEW_SHAPES
 from workbook.lab.model import bases
@@ -26,6 +28,10 @@ PORT = 8321  # if it is free and no other is asked for
 # libgomp's threads wait for each other awake so many times round, about a tenth of a millisecond,
 # and then sleep; at once where there are more of them than cores. See `serving.free_cores`.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+
+# What a container may use of all cores: "max", or microseconds, and of how many.
+# https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 _log = logging.getLogger("lab")
 
@@ -60,6 +66,17 @@ def serve(
         _run(folder, key, listener, base, reach, students, limits)
 
 
+def _granted() -> dict[str, str]:
+    """As many threads as a container is granted cores: torch would take one for each that it sees,
+    and threads that wait for each other awake would use up what is granted."""
+    try:
+        quota, period = map(int, _QUOTA.read_text().split())
+    except (OSError, ValueError):  # none, or "max"
+        return {}
+    granted, cores = quota // period, psutil.cpu_count(logical=False) or 1
+    return {"OMP_NUM_THREADS": str(max(1, granted))} if granted < cores else {}
+
+
 def _run(
     folder: Path,
     key: str,
@@ -70,7 +87,7 @@ def _run(
     limits: Limits | None,
 ) -> None:
     # Read when torch is imported; what the user has set stays.
-    os.environ |= FEW_SHAPES | WAITING | dict(os.environ)
+    os.environ |= FEW_SHAPES | WAITING | _granted() | dict(os.environ)
     import uvicorn
 
     from workbook.lab.api import app

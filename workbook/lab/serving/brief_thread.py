@@ -36,9 +36,10 @@ class BriefThread:
     def close(self) -> None:
         """Cancel what waits, and wait for what is under way."""
         with self._lock:
-            thread = self._thread
-            while self._waiting:
-                self._waiting.popleft()[0].cancel()
+            thread, dropped = self._thread, list(self._waiting)
+            self._waiting.clear()
+        for future, _ in dropped:
+            future.cancel()
         if thread is not None:
             thread.join()
 
