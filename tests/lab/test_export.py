@@ -22,7 +22,7 @@ from workbook.cli.lab import lab as command
 from workbook.errors import WorkbookError
 from workbook.lab.export import gguf_file, hugging_face, ollama, proof, rereading, subject
 from workbook.lab.export.subject import Subject
-from workbook.lab.model import bases, checkpoint, lora, template_rendering
+from workbook.lab.model import bases, checkpoint, device, lora, template_rendering
 from workbook.lab.model.tokenizer import Tokenizer
 
 TEXT = "The answer: 12 ñandúes, one after another"
@@ -262,6 +262,7 @@ def test_a_tuned_model_answers_elsewhere_as_in_the_lab(
     """In the real programs, token by token; what differs is a tie that rounding decides."""
     package("xllamacpp" if form == "llama.cpp" else "peft")
     found = subject.find(tuned.fine_tuned_model, lab.state)
+    found = dataclasses.replace(found, dtype=device.dtype(device.choose()))  # as the lab chose
     base = subject.find(MODEL, lab.state)
     target = {
         "merged": ["transformers", str(tmp_path / "out")],

@@ -10,22 +10,29 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+import tinybase
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from logits import logits
 
-from workbook.lab.model import weights
+from workbook.lab.model import bases, weights
 from workbook.lab.model.llama import Llama
 from workbook.lab.serving import free_cores
 from workbook.lab.serving.brief_thread import BriefThread
+from workbook.lab.serving.engine import Engine
 from workbook.lab.serving.free_cores import FreeCores, suited
 from workbook.lab.serving.model_loader import ModelLoader
+from workbook.lab.serving.types import Request
 
 
 @pytest.fixture(scope="module")
 def model() -> Llama:
     return ModelLoader(weights.ensure(), torch.bfloat16, torch.device("cpu")).base()
+
+
+def current_name() -> str:
+    return threading.current_thread().name
 
 
 @contextmanager
@@ -105,6 +112,17 @@ def test_beside_busy_programs_one_thread_is_left() -> None:
                 program.wait()
 
 
+def test_the_engine_looks_before_each_step_in_its_own_thread(home, tmp_path, monkeypatch) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(FreeCores, "take", lambda cores: looks.append(current_name()))
+    engine = Engine(bases.add("tiny", tinybase.folder(tmp_path / "hf")), dtype=torch.float32)
+    try:
+        answer = engine.submit(Request([5, 6, 7], 4, temperature=0)).result(30)
+    finally:
+        engine.close()
+    assert len(looks) >= len(answer.tokens) > 0 and set(looks) == {"engine"}
+
+
 @pytest.mark.parametrize("length", [1, 7, 40, 300])
 def test_the_number_of_threads_changes_no_number_in_bfloat16(model: Llama, length: int) -> None:
     ids = list(range(1000, 1000 + length))
@@ -118,8 +136,7 @@ def test_the_number_of_threads_changes_no_number_in_bfloat16(model: Llama, lengt
 def test_a_brief_thread_ends_and_comes_back() -> None:
     brief = BriefThread("brief")
     for _ in range(3):
-        name = brief.submit(lambda: threading.current_thread().name).result(10)
-        assert name == "brief"
+        assert brief.submit(current_name).result(10) == "brief"
         until = time.monotonic() + 10
         while "brief" in {thread.name for thread in threading.enumerate()}:
             assert time.monotonic() < until

@@ -1,9 +1,9 @@
 """How many threads compute a step: as many as other programs leave cores for (Linux).
 
-The threads of a step wait for each other awake for a moment (`serving_process.WAITING`), and it is
-shorter so than where they sleep. But where another program needs their cores, they wait in vain for
-each other's turn, and fewer are faster. Measured on 2 cores, seconds for 16 answers of 48 tokens,
-by how much of a core another program takes:
+The threads of a step wait for each other awake for a moment (`serving_process.WAITING`): a step
+then takes less time than where they sleep. But where another program needs their cores, they wait
+in vain for each other's turn, and fewer are faster. Measured on 2 cores, seconds for 16 answers of
+48 tokens, by how much of a core another program takes:
 
                                  0    0.35   0.5   0.7     1     2
     two threads that sleep     1.31   1.91  1.79  1.86  1.71  2.24
